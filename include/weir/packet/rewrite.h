@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Puts an address or port in and keeps every checksum true.
+ *
+ * Source:   RFC 3022 section 4.1, RFC 1624; RFC 768 (UDP checksum 0 means none and stays 0).
+ * Shapes:   `ip` points to the IPv4 header, `l4` to the L4 header or is NULL when the packet has
+ *           none (a later fragment) or nothing in it shall change (an ICMP error, a protocol
+ *           without ports). Addresses and ports in network order.
+ * Units:    deltas as in packet/checksum.h, of the change old → new.
+ * Threads:  pure.
+ */
+#ifndef WEIR_PACKET_REWRITE_H
+#define WEIR_PACKET_REWRITE_H
+
+#include <weir/base/addr.h>
+#include <weir/packet/bytes.h>
+#include <weir/packet/checksum.h>
+#include <weir/packet/meta.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What to put in, with deltas computed once per flow. The inverse change has ~delta. */
+struct rewrite {
+	uint32_t addr_be;
+	uint16_t port_be;  /* or identifier of an ICMP query */
+	uint16_t ip_delta; /* of the address: for the IP header */
+	uint16_t l4_delta; /* of address (TCP, UDP) and port: for the L4 checksum */
+	uint8_t proto;
+};
+
+/* Fills the deltas of the change old → new for `proto`. */
+struct rewrite rewrite_prepare(uint8_t proto, uint32_t old_addr_be, uint16_t old_port_be,
+	uint32_t new_addr_be, uint16_t new_port_be);
+
+/*
+ * Lowers the MSS option of a TCP SYN to `mss_max` where it is higher (RFC 4459 3.2, RFC 6691);
+ * malformed options are left alone. `l4_len` is what follows the IP header. True when it changed.
+ */
+bool rewrite_clamp_mss(uint8_t *l4, uint16_t l4_len, uint16_t mss_max);
+
+/* Changes the checksum at `at` by `delta`. */
+static inline void rewrite_checksum(uint8_t *at, uint16_t delta)
+{
+	store16(at, checksum_update(load16(at), delta));
+}
+
+/* Puts the port in at `port_off` of a TCP or UDP header, or the identifier into an ICMP query,
+ * whose place is the same for either end. Which of them it is costs no branch. */
+static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewrite *r)
+{
+	bool is_udp = r->proto == PROTO_UDP;
+	uint32_t tcp = r->proto == PROTO_TCP ? 1 : 0;
+	uint32_t icmp = r->proto == PROTO_ICMP ? 1 : 0;
+	uint32_t checksum_off = 6 + tcp * 10 - icmp * 4; /* 16, 6 or 2 */
+	uint8_t *checksum = l4 + checksum_off;
+	uint16_t old_checksum = load16(checksum);
+	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
+
+	new_checksum = is_udp && new_checksum == 0 ? 0xffff : new_checksum;
+	new_checksum = is_udp && old_checksum == 0 ? 0 : new_checksum;
+	store16(checksum, new_checksum);
+	store16(l4 + (icmp != 0 ? 4 : port_off), r->port_be);
+}
+
+/* True for protocols with a port or identifier to rewrite. */
+static inline bool rewrite_has_port(uint8_t proto)
+{
+	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_ICMP;
+}
+
+/* Replaces source address and source port (identifier). */
+static inline void rewrite_source(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
+{
+	rewrite_checksum(ip + 10, r->ip_delta);
+	store32(ip + 12, r->addr_be);
+	if (l4 != NULL && rewrite_has_port(r->proto))
+		rewrite_l4(l4, 0, r);
+}
+
+/* Replaces destination address and destination port (identifier). */
+static inline void rewrite_destination(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
+{
+	rewrite_checksum(ip + 10, r->ip_delta);
+	store32(ip + 16, r->addr_be);
+	if (l4 != NULL && rewrite_has_port(r->proto))
+		rewrite_l4(l4, 2, r);
+}
+
+/* Takes one off the TTL, which must be above 1 (RFC 1812 5.3.1). */
+static inline void rewrite_ttl(uint8_t *ip)
+{
+	ip[8]--;
+	/* The word of TTL and protocol falls by 0x0100, whatever they are: ~m + m' = ~0x0100. */
+	rewrite_checksum(ip + 10, (uint16_t)~htons(0x0100));
+}
+
+#endif

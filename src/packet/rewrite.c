@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/packet/parse.h>
+#include <weir/packet/rewrite.h>
+
+enum {
+	TCP_OPTION_END = 0,
+	TCP_OPTION_NOP = 1,
+	TCP_OPTION_MSS = 2,
+};
+
+#define TCP_OPTION_MSS_BYTES 4
+
+struct rewrite rewrite_prepare(uint8_t proto, uint32_t old_addr_be, uint16_t old_port_be,
+	uint32_t new_addr_be, uint16_t new_port_be)
+{
+	uint32_t addr_delta = checksum_delta32(old_addr_be, new_addr_be);
+	uint32_t l4_delta = 0;
+
+	if (rewrite_has_port(proto))
+		l4_delta = checksum_delta16(old_port_be, new_port_be);
+	if (proto == PROTO_TCP || proto == PROTO_UDP)
+		l4_delta += addr_delta; /* by the pseudo header; ICMP has none */
+	return (struct rewrite){
+		.addr_be = new_addr_be,
+		.port_be = new_port_be,
+		.ip_delta = (uint16_t)addr_delta,
+		.l4_delta = checksum_fold(l4_delta),
+		.proto = proto,
+	};
+}
+
+/* Lowers the MSS value at l4[off]. True when it was higher. */
+static bool clamp_mss_at(uint8_t *l4, uint32_t off, uint16_t mss_max)
+{
+	uint16_t old_mss = load16(l4 + off);
+	uint16_t new_mss = htons(mss_max);
+	uint16_t delta;
+
+	if (ntohs(old_mss) <= mss_max)
+		return false;
+	delta = checksum_fold(checksum_delta16(old_mss, new_mss));
+	/* RFC 1071 section 2(B): at an odd offset its bytes belong to two words, each in the
+	 * other's place. */
+	if (off % 2 != 0)
+		delta = (uint16_t)(delta << 8 | delta >> 8);
+	store16(l4 + off, new_mss);
+	rewrite_checksum(l4 + 16, delta);
+	return true;
+}
+
+bool rewrite_clamp_mss(uint8_t *l4, uint16_t l4_len, uint16_t mss_max)
+{
+	bool changed = false;
+	uint32_t end;
+
+	if (l4_len < TCP_HEADER_BYTES)
+		return false;
+	end = (uint32_t)(l4[12] >> 4) * 4;
+	if (end > l4_len)
+		return false;
+	for (uint32_t i = TCP_HEADER_BYTES; i < end && l4[i] != TCP_OPTION_END;) {
+		uint32_t option_bytes = 1;
+
+		if (l4[i] != TCP_OPTION_NOP) {
+			if (end - i < 2 || l4[i + 1] < 2 || l4[i + 1] > end - i)
+				return changed;
+			option_bytes = l4[i + 1];
+		}
+		if (l4[i] == TCP_OPTION_MSS && option_bytes == TCP_OPTION_MSS_BYTES)
+			changed |= clamp_mss_at(l4, i + 2, mss_max);
+		i += option_bytes;
+	}
+	return changed;
+}

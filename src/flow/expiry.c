@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/clock.h>
+#include <weir/flow/expiry.h>
+#include <weir/flow/tcp_track.h>
+#include <weir/packet/meta.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define SLOT_SHIFT 18 /* 2^18 µs a slot */
+#define N_SLOTS    256
+#define SLOT_MASK  (N_SLOTS - 1)
+
+#define PROTO_ICMPV6 58
+
+/* A stamp this little ahead of the wheel's clock is a packet since its last turn, not one of 49 days ago. */
+#define AHEAD_MAX_MS (UINT32_C(1) << 20)
+
+struct flow_wheel {
+	struct flow_table *table;
+	uint64_t now_us; /* of the last call */
+	uint64_t next;   /* the slot to look at next, counted from time 0; all before it are done */
+	uint32_t heads[N_SLOTS];
+};
+
+/* flow_more.wheel_slot is the slot plus one, so that a zeroed flow is not armed. */
+#define SLOT_UNARMED 0
+
+int flow_wheel_create(struct flow_table *t, uint64_t now_us, struct flow_wheel **ret_wheel)
+{
+	struct flow_wheel *w = malloc(sizeof(*w));
+
+	if (w == NULL)
+		return -ENOMEM;
+	w->table = t;
+	w->now_us = now_us;
+	w->next = (now_us >> SLOT_SHIFT) + 1;
+	for (uint32_t i = 0; i < N_SLOTS; i++)
+		w->heads[i] = FLOW_NONE;
+	*ret_wheel = w;
+	return 0;
+}
+
+void flow_wheel_destroy(struct flow_wheel *w)
+{
+	free(w);
+}
+
+static uint32_t tcp_timeout_ms(const struct flow_timeouts *to, uint8_t state)
+{
+	switch (state) {
+	case TCP_STATE_ESTABLISHED:
+		return to->tcp_established_ms;
+	case TCP_STATE_FIN_BOTH:
+	case TCP_STATE_RESET:
+		return to->tcp_closed_ms;
+	default: /* opening or half closed: RFC 5382 REQ-5 */
+		return to->tcp_transitory_ms;
+	}
+}
+
+uint32_t flow_timeout_ms(const struct flow_timeouts *to, const struct flow *f)
+{
+	switch (f->proto) {
+	case PROTO_TCP:
+		return tcp_timeout_ms(to, f->state);
+	case PROTO_UDP:
+		return f->packets[UPLINK] != 0 && f->packets[DOWNLINK] != 0 ? to->udp_ms
+									    : to->udp_one_way_ms;
+	case PROTO_ICMP:
+	case PROTO_ICMPV6:
+		return to->icmp_ms;
+	default:
+		return to->other_ms;
+	}
+}
+
+static uint32_t ms_since(uint32_t stamp_ms, uint64_t now_us)
+{
+	uint32_t span_ms = (uint32_t)(now_us / US_PER_MS) - stamp_ms;
+
+	return span_ms > UINT32_MAX - AHEAD_MAX_MS ? 0 : span_ms;
+}
+
+/*
+ * Time since the last packet that keeps the flow alive. RFC 4787 REQ-6: uplink packets do, downlink ones of
+ * UDP only where configured: a stranger could hold the mapping open. A flow that has had none counts from its start.
+ */
+static uint32_t idle_ms(
+	const struct flow_wheel *w, const struct flow_timeouts *to, uint32_t flow_id)
+{
+	const struct flow *f = &w->table->flows[flow_id];
+	bool down_refreshes = f->proto != PROTO_UDP || to->inbound_refresh != 0;
+	bool down_counts = down_refreshes && f->packets[DOWNLINK] != 0;
+	uint32_t down_ms = down_counts ? ms_since(f->last_ms[DOWNLINK], w->now_us) : UINT32_MAX;
+	uint32_t up_ms;
+
+	if (f->packets[UPLINK] == 0 && down_counts)
+		return down_ms;
+	if (f->packets[UPLINK] == 0)
+		return ms_since(
+			(uint32_t)(w->table->more[flow_id].start_us / US_PER_MS), w->now_us);
+	up_ms = ms_since(f->last_ms[UPLINK], w->now_us);
+	return up_ms < down_ms ? up_ms : down_ms;
+}
+
+/* Puts a flow into the slot after its deadline, or as far round as the wheel goes. */
+static void arm(struct flow_wheel *w, uint32_t flow_id, uint32_t remaining_ms)
+{
+	struct flow_more *more = w->table->more;
+	uint64_t due = ((w->now_us + (uint64_t)remaining_ms * US_PER_MS) >> SLOT_SHIFT) + 1;
+	uint32_t slot;
+
+	/* Never into the slot at hand: it would be drained without end. */
+	if (due <= w->next)
+		due = w->next + 1;
+	if (due >= w->next + N_SLOTS)
+		due = w->next + N_SLOTS - 1;
+	slot = (uint32_t)due & SLOT_MASK;
+	more[flow_id].wheel_slot = (uint16_t)(slot + 1);
+	more[flow_id].wheel_prev = FLOW_NONE;
+	more[flow_id].wheel_next = w->heads[slot];
+	if (w->heads[slot] != FLOW_NONE)
+		more[w->heads[slot]].wheel_prev = flow_id;
+	w->heads[slot] = flow_id;
+}
+
+static uint32_t remaining_ms(
+	const struct flow_wheel *w, const struct flow_timeouts *to, uint32_t flow_id)
+{
+	uint32_t timeout_ms = flow_timeout_ms(to, &w->table->flows[flow_id]);
+	uint32_t idle = idle_ms(w, to, flow_id);
+
+	return idle >= timeout_ms ? 0 : timeout_ms - idle;
+}
+
+void flow_wheel_add(struct flow_wheel *w, const struct flow_timeouts *to, uint32_t flow_id)
+{
+	assert(w->table->more[flow_id].wheel_slot == SLOT_UNARMED);
+	arm(w, flow_id, remaining_ms(w, to, flow_id));
+}
+
+void flow_wheel_remove(struct flow_wheel *w, uint32_t flow_id)
+{
+	struct flow_more *more = w->table->more;
+	struct flow_more *m = &more[flow_id];
+
+	if (m->wheel_slot == SLOT_UNARMED)
+		return;
+	if (m->wheel_prev != FLOW_NONE)
+		more[m->wheel_prev].wheel_next = m->wheel_next;
+	else
+		w->heads[m->wheel_slot - 1] = m->wheel_next;
+	if (m->wheel_next != FLOW_NONE)
+		more[m->wheel_next].wheel_prev = m->wheel_prev;
+	m->wheel_slot = SLOT_UNARMED;
+}
+
+/*
+ * One round of the wheel meets every flow, so a jump forward skips to the last round before now. After a
+ * jump back the wheel goes on from there: flows that it then meets too early are put back.
+ */
+static void turn_to(struct flow_wheel *w, uint64_t now_us)
+{
+	uint64_t now_slot = now_us >> SLOT_SHIFT;
+
+	w->now_us = now_us;
+	if (w->next > now_slot + 1)
+		w->next = now_slot + 1;
+	if (w->next + N_SLOTS <= now_slot)
+		w->next = now_slot + 1 - N_SLOTS;
+}
+
+/* The flows of a slot lie anywhere in memory: fetch the next while this one is judged. */
+static void prefetch_flow(const struct flow_table *t, uint32_t flow_id)
+{
+	if (flow_id == FLOW_NONE)
+		return;
+	__builtin_prefetch(&t->flows[flow_id]);
+	__builtin_prefetch(&t->more[flow_id].wheel_next, 1);
+}
+
+uint32_t flow_wheel_expire(struct flow_wheel *w, const struct flow_timeouts *to, uint64_t now_us,
+	uint32_t budget, uint32_t *expired, uint32_t n_max)
+{
+	uint64_t now_slot = now_us >> SLOT_SHIFT;
+	uint32_t n_expired = 0;
+
+	turn_to(w, now_us);
+	while (w->next <= now_slot) {
+		uint32_t flow_id = w->heads[w->next & SLOT_MASK];
+		uint32_t left_ms;
+
+		if (flow_id == FLOW_NONE) {
+			w->next++;
+			continue;
+		}
+		if (budget == 0 || n_expired == n_max)
+			break;
+		budget--;
+		prefetch_flow(w->table, w->table->more[flow_id].wheel_next);
+		flow_wheel_remove(w, flow_id);
+		left_ms = remaining_ms(w, to, flow_id);
+		if (left_ms == 0)
+			expired[n_expired++] = flow_id;
+		else
+			arm(w, flow_id, left_ms);
+	}
+	return n_expired;
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/memory.h>
+#include <weir/base/pool.h>
+#include <weir/flow/table.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FLOW_CAPACITY_MAX (1u << 24)
+
+/* Keys per bucket when all flows are taken. With 6 of 10, 4 % of the buckets overflow and 1 % of
+ * the keys lie there (Poisson). */
+#define KEYS_PER_BUCKET 6
+
+struct flow_table_private {
+	struct pool flow_pool;
+	struct pool overflow_pool;
+	uint32_t n_overflow;
+};
+
+/*
+ * A chain of k keys has ceil(k / 10) - 1 < k / 10 overflow buckets, because chains have no gaps. So all chains
+ * together, with two keys a flow, have no more than this, and no insertion can find the pool empty.
+ */
+static uint32_t overflow_needed(uint32_t capacity)
+{
+	return 2 * capacity / FLOW_BUCKET_KEYS + 1;
+}
+
+static size_t buckets_len(const struct flow_table *t)
+{
+	return ((size_t)t->n_buckets + t->private->n_overflow) * sizeof(*t->buckets);
+}
+
+static int create_arrays(struct flow_table *t)
+{
+	void *buckets;
+	void *flows;
+	void *more;
+	int rc;
+
+	rc = memory_create(buckets_len(t), &buckets);
+	if (rc < 0)
+		return rc;
+	rc = memory_create(t->capacity * sizeof(*t->flows), &flows);
+	if (rc < 0)
+		goto err_buckets;
+	rc = memory_create(t->capacity * sizeof(*t->more), &more);
+	if (rc < 0)
+		goto err_flows;
+	t->buckets = buckets;
+	t->flows = flows;
+	t->more = more;
+	return 0;
+
+err_flows:
+	memory_destroy(flows, t->capacity * sizeof(*t->flows));
+err_buckets:
+	memory_destroy(buckets, buckets_len(t));
+	return rc;
+}
+
+static int create_private(struct flow_table *t)
+{
+	struct flow_table_private *p = calloc(1, sizeof(*p));
+	int rc;
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->n_overflow = overflow_needed(t->capacity);
+	rc = pool_init(&p->flow_pool, t->capacity);
+	if (rc < 0)
+		goto err_private;
+	rc = pool_init(&p->overflow_pool, p->n_overflow);
+	if (rc < 0)
+		goto err_flow_pool;
+	t->private = p;
+	return 0;
+
+err_flow_pool:
+	pool_clean(&p->flow_pool);
+err_private:
+	free(p);
+	return rc;
+}
+
+static void destroy_private(struct flow_table *t)
+{
+	pool_clean(&t->private->overflow_pool);
+	pool_clean(&t->private->flow_pool);
+	free(t->private);
+}
+
+int flow_table_create(
+	uint32_t capacity, const struct flow_hash_key *key, struct flow_table **ret_table)
+{
+	struct flow_table *t;
+	int rc;
+
+	if (capacity == 0 || capacity > FLOW_CAPACITY_MAX)
+		return -EINVAL;
+	t = calloc(1, sizeof(*t));
+	if (t == NULL)
+		return -ENOMEM;
+	t->capacity = capacity;
+	t->n_buckets = 2 * capacity / KEYS_PER_BUCKET + 1;
+	t->hash_key = *key;
+	rc = create_private(t);
+	if (rc < 0)
+		goto err_table;
+	rc = create_arrays(t);
+	if (rc < 0)
+		goto err_private;
+	*ret_table = t;
+	return 0;
+
+err_private:
+	destroy_private(t);
+err_table:
+	free(t);
+	return rc;
+}
+
+void flow_table_destroy(struct flow_table *t)
+{
+	if (t == NULL)
+		return;
+	memory_destroy(t->more, t->capacity * sizeof(*t->more));
+	memory_destroy(t->flows, t->capacity * sizeof(*t->flows));
+	memory_destroy(t->buckets, buckets_len(t));
+	destroy_private(t);
+	free(t);
+}
+
+uint32_t flow_table_take(struct flow_table *t)
+{
+	uint32_t flow_id = pool_take(&t->private->flow_pool);
+
+	if (flow_id == POOL_NONE)
+		return FLOW_NONE;
+	t->flows[flow_id] = (struct flow){0};
+	t->more[flow_id] = (struct flow_more){.mapping_id = POOL_NONE, .in_use = 1};
+	t->n_flows++;
+	return flow_id;
+}
+
+void flow_table_give(struct flow_table *t, uint32_t flow_id)
+{
+	assert(t->more[flow_id].in_use);
+	t->more[flow_id].in_use = 0;
+	t->n_flows--;
+	pool_give(&t->private->flow_pool, flow_id);
+}
+
+/* The key under which packets of a flow come in this direction. */
+static struct flow_key key_of(
+	const struct flow_table *t, uint32_t flow_id, enum direction direction)
+{
+	const struct flow *f = &t->flows[flow_id];
+	const struct flow_more *more = &t->more[flow_id];
+	bool is_query = f->proto == PROTO_ICMP;
+
+	if (direction == UPLINK)
+		return (struct flow_key){.src = more->internal,
+			.dst = more->remote,
+			.src_port = f->internal_port,
+			.dst_port = is_query ? f->internal_port : f->remote_port,
+			.proto = f->proto};
+	return (struct flow_key){.src = more->remote,
+		.dst = more->external,
+		.src_port = is_query ? f->external_port : f->remote_port,
+		.dst_port = f->external_port,
+		.proto = f->proto};
+}
+
+static bool key_equal(const struct flow_key *a, const struct flow_key *b)
+{
+	return a->proto == b->proto && a->src_port == b->src_port && a->dst_port == b->dst_port
+	       && ip_addr_equal(&a->src, &b->src) && ip_addr_equal(&a->dst, &b->dst);
+}
+
+static uint32_t find_v6(const struct flow_table *t, uint32_t hash, const struct flow_key *key)
+{
+	const struct flow_bucket *b = flow_table_bucket(t, hash);
+	uint16_t signature = flow_signature(hash);
+
+	for (;;) {
+		for (uint32_t mask = flow_signature_mask(b, signature); mask != 0;
+			mask &= mask - 1) {
+			uint32_t ref = b->refs[__builtin_ctz(mask)];
+			struct flow_key other = key_of(t, ref >> 1, ref & 1);
+
+			if ((t->flows[ref >> 1].flags & FLOW_IPV6) != 0 && key_equal(&other, key))
+				return ref;
+		}
+		if (b->next == 0)
+			return FLOW_REF_NONE;
+		b = &t->buckets[b->next];
+	}
+}
+
+static uint32_t find_hashed(const struct flow_table *t, uint32_t hash, const struct flow_key *key)
+{
+	if (!ip_addr_is_v4(&key->src) || !ip_addr_is_v4(&key->dst))
+		return find_v6(t, hash, key);
+	return flow_table_find_v4(t, hash,
+		&(struct flow_key_v4){.src_be = key->src.words[3],
+			.dst_be = key->dst.words[3],
+			.src_port = key->src_port,
+			.dst_port = key->dst_port,
+			.proto = key->proto});
+}
+
+uint32_t flow_table_find(const struct flow_table *t, const struct flow_key *key)
+{
+	return find_hashed(t, flow_hash(&t->hash_key, key), key);
+}
+
+static struct flow_bucket *bucket_of(struct flow_table *t, uint32_t hash)
+{
+	return &t->buckets[(uint64_t)hash * t->n_buckets >> 32];
+}
+
+/* Places in use, which is also the first empty place. */
+static uint32_t bucket_n_keys(const struct flow_bucket *b)
+{
+	uint32_t empty = flow_signature_mask(b, 0);
+
+	return empty == 0 ? FLOW_BUCKET_KEYS : (uint32_t)__builtin_ctz(empty);
+}
+
+static void enter_key(struct flow_table *t, uint32_t hash, uint32_t ref)
+{
+	struct flow_bucket *b = bucket_of(t, hash);
+	uint32_t place;
+
+	while (b->next != 0)
+		b = &t->buckets[b->next];
+	place = bucket_n_keys(b);
+	if (place == FLOW_BUCKET_KEYS) {
+		uint32_t overflow = pool_take(&t->private->overflow_pool);
+
+		assert(overflow != POOL_NONE); /* see overflow_needed() */
+		b->next = t->n_buckets + overflow;
+		b = &t->buckets[b->next];
+		place = 0;
+	}
+	b->signatures[place] = flow_signature(hash);
+	b->refs[place] = ref;
+}
+
+/* The last key of the chain moves into the gap; a bucket left empty goes back to its pool. */
+static void remove_key(struct flow_table *t, uint32_t hash, uint32_t ref)
+{
+	struct flow_bucket *b = bucket_of(t, hash);
+	struct flow_bucket *before = NULL;
+	struct flow_bucket *found = NULL;
+	uint32_t found_place = 0;
+	uint32_t last_place;
+
+	for (;;) {
+		for (uint32_t mask = flow_signature_mask(b, flow_signature(hash)); mask != 0;
+			mask &= mask - 1) {
+			uint32_t place = (uint32_t)__builtin_ctz(mask);
+
+			if (b->refs[place] == ref) {
+				found = b;
+				found_place = place;
+			}
+		}
+		if (b->next == 0)
+			break;
+		before = b;
+		b = &t->buckets[b->next];
+	}
+	assert(found != NULL);
+	last_place = bucket_n_keys(b) - 1;
+	found->signatures[found_place] = b->signatures[last_place];
+	found->refs[found_place] = b->refs[last_place];
+	b->signatures[last_place] = 0;
+	if (last_place == 0 && before != NULL) {
+		pool_give(&t->private->overflow_pool, before->next - t->n_buckets);
+		before->next = 0;
+	}
+}
+
+/* Puts the IPv4 addresses where the path compares them. */
+static void set_family(struct flow *f, const struct flow_more *more)
+{
+	bool is_v4 = ip_addr_is_v4(&more->internal);
+
+	assert(ip_addr_is_v4(&more->remote) == is_v4 && ip_addr_is_v4(&more->external) == is_v4);
+	if (!is_v4) {
+		f->flags |= FLOW_IPV6;
+		return;
+	}
+	f->flags &= (uint8_t)~FLOW_IPV6;
+	f->remote_be = more->remote.words[3];
+	f->internal_be = more->internal.words[3];
+	f->external_be = more->external.words[3];
+}
+
+int flow_table_insert(struct flow_table *t, uint32_t flow_id)
+{
+	struct flow_more *more = &t->more[flow_id];
+	struct flow_key up = key_of(t, flow_id, UPLINK);
+	struct flow_key down = key_of(t, flow_id, DOWNLINK);
+	uint32_t up_hash = flow_hash(&t->hash_key, &up);
+	uint32_t down_hash = flow_hash(&t->hash_key, &down);
+
+	assert(more->in_use);
+	/* Only a host that speaks to itself, on one port, has one key in both directions. */
+	if (key_equal(&up, &down) || find_hashed(t, up_hash, &up) != FLOW_REF_NONE
+		|| find_hashed(t, down_hash, &down) != FLOW_REF_NONE)
+		return -EEXIST;
+	set_family(&t->flows[flow_id], more);
+	more->hash[UPLINK] = up_hash;
+	more->hash[DOWNLINK] = down_hash;
+	enter_key(t, up_hash, flow_id << 1 | UPLINK);
+	enter_key(t, down_hash, flow_id << 1 | DOWNLINK);
+	return 0;
+}
+
+void flow_table_remove(struct flow_table *t, uint32_t flow_id)
+{
+	const struct flow_more *more = &t->more[flow_id];
+
+	assert(more->in_use);
+	remove_key(t, more->hash[UPLINK], flow_id << 1 | UPLINK);
+	remove_key(t, more->hash[DOWNLINK], flow_id << 1 | DOWNLINK);
+	flow_table_give(t, flow_id);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/flow/tcp_track.h>
+
+#include <criterion/criterion.h>
+#include <stdbool.h>
+
+/* One segment: direction (> uplink, < downlink), then its flags as letters. */
+struct row {
+	const char *claim;
+	const char *segments; /* separated by spaces */
+	uint8_t state;        /* after the last of them, from NONE */
+};
+
+static uint8_t flags_of(const char **text)
+{
+	uint8_t flags = 0;
+
+	for (; **text != '\0' && **text != ' '; (*text)++)
+		switch (**text) {
+		case 'S':
+			flags |= TCP_SYN;
+			break;
+		case 'A':
+			flags |= TCP_ACK;
+			break;
+		case 'F':
+			flags |= TCP_FIN;
+			break;
+		case 'R':
+			flags |= TCP_RST;
+			break;
+		default:
+			flags |= TCP_PSH;
+		}
+	return flags;
+}
+
+static uint8_t follow(const char *segments)
+{
+	uint8_t state = TCP_STATE_NONE;
+
+	while (*segments != '\0') {
+		enum direction direction = *segments++ == '>' ? UPLINK : DOWNLINK;
+
+		state = tcp_track_next(state, direction, flags_of(&segments));
+		while (*segments == ' ')
+			segments++;
+	}
+	return state;
+}
+
+#define HANDSHAKE ">S <SA >A "
+
+static const struct row rows[] = {
+	{"a SYN opens", ">S", TCP_STATE_SYN_SENT},
+	{"a SYN from outside opens", "<S", TCP_STATE_SYN_RECEIVED},
+	{"a SYN may be sent again", ">S >S", TCP_STATE_SYN_SENT},
+	{"RFC 9293 3.5: SYN-ACK answers", ">S <SA", TCP_STATE_SYN_BOTH},
+	{"RFC 9293 3.5: the third segment establishes", HANDSHAKE, TCP_STATE_ESTABLISHED},
+	{"inbound handshake", "<S >SA <A", TCP_STATE_ESTABLISHED},
+	{"RFC 5382 REQ-2: simultaneous open", ">S <S >SA <SA >A", TCP_STATE_ESTABLISHED},
+	{"RFC 5382 REQ-2: simultaneous open, outside first", "<S >S <SA >SA <A",
+		TCP_STATE_ESTABLISHED},
+	{"simultaneous open waits for an ACK", ">S <S >SA <SA", TCP_STATE_SYN_BOTH},
+	{"a bare ACK does not answer a SYN", ">S <A", TCP_STATE_SYN_SENT},
+	{"a sender cannot establish alone", ">S >SA >A >A", TCP_STATE_SYN_SENT},
+	{"nor can one outside", "<S <SA <A <A", TCP_STATE_SYN_RECEIVED},
+	{"a refused SYN", ">S <RA", TCP_STATE_RESET},
+	{"RFC 7413: the server's data may come first", ">S <SA <PA", TCP_STATE_ESTABLISHED},
+	{"data keeps it established", HANDSHAKE ">PA <PA", TCP_STATE_ESTABLISHED},
+	{"RFC 9293 3.10.7.4: a SYN in mid-life changes nothing", HANDSHAKE "<S >S <SA",
+		TCP_STATE_ESTABLISHED},
+	{"no flags change nothing", HANDSHAKE "> <P", TCP_STATE_ESTABLISHED},
+	{"SYN with FIN changes nothing", HANDSHAKE ">SF", TCP_STATE_ESTABLISHED},
+	{"the internal side closes its half", HANDSHAKE ">FA", TCP_STATE_FIN_INTERNAL},
+	{"the remote side closes its half", HANDSHAKE "<FA", TCP_STATE_FIN_REMOTE},
+	{"RFC 9293 3.6: the other half goes on", HANDSHAKE ">FA <PA >A <PA",
+		TCP_STATE_FIN_INTERNAL},
+	{"a FIN may be sent again", HANDSHAKE ">FA >FA", TCP_STATE_FIN_INTERNAL},
+	{"FIN from both sides", HANDSHAKE ">FA <FA", TCP_STATE_FIN_BOTH},
+	{"FIN from both sides, remote first", HANDSHAKE "<FA >FA", TCP_STATE_FIN_BOTH},
+	{"the last ACK changes nothing", HANDSHAKE ">FA <FA >A", TCP_STATE_FIN_BOTH},
+	{"a RST ends it in either direction", HANDSHAKE ">R", TCP_STATE_RESET},
+	{"a RST ends it from outside", HANDSHAKE "<RA", TCP_STATE_RESET},
+	{"RST goes before all other flags", HANDSHAKE "<SFRA", TCP_STATE_RESET},
+	{"nothing but a SYN leads out of a reset", HANDSHAKE "<R >A <A >FA <SA", TCP_STATE_RESET},
+	{"RFC 6191: ports are used again after a close", HANDSHAKE ">FA <FA >A >S",
+		TCP_STATE_SYN_SENT},
+	{"ports are used again after a reset", HANDSHAKE "<R >S", TCP_STATE_SYN_SENT},
+	{"ports are used again from outside", HANDSHAKE ">FA <FA <S", TCP_STATE_SYN_RECEIVED},
+	{"a half-closed one does not reopen", HANDSHAKE ">FA >S", TCP_STATE_FIN_INTERNAL},
+	{"taken up in mid-life, unproven", ">A >PA", TCP_STATE_NONE},
+	{"taken up in mid-life and answered", ">A <A", TCP_STATE_ESTABLISHED},
+};
+
+Test(flow_tcp_track, follows_a_connection_from_the_middle)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint8_t state = follow(rows[i].segments);
+
+		cr_expect_eq(state, rows[i].state, "%s: %s", rows[i].claim, tcp_state_name(state));
+	}
+}
+
+Test(flow_tcp_track, is_the_same_seen_from_either_side)
+{
+	static const uint8_t mirror[N_TCP_STATES] = {
+		[TCP_STATE_NONE] = TCP_STATE_NONE,
+		[TCP_STATE_SYN_SENT] = TCP_STATE_SYN_RECEIVED,
+		[TCP_STATE_SYN_RECEIVED] = TCP_STATE_SYN_SENT,
+		[TCP_STATE_SYN_BOTH] = TCP_STATE_SYN_BOTH,
+		[TCP_STATE_ESTABLISHED] = TCP_STATE_ESTABLISHED,
+		[TCP_STATE_FIN_INTERNAL] = TCP_STATE_FIN_REMOTE,
+		[TCP_STATE_FIN_REMOTE] = TCP_STATE_FIN_INTERNAL,
+		[TCP_STATE_FIN_BOTH] = TCP_STATE_FIN_BOTH,
+		[TCP_STATE_RESET] = TCP_STATE_RESET,
+	};
+
+	/* NONE is left out: only the internal side takes up a connection in mid-life. */
+	for (uint8_t state = TCP_STATE_SYN_SENT; state < N_TCP_STATES; state++)
+		for (unsigned flags = 0; flags < 256; flags++) {
+			uint8_t up = tcp_track_next(state, UPLINK, (uint8_t)flags);
+			uint8_t down = tcp_track_next(mirror[state], DOWNLINK, (uint8_t)flags);
+
+			cr_assert_lt(up, N_TCP_STATES);
+			cr_assert_eq(
+				mirror[up], down, "%s, flags %#x", tcp_state_name(state), flags);
+		}
+}
+
+Test(flow_tcp_track, opens_by_a_plain_syn_alone)
+{
+	for (unsigned flags = 0; flags < 256; flags++) {
+		bool opens = (flags & TCP_SYN) != 0 && (flags & (TCP_ACK | TCP_RST | TCP_FIN)) == 0;
+
+		cr_assert_eq(tcp_track_opens((uint8_t)flags) != 0, opens, "%#x", flags);
+	}
+}
+
+Test(flow_tcp_track, names_every_state_and_survives_others)
+{
+	for (uint8_t state = 0; state < N_TCP_STATES; state++)
+		cr_assert_str_neq(tcp_state_name(state), "unknown");
+	cr_assert_str_eq(tcp_state_name(TCP_STATE_ESTABLISHED), "established");
+	cr_assert_str_eq(tcp_state_name(255), "unknown");
+	cr_assert_eq(tcp_track_next(255, UPLINK, TCP_SYN), TCP_STATE_SYN_SENT);
+}

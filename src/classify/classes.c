@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/classify/classes.h>
+#include <weir/packet/meta.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N_BUILT_IN 2u /* CLASS_DEFAULT and CLASS_UNSOLICITED */
+
+struct classes {
+	uint32_t n_rules;
+	struct class_rule rules[];
+};
+
+static bool rule_valid(const struct class_rule *r)
+{
+	uint8_t len_max = ip_addr_is_v4(&r->remote.addr) ? 32 : 128;
+
+	return r->name[0] != '\0' && memchr(r->name, '\0', sizeof(r->name)) != NULL
+	       && r->port_min <= r->port_max && (!r->has_remote || r->remote.len_bits <= len_max);
+}
+
+int classes_create(const struct class_rule *rules, uint32_t n_rules, struct classes **ret_classes)
+{
+	struct classes *c;
+
+	if (n_rules > CLASSES_MAX - N_BUILT_IN)
+		return -EINVAL;
+	for (uint32_t i = 0; i < n_rules; i++)
+		if (!rule_valid(&rules[i]))
+			return -EINVAL;
+	c = calloc(1, sizeof(*c) + n_rules * sizeof(c->rules[0]));
+	if (c == NULL)
+		return -ENOMEM;
+	c->n_rules = n_rules;
+	if (n_rules > 0)
+		memcpy(c->rules, rules, n_rules * sizeof(c->rules[0]));
+	*ret_classes = c;
+	return 0;
+}
+
+void classes_destroy(struct classes *c)
+{
+	free(c);
+}
+
+/* Only TCP and UDP have ports: an ICMP identifier must not pass for one. */
+static bool port_matches(const struct class_rule *r, uint8_t proto, uint16_t port)
+{
+	if (r->port_min == 0 && r->port_max == UINT16_MAX)
+		return true;
+	return (proto == PROTO_TCP || proto == PROTO_UDP) && port >= r->port_min
+	       && port <= r->port_max;
+}
+
+static bool rule_matches(const struct class_rule *r, uint8_t proto, const struct ip_addr *remote,
+	uint16_t remote_port)
+{
+	return (r->proto == 0 || r->proto == proto) && port_matches(r, proto, remote_port)
+	       && (!r->has_remote || ip_prefix_contains(&r->remote, remote));
+}
+
+uint8_t classes_match(
+	const struct classes *c, uint8_t proto, const struct ip_addr *remote, uint16_t remote_port)
+{
+	for (uint32_t i = 0; i < c->n_rules; i++)
+		if (rule_matches(&c->rules[i], proto, remote, remote_port))
+			return (uint8_t)(N_BUILT_IN + i);
+	return CLASS_DEFAULT;
+}
+
+const char *classes_name(const struct classes *c, uint8_t class_id)
+{
+	if (class_id == CLASS_DEFAULT)
+		return "default";
+	if (class_id == CLASS_UNSOLICITED)
+		return "unsolicited";
+	if (class_id - N_BUILT_IN < c->n_rules)
+		return c->rules[class_id - N_BUILT_IN].name;
+	return "?";
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/nat/ports.h>
+
+#include <assert.h>
+#include <string.h>
+
+#define WORD_BITS 64u
+#define N_WORDS   (65536u / WORD_BITS)
+#define N_GROUPS  (N_WORDS / WORD_BITS) /* words of the summary */
+
+#define EVEN_BITS 0x5555555555555555ull
+#define EVEN      1u
+#define ODD       2u
+#define EITHER    (EVEN | ODD)
+
+/* The ports of word `w` that the random choice may give, as bits. */
+static uint64_t range_mask(const struct ports *p, uint32_t w)
+{
+	uint32_t first = p->min / WORD_BITS;
+	uint32_t last = p->max / WORD_BITS;
+	uint64_t mask = UINT64_MAX;
+
+	if (w < first || w > last)
+		return 0;
+	if (w == first)
+		mask &= UINT64_MAX << p->min % WORD_BITS;
+	if (w == last)
+		mask &= UINT64_MAX >> (WORD_BITS - 1 - p->max % WORD_BITS);
+	return mask;
+}
+
+/* The free ports of word `w` that are in the range and of the parities in `parities`. */
+static uint64_t free_bits(const struct ports *p, uint32_t w, uint32_t parities)
+{
+	uint64_t wanted = (parities & EVEN ? EVEN_BITS : 0) | (parities & ODD ? ~EVEN_BITS : 0);
+
+	return ~p->taken[w] & range_mask(p, w) & wanted;
+}
+
+/* Makes the summary of word `w` true again after a port of it came or went. */
+static void summarise(struct ports *p, uint32_t w)
+{
+	uint64_t bit = 1ull << w % WORD_BITS;
+
+	for (uint32_t odd = 0; odd < 2; odd++) {
+		uint64_t *full = &p->full[odd][w / WORD_BITS];
+
+		if (free_bits(p, w, odd ? ODD : EVEN) == 0)
+			*full |= bit;
+		else
+			*full &= ~bit;
+	}
+}
+
+/* Words of group `g` that have a free port of these parities, as bits. */
+static uint64_t open_words(const struct ports *p, uint32_t g, uint32_t parities)
+{
+	return (parities & EVEN ? ~p->full[0][g] : 0) | (parities & ODD ? ~p->full[1][g] : 0);
+}
+
+/* The first free port at or above `from`, which lies in the range; 0 when there is none. */
+static uint16_t find_from(const struct ports *p, uint32_t from, uint32_t parities)
+{
+	uint32_t w = from / WORD_BITS;
+	uint64_t bits = free_bits(p, w, parities) & UINT64_MAX << from % WORD_BITS;
+	uint32_t next = w + 1;
+
+	if (bits != 0)
+		return (uint16_t)(w * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
+
+	for (uint32_t g = next / WORD_BITS; g < N_GROUPS; g++) {
+		uint64_t open = open_words(p, g, parities);
+
+		if (g == next / WORD_BITS)
+			open &= UINT64_MAX << next % WORD_BITS;
+		if (open == 0)
+			continue;
+		w = g * WORD_BITS + (uint32_t)__builtin_ctzll(open);
+		bits = free_bits(p, w, parities);
+		return (uint16_t)(w * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
+	}
+	return 0;
+}
+
+static uint16_t find_wrapping(const struct ports *p, uint32_t from, uint32_t parities)
+{
+	uint16_t port = find_from(p, from, parities);
+
+	return port != 0 ? port : find_from(p, p->min, parities);
+}
+
+static bool is_taken(const struct ports *p, uint16_t port)
+{
+	return (p->taken[port / WORD_BITS] >> port % WORD_BITS & 1) != 0;
+}
+
+static void mark(struct ports *p, uint16_t port)
+{
+	p->taken[port / WORD_BITS] |= 1ull << port % WORD_BITS;
+	p->n_taken++;
+	summarise(p, port / WORD_BITS);
+}
+
+void ports_init(struct ports *p, uint16_t min, uint16_t max)
+{
+	assert(min >= 1 && min <= max);
+	memset(p, 0, sizeof(*p));
+	p->min = min;
+	p->max = max;
+	for (uint32_t w = 0; w < N_WORDS; w++)
+		summarise(p, w);
+}
+
+bool ports_take_exact(struct ports *p, uint16_t port)
+{
+	if (port == 0 || is_taken(p, port))
+		return false;
+	mark(p, port);
+	return true;
+}
+
+uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of)
+{
+	uint32_t n_ports = (uint32_t)p->max - p->min + 1;
+	uint32_t from = hint >= p->min && hint <= p->max ? hint : p->min + hint % n_ports;
+	uint16_t port = 0;
+
+	if (parity_of != 0)
+		port = find_wrapping(p, from, parity_of & 1 ? ODD : EVEN);
+	if (port == 0)
+		port = find_wrapping(p, from, EITHER);
+	if (port != 0)
+		mark(p, port);
+	return port;
+}
+
+void ports_give(struct ports *p, uint16_t port)
+{
+	assert(port != 0 && is_taken(p, port));
+	p->taken[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
+	p->n_taken--;
+	summarise(p, port / WORD_BITS);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/classify/classes.h>
+#include <weir/packet/meta.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <string.h>
+
+/* A rule for any protocol, any remote, any port. */
+static struct class_rule rule_any(const char *name)
+{
+	struct class_rule r = {.port_max = UINT16_MAX};
+
+	strncpy(r.name, name, sizeof(r.name) - 1);
+	return r;
+}
+
+static struct ip_prefix prefix(struct ip_addr addr, uint8_t len_bits)
+{
+	return (struct ip_prefix){.addr = addr, .len_bits = len_bits};
+}
+
+Test(classify_classes, the_first_class_that_matches_decides)
+{
+	struct class_rule rules[4];
+	struct classes *c;
+	static const struct {
+		const char *claim;
+		uint8_t proto;
+		uint8_t last_octet;
+		uint16_t port;
+		uint8_t class_id;
+	} rows[] = {
+		{"time by protocol and port", PROTO_UDP, 1, 123, 2},
+		{"the port of another protocol is another", PROTO_TCP, 1, 123, 0},
+		{"first of a range", PROTO_TCP, 1, 8000, 3},
+		{"last of it", PROTO_UDP, 1, 8010, 3},
+		{"below it", PROTO_TCP, 1, 7999, 0},
+		{"above it", PROTO_TCP, 1, 8011, 0},
+		{"a range comes before an address", PROTO_TCP, 130, 8000, 3},
+		{"an address", PROTO_TCP, 130, 443, 4},
+		{"just outside its prefix", PROTO_TCP, 127, 443, 0},
+		{"the first of it", PROTO_TCP, 128, 443, 4},
+		{"an ICMP identifier is no port", PROTO_ICMP, 1, 8000, 5},
+	};
+
+	rules[0] = rule_any("time");
+	rules[0].proto = PROTO_UDP;
+	rules[0].port_min = rules[0].port_max = 123;
+	rules[1] = rule_any("cameras");
+	rules[1].port_min = 8000;
+	rules[1].port_max = 8010;
+	rules[2] = rule_any("servicing");
+	rules[2].has_remote = true;
+	rules[2].remote = prefix(ip_addr_quad(198, 51, 100, 129), 25); /* host bits do not matter */
+	rules[3] = rule_any("pings");
+	rules[3].proto = PROTO_ICMP;
+	cr_assert_eq(classes_create(rules, 4, &c), 0);
+	memset(rules, 0xff, sizeof(rules)); /* they were copied */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ip_addr remote = ip_addr_quad(198, 51, 100, rows[i].last_octet);
+
+		cr_assert_eq(classes_match(c, rows[i].proto, &remote, rows[i].port),
+			rows[i].class_id, "%s", rows[i].claim);
+	}
+	cr_assert_str_eq(classes_name(c, 0), "default");
+	cr_assert_str_eq(classes_name(c, 1), "unsolicited");
+	cr_assert_str_eq(classes_name(c, 2), "time");
+	cr_assert_str_eq(classes_name(c, 5), "pings");
+	cr_assert_str_eq(classes_name(c, 6), "?");
+	cr_assert_str_eq(classes_name(c, 255), "?");
+	classes_destroy(c);
+}
+
+Test(classify_classes, without_any_all_is_default)
+{
+	struct ip_addr remote = ip_addr_quad(192, 0, 2, 1);
+	struct classes *c;
+
+	cr_assert_eq(classes_create(NULL, 0, &c), 0);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443), CLASS_DEFAULT);
+	classes_destroy(c);
+	classes_destroy(NULL);
+}
+
+Test(classify_classes, refuses_what_cannot_be_meant)
+{
+	struct class_rule rules[CLASSES_MAX];
+	struct classes *c = NULL;
+
+	for (uint32_t i = 0; i < CLASSES_MAX; i++)
+		rules[i] = rule_any("c");
+	cr_assert_eq(classes_create(rules, CLASSES_MAX - 1, &c), -EINVAL, "two ids are built in");
+	cr_assert_eq(classes_create(rules, CLASSES_MAX - 2, &c), 0);
+	classes_destroy(c);
+	c = NULL;
+	rules[0].port_min = 2;
+	rules[0].port_max = 1;
+	cr_assert_eq(classes_create(rules, 1, &c), -EINVAL, "a range upside down");
+	rules[0] = rule_any("");
+	cr_assert_eq(classes_create(rules, 1, &c), -EINVAL, "no name");
+	memset(rules[0].name, 'x', sizeof(rules[0].name));
+	cr_assert_eq(classes_create(rules, 1, &c), -EINVAL, "a name without its end");
+	rules[0] = rule_any("long");
+	rules[0].has_remote = true;
+	rules[0].remote = prefix(ip_addr_quad(192, 0, 2, 0), 33);
+	cr_assert_eq(classes_create(rules, 1, &c), -EINVAL, "longer than an address");
+	cr_assert_null(c);
+}

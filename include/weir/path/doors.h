@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The doors: all of the path that control can reach.
+ *
+ * A path is one worker's stages and tables. Control creates it over open ports, publishes configurations
+ * to it, runs it (its own loop on a thread, or step by step on a virtual clock), and reads counters, flows, devices,
+ * records and events.
+ *
+ * Threads:  path_step and path_run belong to the worker; every other function to control. Counters are
+ *           read while they move (64-bit loads, never torn). Listings are copied by the worker on request, in bounded
+ *           portions between bursts.
+ * Memory:   fixed at path_create.
+ */
+#ifndef WEIR_PATH_DOORS_H
+#define WEIR_PATH_DOORS_H
+
+#include <weir/account/record.h>
+#include <weir/base/addr.h>
+#include <weir/base/direction.h>
+#include <weir/budget/meter.h>
+#include <weir/classify/classes.h>
+#include <weir/flow/expiry.h>
+#include <weir/nat/mapping.h>
+#include <weir/packet/drops.h>
+#include <weir/policy/ruleset.h>
+#include <weir/port/port.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rte_mempool;
+struct path;
+
+enum port_role {
+	PORT_LAN,
+	PORT_UPLINK,
+	PORT_TAP
+};
+
+/* One port as the path sees it; index is the port's id. */
+struct path_port {
+	enum port_role role;
+	char name[PORT_NAME_MAX];
+	/* LAN: gateway's address and prefix; uplink: external address; tap: as its LAN */
+	struct ip_prefix address;
+	struct ip_addr gateway; /* uplink over Ethernet: next hop; unset: on-link */
+	uint8_t peer;           /* LAN: its tap or PORT_NONE; tap: its LAN */
+	uint8_t plan_id;        /* uplink: PLAN_NONE without a plan */
+	uint16_t mtu;           /* of the bearer; 0: the device's */
+	uint16_t vlan;          /* 0: untagged */
+	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
+	uint64_t downlink_bps;
+	uint64_t queue_us; /* bound of either queue, as time at its rate */
+};
+
+/* What may change while the path runs. Immutable once published. */
+struct path_config {
+	uint32_t n_ports;
+	struct path_port ports[PORTS_MAX];
+	enum nat_filtering filtering;
+	struct flow_timeouts timeouts;
+	uint32_t flows_per_device;  /* cap */
+	uint64_t interim_us;        /* flow records of long flows; 0: only at their end */
+	uint32_t icmp_errors_per_s; /* own errors and echo replies, each */
+	bool lan_to_lan;            /* routed between LAN ports */
+	struct ruleset *rules;      /* owned by the config */
+	struct classes *classes;    /* owned by the config */
+	uint32_t n_plans;
+	struct meter_params plans[PLANS_MAX];
+};
+
+/* Sizes, fixed for the life of a path. */
+struct path_setup {
+	uint64_t seed; /* of all chance */
+	uint32_t flow_capacity;
+	uint16_t device_capacity;
+	uint32_t neighbor_capacity;
+	uint32_t fragment_capacity;
+	uint64_t fragment_timeout_us;
+	uint16_t nat_port_min;
+	uint16_t nat_port_max;
+	uint64_t neighbor_reachable_us;
+	/* replay: neighbours need no ARP, frames leave with made-up MACs */
+	bool virtual_clock;
+	bool profile;                  /* benchmark: ticks by stage */
+	struct rte_mempool *pool;      /* from path_pool_create */
+	struct port *ports[PORTS_MAX]; /* borrowed; same ids as in path_config */
+};
+
+/* A pool of mbufs fit for the path: private area for pkt_meta, `room_bytes` of data each. */
+struct rte_mempool *path_pool_create(const char *name, uint32_t n_mbufs, uint16_t room_bytes);
+
+/* Creates a path; it takes `config` over. Returns 0, -EINVAL or -ENOMEM. */
+int path_create(const struct path_setup *setup, struct path_config *config, uint64_t now_us,
+	struct path **ret_path);
+
+/* Ends all flows (their records must have been taken: path_end_flows), frees packets and tables. */
+void path_destroy(struct path *p);
+
+/* Frees a configuration that was not published, with what it owns. NULL is fine. */
+void path_config_destroy(struct path_config *config);
+
+/* Worker: polls every port once, runs the stages, does due housekeeping. Returns packets received. */
+uint32_t path_step(struct path *p, uint64_t now_us);
+
+/* Worker: when path_step must run next although no packet comes. */
+uint64_t path_next_us(const struct path *p);
+
+/* Worker: the loop: polls hot, then sleeps on the ports' descriptors; returns after doors_stop. */
+void path_run(struct path *p);
+
+/* Worker, after the last step: ends every flow with `why`, so that records and counters are complete. False while records must
+ * be taken first: call again. */
+bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us);
+
+/* Asks path_run to return. */
+void doors_stop(struct path *p);
+
+/* Hands over a new configuration; waits until the worker uses it (at most a second or so), then frees the old one. */
+void doors_publish(struct path *p, struct path_config *config);
+
+/* The configuration in use; stays valid until the next doors_publish. */
+const struct path_config *doors_config(const struct path *p);
+
+struct path_stage_stats {
+	const char *name;
+	uint64_t in;
+	uint64_t out;
+	uint64_t dropped;
+	uint64_t aside; /* left the flow path: answers by the gateway, frames for its tap */
+	int64_t held;   /* now inside the stage: queues */
+	uint64_t ticks; /* of clock_tsc, when profiled */
+};
+
+#define STAGES_MAX 16
+
+struct path_stats {
+	uint32_t n_stages;
+	struct path_stage_stats stages[STAGES_MAX];
+	uint64_t drops[N_DROP_REASONS];
+	uint64_t drop_octets[N_DROP_REASONS]; /* IP octets where known, else the frame's */
+	/* At the edge of each port: what is billed on an uplink. */
+	uint64_t edge_packets[PORTS_MAX][N_DIRECTIONS];
+	uint64_t edge_octets[PORTS_MAX][N_DIRECTIONS];
+	/* Of that, on uplinks, what no flow accounts for: unsolicited, malformed, the gateway's own errors. */
+	uint64_t unattributed_packets[PORTS_MAX][N_DIRECTIONS];
+	uint64_t unattributed_octets[PORTS_MAX][N_DIRECTIONS];
+	uint64_t flows_created;
+	uint64_t flows_ended;
+	uint64_t records_lost; /* records that found no room; their octets are in the sums above */
+	uint64_t loops;
+	uint64_t sleeps;
+	uint64_t conservation_errors; /* stages whose sums did not add up: always 0 */
+	uint32_t n_flows;
+	uint32_t flow_capacity;
+	uint32_t n_devices;
+	uint32_t n_mappings;
+	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS];
+	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
+	struct meter plans[PLANS_MAX];
+};
+
+/* A snapshot of the counters. */
+void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
+
+/* One flow in a listing: totals, not deltas. */
+struct flow_view {
+	struct flow_record record;                /* octets and packets since the flow's start */
+	uint64_t unreported_octets[N_DIRECTIONS]; /* of these, what no record holds yet */
+	uint32_t unreported_packets[N_DIRECTIONS];
+	uint64_t idle_us;
+	uint64_t timeout_us;
+};
+
+/* Copies up to n flows from table position `*cursor` on and moves it; returns how many, and sets `*cursor` to FLOW_NONE at
+ * the end. -ETIMEDOUT when the worker does not answer within a second. */
+int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, uint32_t n);
+
+/* Copies up to n devices from `first` on; returns how many. Index = device id; `in_use` tells. */
+uint32_t doors_devices_read(
+	const struct path *p, uint16_t first, struct device *devices, uint32_t n);
+
+/*
+ * The external endpoint that an internal one is mapped to now; false when it has no mapping. Only while the path is
+ * stepped by the caller's own thread (replay, benchmark).
+ */
+bool doors_mapping_find(const struct path *p, uint8_t proto, const struct ip_addr *internal,
+	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port);
+
+/* Takes up to n finished records; returns how many. */
+uint32_t doors_records_take(struct path *p, struct flow_record *records, uint32_t n);
+
+enum path_event_kind {
+	EVENT_DEVICE_SEEN,      /* a = device id */
+	EVENT_NEIGHBOR_CHANGED, /* address moved to another MAC */
+	EVENT_ADDRESS_CONFLICT, /* a stranger uses the gateway's own address */
+	EVENT_FLOW_TABLE_FULL,
+	EVENT_PLAN_SPENT,   /* a = plan id */
+	EVENT_CONSERVATION, /* a = stage */
+	EVENT_KINDS,
+};
+
+struct path_event {
+	enum path_event_kind kind;
+	uint8_t port;
+	uint32_t a;
+	struct ip_addr addr;
+	struct mac_addr mac;
+	uint64_t at_us;
+};
+
+/* Takes up to n events, oldest first. */
+uint32_t doors_events_take(struct path *p, struct path_event *events, uint32_t n);
+
+#endif

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * flow: finds the flow of each packet, in either direction, by one look-up; flow_new.c decides on packets without one.
+ * Buckets, then flow lines, are prefetched over the whole burst.
+ */
+#include "stage.h"
+
+#include <weir/flow/tcp_track.h>
+#include <weir/packet/icmp_error.h>
+
+#define TTL_OFFSET            8
+#define IDENTIFICATION_OFFSET 4
+
+static uint32_t hash_of(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	return flow_hash_v4(&ctx->flows->hash_key, m->src.words[3], m->dst.words[3], m->src_port,
+		m->dst_port, m->proto);
+}
+
+static void prefetch_buckets(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		struct pkt_meta *m = stage_meta(pkts[i]);
+
+		m->hash = hash_of(ctx, m);
+		rte_prefetch0(flow_table_bucket(ctx->flows, m->hash));
+	}
+}
+
+static void prefetch_flows(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		uint32_t ref = flow_table_candidate(ctx->flows, stage_meta(pkts[i])->hash);
+
+		if (ref != FLOW_REF_NONE)
+			rte_prefetch0(&ctx->flows->flows[ref >> 1]);
+	}
+}
+
+static struct fragment_key fragment_key_of(const uint8_t *ip, const struct pkt_meta *m)
+{
+	uint16_t identification_be;
+
+	memcpy(&identification_be, ip + IDENTIFICATION_OFFSET, sizeof(identification_be));
+	return (struct fragment_key){
+		.src = m->src,
+		.dst = m->dst,
+		.identification = ntohs(identification_be),
+		.proto = m->proto,
+		.in_port = m->in_port,
+	};
+}
+
+static void drop_evicted(struct stage_ctx *ctx, const struct fragment_packets *evicted)
+{
+	for (uint32_t i = 0; i < evicted->n; i++) {
+		ctx->stages[STAGE_flow].taken++;
+		stage_drop(ctx, evicted->packets[i], DROP_FLOW_FRAGMENTS_FULL);
+	}
+}
+
+/* RFC 4787 REQ-14: the ports of the first fragment serve the later ones, whatever came first. */
+static void first_fragment(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	struct fragment_key key = fragment_key_of(stage_ip(pkt, m), m);
+	struct fragment_ports ports = {.src = m->src_port, .dst = m->dst_port};
+	struct fragment_packets held;
+	struct fragment_packets evicted;
+
+	fragment_first(ctx->fragments, &key, &ports, ctx->now_us, &held, &evicted);
+	for (uint32_t i = 0; i < held.n; i++) {
+		/* It may be older than the flow it joins: account_flow_lives() must not take it for a former flow's. */
+		stage_meta(held.packets[i])->rx_us = (uint32_t)ctx->now_us;
+		ctx->requeue[ctx->n_requeued++] = held.packets[i];
+	}
+	drop_evicted(ctx, &evicted);
+}
+
+/* True when the fragment goes on with its ports known; else it was held or dropped. */
+static bool later_fragment(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	struct fragment_key key = fragment_key_of(stage_ip(pkt, m), m);
+	struct fragment_ports ports = {0};
+	struct fragment_packets evicted;
+	enum fragment_verdict verdict =
+		fragment_later(ctx->fragments, &key, pkt, ctx->now_us, &ports, &evicted);
+
+	drop_evicted(ctx, &evicted);
+	if (verdict == FRAGMENT_HELD)
+		stage_hold(ctx);
+	if (verdict == FRAGMENT_FULL)
+		stage_drop(ctx, pkt, DROP_FLOW_FRAGMENTS_FULL);
+	if (verdict != FRAGMENT_KNOWN)
+		return false;
+	m->src_port = ports.src;
+	m->dst_port = ports.dst;
+	m->hash = hash_of(ctx, m);
+	return true;
+}
+
+enum drop_reason flow_of_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	struct pkt_meta quote;
+	enum drop_reason why = icmp_error_quote(stage_ip(pkt, m), m->ip_octets, &quote);
+	struct flow_key_v4 key;
+	uint32_t ref;
+
+	if (why != DROP_NONE)
+		return why;
+	/* The quoted packet went the other way, so the flow is found by its tuple turned round. */
+	key = (struct flow_key_v4){
+		.src_be = quote.dst.words[3],
+		.dst_be = quote.src.words[3],
+		.src_port = quote.dst_port,
+		.dst_port = quote.src_port,
+		.proto = quote.proto,
+	};
+	ref = flow_table_find_v4(ctx->flows,
+		flow_hash_v4(&ctx->flows->hash_key, key.src_be, key.dst_be, key.src_port,
+			key.dst_port, key.proto),
+		&key);
+	if (ref == FLOW_REF_NONE)
+		return DROP_FLOW_ICMP_UNRELATED;
+	m->flow_id = ref >> 1;
+	m->direction = ref & 1;
+	return DROP_NONE;
+}
+
+/* What RFC 1812 5.3.1 and RFC 1191 demand before a packet goes on by its flow's port. */
+static enum drop_reason check_forwarding(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	if (unlikely(stage_ip(pkt, m)[TTL_OFFSET] <= 1)) {
+		local_icmp_error(ctx, pkt, m, ICMP_TIME_EXCEEDED, 0, 0);
+		return DROP_FLOW_TTL;
+	}
+	if (unlikely((m->flags & PKT_DF) != 0 && m->ip_octets > ctx->mtu[m->out_port])) {
+		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_FRAGMENTATION_NEEDED,
+			ctx->mtu[m->out_port]);
+		return DROP_FLOW_TOO_BIG;
+	}
+	return DROP_NONE;
+}
+
+/* Takes up a packet whose flow is known. */
+static enum drop_reason follow(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct flow *f)
+{
+	uint8_t came_by = m->direction == UPLINK ? f->lan_port : f->wan_port;
+
+	if (unlikely(m->in_port != came_by))
+		return DROP_FLOW_WRONG_PORT;
+	/* Only the LAN side speaks on a hairpinned flow: hairpin.c leads it back. */
+	if (unlikely((f->flags & FLOW_HAIRPIN) != 0 && m->direction == DOWNLINK))
+		return DROP_FLOW_SPOOFED_UPLINK;
+	m->out_port = m->direction == UPLINK ? f->wan_port : f->lan_port;
+	m->device_id = f->device_id;
+	return check_forwarding(ctx, pkt, m);
+}
+
+void flow_track(
+	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags)
+{
+	struct flow *f = &ctx->flows->flows[flow_id];
+	uint8_t state = tcp_track_next(f->state, direction, tcp_flags);
+
+	if (likely(state == f->state))
+		return;
+	f->state = state;
+	/* The timer wheel would notice the shorter timeout only when the longer one has come round. */
+	if (state == TCP_STATE_FIN_BOTH || state == TCP_STATE_RESET) {
+		flow_wheel_remove(ctx->wheel, flow_id);
+		flow_wheel_add(ctx->wheel, &ctx->config->timeouts, flow_id);
+	}
+}
+
+static enum drop_reason flow_hit(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t ref)
+{
+	struct flow *f = &ctx->flows->flows[ref >> 1];
+	enum drop_reason why;
+
+	m->flow_id = ref >> 1;
+	m->direction = ref & 1;
+	why = follow(ctx, pkt, m, f);
+	if (why == DROP_NONE && m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
+		flow_track(ctx, m->flow_id, m->direction, m->tcp_flags);
+	return why;
+}
+
+/* Fragments and ICMP errors, and whatever has no flow. */
+static enum drop_reason flow_slow(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, bool *ret_gone)
+{
+	enum drop_reason why = DROP_NONE;
+	uint32_t ref;
+
+	if (local_deliver(ctx, pkt, m, &why)) {
+		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
+		return why;
+	}
+	/* What has no ports of its own can be made to fit any flow: its addresses are judged by themselves. */
+	why = flow_check_addresses(ctx, pkt, m);
+	if (why != DROP_NONE)
+		return why;
+	if ((m->flags & PKT_ICMP_ERROR) != 0 && (m->flags & PKT_FRAGMENT_LATER) == 0) {
+		why = flow_of_icmp_error(ctx, pkt, m);
+		return why != DROP_NONE ? why : follow(ctx, pkt, m, stage_flow(ctx, m));
+	}
+	if ((m->flags & PKT_FRAGMENT_LATER) != 0 && !later_fragment(ctx, pkt, m)) {
+		*ret_gone = true;
+		return DROP_NONE;
+	}
+	if ((m->flags & PKT_FRAGMENT_FIRST) != 0)
+		first_fragment(ctx, pkt, m);
+	ref = stage_find(ctx, m);
+	if (ref != FLOW_REF_NONE)
+		return flow_hit(ctx, pkt, m, ref);
+	why = flow_new(ctx, pkt, m);
+	if (why != DROP_NONE)
+		return why;
+	why = check_forwarding(ctx, pkt, m);
+	if (why != DROP_NONE)
+		flow_abandon(ctx, m);
+	return why;
+}
+
+uint16_t flow_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	const uint16_t slow_flags = PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR;
+	uint16_t kept = 0;
+
+	prefetch_buckets(ctx, pkts, n_pkts);
+	prefetch_flows(ctx, pkts, n_pkts);
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		struct pkt_meta *m = stage_meta(pkts[i]);
+		enum drop_reason why = DROP_NONE;
+		bool gone = false;
+		uint32_t ref = FLOW_REF_NONE;
+
+		if (likely((m->flags & slow_flags) == 0))
+			ref = stage_find(ctx, m);
+		if (likely(ref != FLOW_REF_NONE))
+			why = flow_hit(ctx, pkts[i], m, ref);
+		else
+			why = flow_slow(ctx, pkts[i], m, &gone);
+		if (unlikely(gone))
+			continue;
+		if (likely(why == DROP_NONE))
+			pkts[kept++] = pkts[i];
+		else
+			stage_drop(ctx, pkts[i], why);
+	}
+	return kept;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * nat: a new flow gets its mapping and enters the table; every packet gets the rewrite of its flow and direction, one
+ * off its TTL, and an MSS that fits.
+ */
+#include "stage.h"
+
+#include <weir/nat/translate.h>
+#include <weir/packet/icmp_error.h>
+#include <weir/packet/rewrite.h>
+
+#include <errno.h>
+
+#define IP_TCP_HEADERS_OCTETS 40
+
+/* The external endpoint of a flow that begins on a LAN. */
+static enum drop_reason map(struct stage_ctx *ctx, struct flow *f, struct flow_more *more)
+{
+	struct nat *nat = ctx->nats[f->wan_port];
+	enum drop_reason why = nat_map(
+		nat, f->proto, &more->internal, f->internal_port, f->lan_port, &more->mapping_id);
+
+	if (why != DROP_NONE)
+		return why;
+	more->external = ctx->config->ports[f->wan_port].address.addr;
+	f->external_port = nat_mapping(nat, more->mapping_id)->external_port;
+	return DROP_NONE;
+}
+
+/* Another packet of the same burst may have made the flow since this one missed it. */
+static bool join(struct stage_ctx *ctx, struct pkt_meta *m)
+{
+	uint32_t ref = stage_find(ctx, m);
+
+	if (ref == FLOW_REF_NONE)
+		return false;
+	flow_abandon(ctx, m);
+	m->flow_id = ref >> 1;
+	m->direction = ref & 1;
+	return true;
+}
+
+/* Enters a flow whose endpoints are complete. */
+static enum drop_reason enter(
+	struct stage_ctx *ctx, struct pkt_meta *m, struct flow *f, struct flow_more *more)
+{
+	struct nat *nat = ctx->is_uplink[f->wan_port] ? ctx->nats[f->wan_port] : NULL;
+	enum drop_reason why;
+
+	if (nat != NULL) {
+		why = nat_hold(nat, more->mapping_id, &more->remote, f->remote_port);
+		if (why != DROP_NONE)
+			goto err_mapping;
+	}
+	translate_prepare(f);
+	why = DROP_FLOW_TABLE_FULL;
+	if (flow_table_insert(ctx->flows, m->flow_id) < 0)
+		goto err_hold;
+	flow_wheel_add(ctx->wheel, &ctx->config->timeouts, m->flow_id);
+	ctx->flows_created++;
+	return DROP_NONE;
+
+err_hold:
+	if (nat != NULL)
+		nat_release(nat, more->mapping_id, &more->remote, f->remote_port);
+	return why;
+err_mapping:
+	nat_forget_unused(nat, more->mapping_id);
+	return why;
+}
+
+enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
+{
+	struct flow *f = stage_flow(ctx, m);
+	struct flow_more *more = stage_flow_more(ctx, m);
+	enum drop_reason why = DROP_NONE;
+
+	if (join(ctx, m))
+		return DROP_NONE;
+	f->internal_be = more->internal.words[3];
+	if (m->direction == UPLINK && ctx->is_uplink[f->wan_port])
+		why = map(ctx, f, more);
+	f->remote_be = more->remote.words[3];
+	f->external_be = more->external.words[3];
+	if (why == DROP_NONE)
+		why = enter(ctx, m, f, more);
+	if (why != DROP_NONE)
+		flow_abandon(ctx, m);
+	return why;
+}
+
+/* RFC 5508 REQ-4, REQ-5: outer address and quoted packet alike. */
+static enum drop_reason translate_error(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	const struct flow *f = stage_flow(ctx, m);
+	uint8_t *ip = stage_ip(pkt, m);
+	struct rewrite inner = translate_quote(f, m->direction);
+	struct pkt_meta quote;
+	enum drop_reason why = icmp_error_quote(ip, m->ip_octets, &quote);
+	struct rewrite outer;
+
+	if (why != DROP_NONE)
+		return why;
+	if (m->direction == UPLINK) {
+		outer = rewrite_prepare(PROTO_ICMP, m->src.words[3], 0, f->external_be, 0);
+		rewrite_source(ip, NULL, &outer);
+	} else {
+		outer = rewrite_prepare(PROTO_ICMP, m->dst.words[3], 0, f->internal_be, 0);
+		rewrite_destination(ip, NULL, &outer);
+	}
+	icmp_error_rewrite_quote(ip, m->ip_octets, &quote, &inner, m->direction == DOWNLINK);
+	return DROP_NONE;
+}
+
+static void clamp_mss(const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	uint16_t mtu = (uint16_t)RTE_MIN(ctx->mtu[m->in_port], ctx->mtu[m->out_port]);
+	uint16_t l4_octets = (uint16_t)(m->ip_octets - (m->l4_off - m->l3_off));
+
+	rewrite_clamp_mss(rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off), l4_octets,
+		(uint16_t)(mtu - IP_TCP_HEADERS_OCTETS));
+}
+
+static enum drop_reason nat_one(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	uint8_t *ip = stage_ip(pkt, m);
+	uint8_t *l4 = m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off);
+	enum drop_reason why = DROP_NONE;
+	struct rewrite r;
+	const struct flow *f;
+
+	if (unlikely((m->flags & PKT_NEW_FLOW) != 0))
+		why = nat_new(ctx, m);
+	if (unlikely(why != DROP_NONE))
+		return why;
+	f = stage_flow(ctx, m);
+	if (unlikely((m->flags & PKT_ICMP_ERROR) != 0)) {
+		if ((f->flags & FLOW_TRANSLATED) != 0)
+			why = translate_error(ctx, pkt, m);
+	} else if (likely((f->flags & FLOW_TRANSLATED) != 0)) {
+		r = translate_rewrite(f, m->direction);
+		if (m->direction == UPLINK)
+			rewrite_source(ip, l4, &r);
+		else
+			rewrite_destination(ip, l4, &r);
+	}
+	if (unlikely(why != DROP_NONE))
+		return why;
+	rewrite_ttl(ip);
+	if (unlikely((f->flags & FLOW_HAIRPIN) != 0))
+		why = hairpin_turn(ctx, pkt, m);
+	if (unlikely((m->flags & PKT_TCP_SYN) != 0 && why == DROP_NONE))
+		clamp_mss(ctx, pkt, m);
+	return why;
+}
+
+uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	uint16_t kept = 0;
+
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		enum drop_reason why = nat_one(ctx, pkts[i], stage_meta(pkts[i]));
+
+		if (likely(why == DROP_NONE))
+			pkts[kept++] = pkts[i];
+		else
+			stage_drop(ctx, pkts[i], why);
+	}
+	return kept;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * New flows: where a packet without a flow comes from, where it goes, and whether there is room. Here the addresses are
+ * judged that an established flow has passed once and for all; the stages behind add class, verdict and mapping.
+ */
+#include "stage.h"
+
+#include <weir/flow/tcp_track.h>
+#include <weir/packet/icmp_error.h>
+#include <weir/packet/parse.h>
+
+static bool is_lan(const struct path_port *p)
+{
+	return p->role == PORT_LAN;
+}
+
+static uint32_t address_be(const struct path_port *p)
+{
+	return p->address.addr.words[3];
+}
+
+static bool is_on_a_lan(const struct stage_ctx *ctx, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		const struct path_port *p = &ctx->config->ports[i];
+
+		if (is_lan(p) && ip_prefix_contains(&p->address, addr))
+			return true;
+	}
+	return false;
+}
+
+/* The uplink that has this address, or PORT_NONE. */
+static uint8_t uplink_of_address(const struct stage_ctx *ctx, const struct ip_addr *addr)
+{
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		if (ctx->is_uplink[i] && ip_addr_equal(&ctx->config->ports[i].address.addr, addr))
+			return (uint8_t)i;
+	return PORT_NONE;
+}
+
+/* RFC 2827 on every LAN: a source must be of the LAN it came from, and not the gateway's own or a broadcast. */
+static enum drop_reason check_lan_source(const struct path_port *p, const struct pkt_meta *m)
+{
+	uint32_t host_bits = ~ip_v4_mask(p->address.len_bits);
+	uint32_t src = m->src.words[3];
+
+	if (!ip_prefix_contains(&p->address, &m->src))
+		return DROP_FLOW_SPOOFED_LAN;
+	if (p->address.len_bits < 31 && ((src & host_bits) == host_bits || (src & host_bits) == 0))
+		return DROP_FLOW_BROADCAST_SOURCE;
+	if (is_lan(p) && src == address_be(p))
+		return DROP_FLOW_SPOOFED_LAN;
+	return DROP_NONE;
+}
+
+enum drop_reason flow_check_addresses(
+	const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	const struct path_port *p = &ctx->config->ports[m->in_port];
+	enum drop_reason why = parse_check_addresses(m);
+
+	if (why != DROP_NONE)
+		return why;
+	/* RFC 1812 5.3.4: sent to all stations of a link, so that every router on it would forward it. */
+	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET
+		&& (*rte_pktmbuf_mtod(pkt, const uint8_t *) & 1) != 0)
+		return DROP_FLOW_BROADCAST;
+	if (p->role != PORT_UPLINK)
+		return check_lan_source(p, m);
+	if (is_on_a_lan(ctx, &m->src) || uplink_of_address(ctx, &m->src) != PORT_NONE)
+		return DROP_FLOW_SPOOFED_UPLINK;
+	if (!ip_addr_equal(&m->dst, &p->address.addr))
+		return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
+	return DROP_NONE;
+}
+
+/* The port that leads to `dst`: the LAN it is on, else the first uplink that is up. */
+static uint8_t route(
+	const struct stage_ctx *ctx, const struct ip_addr *dst, enum drop_reason *ret_why)
+{
+	uint8_t uplink = PORT_NONE;
+
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		const struct path_port *p = &ctx->config->ports[i];
+
+		if (is_lan(p) && ip_prefix_contains(&p->address, dst))
+			return (uint8_t)i;
+		if (uplink == PORT_NONE && ctx->is_uplink[i] && port_is_up(ctx->ports[i])
+			&& !ip_addr_is_unset(&p->address.addr))
+			uplink = (uint8_t)i;
+	}
+	if (uplink == PORT_NONE)
+		*ret_why = DROP_FLOW_NO_UPLINK;
+	return uplink;
+}
+
+static enum drop_reason device_of(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint16_t *ret_id)
+{
+	static const struct mac_addr none = {{0}};
+	const struct mac_addr *mac = &none;
+	struct path_event event = {.kind = EVENT_DEVICE_SEEN, .port = m->in_port, .addr = m->src};
+	bool is_known = device_find(ctx->devices, m->in_port, &m->src) != DEVICE_NONE;
+
+	/* An Ethernet frame's source lies behind its destination. */
+	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET)
+		mac = rte_pktmbuf_mtod_offset(pkt, const struct mac_addr *, sizeof(*mac));
+	*ret_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
+	if (*ret_id == DEVICE_NONE)
+		return DROP_FLOW_DEVICES_FULL;
+	if (!is_known) {
+		event.a = *ret_id;
+		event.mac = *mac;
+		stage_event(ctx, &event);
+	}
+	if (ctx->devices->devices[*ret_id].n_flows >= ctx->config->flows_per_device)
+		return DROP_FLOW_DEVICE_CAP;
+	return DROP_NONE;
+}
+
+/* Takes a flow and fills what the packet tells; the mapping follows in the nat stage. */
+static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
+{
+	uint32_t id = flow_table_take(ctx->flows);
+	struct path_event event = {.kind = EVENT_FLOW_TABLE_FULL};
+	struct flow *f;
+
+	if (id == FLOW_NONE) {
+		if (!ctx->table_full)
+			stage_event(ctx, &event);
+		ctx->table_full = true;
+		return DROP_FLOW_TABLE_FULL;
+	}
+	m->flow_id = id;
+	m->flags |= PKT_NEW_FLOW;
+	f = stage_flow(ctx, m);
+	f->proto = m->proto;
+	f->device_id = m->device_id;
+	f->last_ms[UPLINK] = f->last_ms[DOWNLINK] = ctx->now_ms;
+	/* From here on, so that a burst cannot go over the device's cap, nor the device yield to another. */
+	ctx->devices->devices[m->device_id].n_flows++;
+	stage_flow_more(ctx, m)->start_us = ctx->now_us;
+	if (m->proto == PROTO_TCP)
+		f->state = tcp_track_next(TCP_STATE_NONE, m->direction, m->tcp_flags);
+	return DROP_NONE;
+}
+
+/* Of ICMP only a query begins a flow: redirects and the like are for one link, and have no identifier. A later fragment
+ * shows no type. */
+static bool is_opening_query(const struct pkt_meta *m)
+{
+	return m->proto != PROTO_ICMP || (m->flags & PKT_FRAGMENT_LATER) != 0
+	       || m->icmp_type == ICMP_ECHO_REQUEST || m->icmp_type == ICMP_TIMESTAMP_REQUEST;
+}
+
+static enum drop_reason new_from_lan(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	enum drop_reason why = DROP_NONE;
+	uint8_t hairpin = uplink_of_address(ctx, &m->dst);
+	uint8_t out = hairpin != PORT_NONE ? hairpin : route(ctx, &m->dst, &why);
+	struct flow_more *more;
+	struct flow *f;
+
+	if (out == PORT_NONE) {
+		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_NET, 0);
+		return why;
+	}
+	if (out == m->in_port)
+		return DROP_FLOW_NO_ROUTE; /* its LAN carries it without us */
+	/* A connection whose opening was not seen (weir was restarted) is taken up from the inside alone. */
+	if (m->proto == PROTO_TCP && !tcp_track_opens(m->tcp_flags)
+		&& (m->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
+		return DROP_FLOW_TCP_NO_SYN;
+	if (!is_opening_query(m))
+		return DROP_NAT_PROTOCOL;
+	why = device_of(ctx, pkt, m, &m->device_id);
+	if (why != DROP_NONE)
+		return why;
+	m->direction = UPLINK;
+	m->out_port = out;
+	why = take(ctx, m);
+	if (why != DROP_NONE)
+		return why;
+	f = stage_flow(ctx, m);
+	more = stage_flow_more(ctx, m);
+	more->internal = m->src;
+	more->external = m->src;
+	more->remote = m->dst;
+	f->internal_port = f->external_port = m->src_port;
+	f->remote_port = m->dst_port;
+	f->lan_port = m->in_port;
+	f->wan_port = out;
+	f->flags = (uint8_t)((hairpin != PORT_NONE ? FLOW_HAIRPIN : 0)
+			     | (ctx->config->ports[m->in_port].role == PORT_TAP ? FLOW_LOCAL : 0));
+	return DROP_NONE;
+}
+
+/* RFC 4787 REQ-8: from outside only through a mapping whose filter admits the sender. */
+enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink)
+{
+	struct nat *nat = ctx->nats[uplink];
+	uint32_t mapping_id;
+	const struct nat_mapping *mapping;
+	enum drop_reason why;
+	struct flow_more *more;
+	struct flow *f;
+
+	mapping_id = nat_find_external(nat, m->proto, m->dst_port);
+	if (mapping_id == POOL_NONE)
+		return DROP_POLICY_INBOUND;
+	if (!nat_admits(nat, mapping_id, &m->src, m->src_port))
+		return DROP_POLICY_FILTERED;
+	if (m->proto == PROTO_TCP && !tcp_track_opens(m->tcp_flags))
+		return DROP_FLOW_TCP_NO_SYN;
+	if (m->proto == PROTO_ICMP && m->icmp_type != ICMP_ECHO_REPLY
+		&& m->icmp_type != ICMP_TIMESTAMP_REPLY)
+		/* an identifier is no port that a stranger may ask at */
+		return DROP_POLICY_INBOUND;
+	mapping = nat_mapping(nat, mapping_id);
+	m->device_id = device_find(ctx->devices, mapping->lan_port, &mapping->internal);
+	if (m->device_id == DEVICE_NONE)
+		return DROP_POLICY_INBOUND;
+	if (ctx->devices->devices[m->device_id].n_flows >= ctx->config->flows_per_device)
+		return DROP_FLOW_DEVICE_CAP;
+	m->direction = DOWNLINK;
+	m->out_port = mapping->lan_port;
+	why = take(ctx, m);
+	if (why != DROP_NONE)
+		return why;
+	f = stage_flow(ctx, m);
+	more = stage_flow_more(ctx, m);
+	more->internal = mapping->internal;
+	more->external = m->dst;
+	more->remote = m->src;
+	more->mapping_id = mapping_id;
+	f->internal_port = mapping->internal_port;
+	f->external_port = m->dst_port;
+	f->remote_port = m->src_port;
+	f->lan_port = mapping->lan_port;
+	f->wan_port = uplink;
+	return DROP_NONE;
+}
+
+enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	if (!ctx->is_uplink[m->in_port])
+		return new_from_lan(ctx, pkt, m);
+	return flow_new_inbound(ctx, m, m->in_port);
+}
+
+void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
+{
+	if ((m->flags & PKT_NEW_FLOW) == 0)
+		return;
+	ctx->devices->devices[stage_flow(ctx, m)->device_id].n_flows--;
+	flow_table_give(ctx->flows, m->flow_id);
+	m->flags &= (uint16_t)~PKT_NEW_FLOW;
+	m->flow_id = FLOW_NONE;
+}
+
+bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
+{
+	struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
+	struct device *device =
+		f->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[f->device_id];
+	struct flow_record record;
+
+	if (records_room(ctx) == 0)
+		return false;
+	record_take(&record, f, more, flow_id, device, why, ctx->now_us);
+	records_put(ctx, &record);
+	if (more->mapping_id != POOL_NONE)
+		nat_release(
+			ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port);
+	if (device != NULL)
+		device->n_flows--;
+	flow_table_remove(ctx->flows, flow_id);
+	ctx->flows_ended++;
+	return true;
+}

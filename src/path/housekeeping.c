@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What time does: idle flows end, fragments and next hops age, long flows are reported. Bounded work a call. */
+#include "path.h"
+
+#include <weir/base/clock.h>
+#include <weir/flow/tcp_track.h>
+#include <weir/packet/icmp_error.h>
+#include <weir/packet/rewrite.h>
+
+#define EXPIRE_MAX    256  /* flows ended a call */
+#define EXPIRE_BUDGET 1024 /* flows looked at a call */
+#define REQUESTS_MAX  32
+#define FAILED_MAX    64
+
+static enum flow_end_reason end_reason_of(const struct flow *f)
+{
+	if (f->proto == PROTO_TCP
+		&& (f->state == TCP_STATE_RESET || f->state == TCP_STATE_FIN_BOTH))
+		return FLOW_END_DETECTED;
+	return FLOW_END_IDLE_TIMEOUT;
+}
+
+/* True while a packet of the flow may still wait in its uplink's queue: not older than the one in front. Such a flow must not
+ * end, for the packet may yet be dropped and taken back. */
+static bool may_be_queued(const struct stage_ctx *ctx, const struct flow *f)
+{
+	const struct fifo *q = ctx->queues[f->wan_port][UPLINK];
+	struct rte_mbuf *oldest = q == NULL ? NULL : fifo_oldest(q);
+
+	if (oldest == NULL)
+		return false;
+	return ctx->now_ms - f->last_ms[UPLINK]
+	       <= ((uint32_t)ctx->now_us - stage_meta(oldest)->rx_us) / (uint32_t)US_PER_MS + 1;
+}
+
+static void expire_flows(struct stage_ctx *ctx)
+{
+	uint32_t ids[EXPIRE_MAX];
+	uint32_t room = RTE_MIN(records_room(ctx), (uint32_t)EXPIRE_MAX);
+	uint32_t n = flow_wheel_expire(
+		ctx->wheel, &ctx->config->timeouts, ctx->now_us, EXPIRE_BUDGET, ids, room);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct flow *f = &ctx->flows->flows[ids[i]];
+
+		if (unlikely(may_be_queued(ctx, f)))
+			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, ids[i]);
+		else
+			flow_end(ctx, ids[i], end_reason_of(f));
+	}
+}
+
+static void expire_fragments(struct stage_ctx *ctx)
+{
+	void *expired[FAILED_MAX];
+	uint32_t n = fragment_expire(ctx->fragments, ctx->now_us, expired, FAILED_MAX);
+
+	ctx->stage = STAGE_flow;
+	for (uint32_t i = 0; i < n; i++) {
+		ctx->stages[STAGE_flow].taken++;
+		stage_drop(ctx, expired[i], DROP_FLOW_FRAGMENT_TIMEOUT);
+	}
+}
+
+/* RFC 1812 5.2.7.1: its sender is told, in its own terms: with the addresses it used. */
+static void tell_unreachable(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	const struct flow *f;
+	struct rewrite back;
+
+	if (m->in_port == PORT_NONE || ctx->is_uplink[m->in_port] || m->flow_id == FLOW_NONE)
+		return;
+	/* A hairpinned packet carries another host's address by now, which is not its sender's to see. */
+	if (!account_flow_lives(ctx, m) || (m->flags & PKT_HAIRPIN) != 0)
+		return;
+	f = stage_flow(ctx, m);
+	if ((f->flags & FLOW_TRANSLATED) != 0 && m->direction == UPLINK) {
+		back = rewrite_prepare(f->proto, f->external_be, htons(f->external_port),
+			f->internal_be, htons(f->internal_port));
+		rewrite_source(stage_ip(pkt, m),
+			m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off),
+			&back);
+	}
+	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_HOST, 0);
+}
+
+/*
+ * A port that was opened again may have other stations behind it under the same addresses: its next hops are asked for
+ * anew, as a kernel does when a link goes down.
+ */
+static void forget_neighbors(struct path *p)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	void *waiting[FAILED_MAX];
+
+	ctx->stage = STAGE_tx;
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		uint32_t generation =
+			atomic_load_explicit(&ctx->ports[i]->generation, memory_order_acquire);
+		uint32_t n;
+
+		if (generation == p->generation[i])
+			continue;
+		n = neighbor_flush(ctx->neighbors, (uint8_t)i, waiting, FAILED_MAX);
+		for (uint32_t w = 0; w < n; w++) {
+			ctx->stages[STAGE_tx].taken++;
+			stage_drop(ctx, waiting[w], DROP_TX_PORT_DOWN);
+		}
+		if (n < FAILED_MAX)
+			p->generation[i] = generation;
+	}
+}
+
+static void age_neighbors(struct stage_ctx *ctx)
+{
+	struct neighbor_request requests[REQUESTS_MAX];
+	void *failed[FAILED_MAX];
+	uint32_t n_requests = neighbor_tick(ctx->neighbors, ctx->now_us, requests, REQUESTS_MAX);
+	uint32_t n_failed = neighbor_take_failed(ctx->neighbors, failed, FAILED_MAX);
+
+	ctx->must_ask = false;
+	ctx->stage = STAGE_tx;
+	for (uint32_t i = 0; i < n_requests; i++)
+		local_arp_request(ctx, &requests[i]);
+	for (uint32_t i = 0; i < n_failed; i++) {
+		tell_unreachable(ctx, failed[i], stage_meta(failed[i]));
+		ctx->stages[STAGE_tx].taken++;
+		stage_drop(ctx, failed[i], DROP_TX_NO_NEIGHBOR);
+	}
+}
+
+/* Reports a flow that goes on, when it has counted anything since its last record. */
+static void report(struct stage_ctx *ctx, uint32_t flow_id)
+{
+	struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
+	const struct device *device =
+		f->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[f->device_id];
+	struct flow_record record;
+
+	if (f->packets[UPLINK] == more->reported_packets[UPLINK]
+		&& f->packets[DOWNLINK] == more->reported_packets[DOWNLINK])
+		return;
+	record_take(&record, f, more, flow_id, device, FLOW_END_NONE, ctx->now_us);
+	records_put(ctx, &record);
+}
+
+/*
+ * Walks the table at the pace that visits each flow once an interval, so that reports are spread evenly. A flow younger
+ * than half an interval waits for the next round.
+ */
+static void report_interim(struct path *p, uint64_t passed_us)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	uint64_t interval_us = ctx->config->interim_us;
+	uint32_t capacity = ctx->flows->capacity;
+
+	if (interval_us == 0)
+		return;
+	p->interim_credit += (uint64_t)capacity * RTE_MIN(passed_us, interval_us);
+	/* No more than one round is owed when nobody has taken records for long. */
+	p->interim_credit = RTE_MIN(p->interim_credit, (uint64_t)capacity * interval_us);
+	while (p->interim_credit >= interval_us && records_room(ctx) > 0) {
+		uint32_t id = p->interim_cursor;
+		const struct flow_more *more = &ctx->flows->more[id];
+
+		p->interim_credit -= interval_us;
+		p->interim_cursor = id + 1 == capacity ? 0 : id + 1;
+		if (more->in_use && ctx->now_us - more->start_us > interval_us / 2)
+			report(ctx, id);
+	}
+}
+
+static void refresh_ports(struct stage_ctx *ctx)
+{
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		uint32_t mtu = ctx->ports[i]->mtu;
+		uint16_t bearer = ctx->config->ports[i].mtu;
+
+		ctx->mtu[i] = (uint16_t)RTE_MIN(mtu, (uint32_t)UINT16_MAX);
+		if (bearer != 0 && bearer < ctx->mtu[i])
+			ctx->mtu[i] = bearer;
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+			if (ctx->queues[i][d] != NULL
+				&& path_rate_bps(ctx->config, (uint8_t)i, d) == 0
+				&& fifo_n_packets(ctx->queues[i][d]) == 0)
+				ctx->shaped[i][d] = false;
+	}
+	if (ctx->flows->n_flows < ctx->flows->capacity)
+		ctx->table_full = false;
+}
+
+/*
+ * A plan that only notifies is told of here, as the meter stage refuses nothing for it. What was told is told again
+ * when the largest packet has fitted in between: the last octets of a quota take small packets and refuse large ones.
+ */
+static void watch_plans(struct stage_ctx *ctx)
+{
+	for (uint32_t i = 0; i < ctx->config->n_plans; i++) {
+		const struct meter *m = &ctx->plans[i];
+		uint64_t quota = m->params.quota_octets;
+
+		if (quota == 0 || meter_used(m) + UINT16_MAX <= quota)
+			ctx->plan_spent[i] = false;
+		else if (meter_used(m) >= quota)
+			meter_tell_spent(ctx, (uint8_t)i);
+	}
+}
+
+void housekeeping_run(struct stage_ctx *ctx)
+{
+	struct path *p = ctx->path;
+	uint64_t passed_us = ctx->now_us - p->housekept_us;
+
+	p->housekept_us = ctx->now_us;
+	refresh_ports(ctx);
+	watch_plans(ctx);
+	expire_flows(ctx);
+	expire_fragments(ctx);
+	if (!ctx->setup->virtual_clock) {
+		forget_neighbors(p);
+		age_neighbors(ctx);
+	}
+	report_interim(p, passed_us);
+}

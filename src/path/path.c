@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A path: made over open ports, stepped, ended. */
+#include "path.h"
+
+#include <weir/base/clock.h>
+#include <weir/base/rng.h>
+
+#include <rte_mempool.h>
+#include <rte_ring.h>
+#include <rte_ring_elem.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define MBUF_CACHE        256
+#define RECORDS_RING      16384
+#define EVENTS_RING       1024
+#define FRAGMENT_HELD_ALL 1024
+#define QUEUE_PLACES      16384
+#define QUEUE_OCTETS_MIN  (16 * 1514)
+#define BURST_OCTETS_MIN  (2 * 1514)
+#define BURST_US          2000
+#define HOUSEKEEPING_US   1000
+#define IDLE_US           50000
+#define VIRTUAL_IDLE_US   US_PER_S
+
+/* Rings of packed structs: sizes must be multiples of 4. */
+static_assert(sizeof(struct flow_record) % 4 == 0, "fits rte_ring's elements");
+static_assert(sizeof(struct path_event) % 4 == 0, "fits rte_ring's elements");
+
+struct rte_mempool *path_pool_create(const char *name, uint32_t n_mbufs, uint16_t room_bytes)
+{
+	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, sizeof(struct pkt_meta),
+		(uint16_t)(room_bytes + RTE_PKTMBUF_HEADROOM), 0);
+}
+
+uint64_t path_rate_bps(const struct path_config *config, uint8_t port, uint32_t direction)
+{
+	const struct path_port *p = &config->ports[port];
+
+	return direction == UPLINK ? p->uplink_bps : p->downlink_bps;
+}
+
+static struct fifo_params fifo_params_of(
+	const struct path_config *config, uint8_t port, uint32_t direction)
+{
+	uint64_t rate_bps = path_rate_bps(config, port, direction);
+	uint64_t limit = rate_bps / 8 * config->ports[port].queue_us / US_PER_S;
+	uint64_t burst;
+
+	if (limit < QUEUE_OCTETS_MIN)
+		limit = QUEUE_OCTETS_MIN;
+	/* A worker that slept a little late makes good for it: two packets, or what a few milliseconds carry. */
+	burst = rate_bps / 8 * BURST_US / US_PER_S;
+	return (struct fifo_params){
+		.rate_bps = rate_bps,
+		.burst_octets = burst < BURST_OCTETS_MIN ? BURST_OCTETS_MIN
+							 : (uint32_t)RTE_MIN(burst, limit),
+		.limit_octets = limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit,
+	};
+}
+
+static void adopt(struct path *p, struct path_config *config)
+{
+	struct stage_ctx *ctx = &p->ctx;
+
+	for (uint32_t i = 0; i < config->n_ports; i++) {
+		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
+		if (ctx->nats[i] != NULL)
+			nat_set_filtering(ctx->nats[i], config->filtering);
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+			struct fifo_params params = fifo_params_of(config, (uint8_t)i, d);
+
+			if (ctx->queues[i][d] == NULL)
+				continue;
+			fifo_set_params(ctx->queues[i][d], &params, ctx->now_us);
+			ctx->shaped[i][d] =
+				params.rate_bps != 0 || fifo_n_packets(ctx->queues[i][d]) > 0;
+		}
+	}
+	for (uint32_t i = 0; i < config->n_plans; i++)
+		meter_set_params(&ctx->plans[i], &config->plans[i]);
+	ctx->config = config;
+}
+
+void path_adopt_next(struct path *p)
+{
+	struct path_config *next = atomic_load_explicit(&p->next_config, memory_order_acquire);
+
+	if (next == NULL)
+		return;
+	adopt(p, next);
+	atomic_store_explicit(&p->next_config, NULL, memory_order_release);
+}
+
+static int create_uplinks(
+	struct path *p, const struct path_config *config, const struct flow_hash_key *key)
+{
+	struct nat_params nat = {
+		.capacity = p->setup.flow_capacity,
+		.port_min = p->setup.nat_port_min,
+		.port_max = p->setup.nat_port_max,
+		.filtering = config->filtering,
+		.hash_key = *key,
+	};
+
+	for (uint8_t i = 0; i < config->n_ports; i++) {
+		int err;
+
+		if (config->ports[i].role != PORT_UPLINK)
+			continue;
+		err = nat_create(&nat, &p->rng, &p->ctx.nats[i]);
+		for (uint32_t d = 0; d < N_DIRECTIONS && err == 0; d++) {
+			struct fifo_params params = fifo_params_of(config, i, d);
+
+			err = fifo_create(&params, QUEUE_PLACES, &p->ctx.queues[i][d]);
+		}
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int create_tables(struct path *p, const struct path_config *config)
+{
+	const struct path_setup *s = &p->setup;
+	struct stage_ctx *ctx = &p->ctx;
+	struct flow_hash_key key;
+	int err;
+
+	for (int i = 0; i < 3; i++)
+		key.words[i] = rng_next(&p->rng) | 1;
+	err = flow_table_create(s->flow_capacity, &key, &ctx->flows);
+	if (err == 0)
+		err = flow_wheel_create(ctx->flows, ctx->now_us, &ctx->wheel);
+	if (err == 0)
+		err = device_table_create(s->device_capacity, &key, &ctx->devices);
+	if (err == 0)
+		err = fragment_table_create(s->fragment_capacity, FRAGMENT_HELD_ALL,
+			s->fragment_timeout_us, &key, &ctx->fragments);
+	if (err == 0)
+		err = neighbor_table_create(s->neighbor_capacity, s->neighbor_reachable_us,
+			rng_next(&p->rng), &ctx->neighbors);
+	return err < 0 ? err : create_uplinks(p, config, &key);
+}
+
+static int create_rings(struct path *p)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	snprintf(name, sizeof(name), "weir_rec_%p", (void *)p);
+	p->records = rte_ring_create_elem(name, sizeof(struct flow_record), RECORDS_RING,
+		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "weir_ev_%p", (void *)p);
+	p->events = rte_ring_create_elem(name, sizeof(struct path_event), EVENTS_RING,
+		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return p->records == NULL || p->events == NULL || p->wake_fd < 0 ? -ENOMEM : 0;
+}
+
+int path_create(const struct path_setup *setup, struct path_config *config, uint64_t now_us,
+	struct path **ret_path)
+{
+	struct path *p;
+	int err;
+
+	if (config->n_ports == 0 || config->n_ports > PORTS_MAX || setup->pool == NULL)
+		return -EINVAL;
+	if (posix_memalign((void **)&p, RTE_CACHE_LINE_SIZE, sizeof(*p)) != 0)
+		return -ENOMEM;
+	memset(p, 0, sizeof(*p));
+	p->wake_fd = -1;
+	p->setup = *setup;
+	p->housekept_us = now_us;
+	p->ctx.now_us = now_us;
+	p->ctx.now_ms = (uint32_t)(now_us / US_PER_MS);
+	p->ctx.path = p;
+	p->ctx.ports = p->setup.ports;
+	p->ctx.setup = &p->setup;
+	p->ctx.profile = setup->profile;
+	p->ctx.rng = &p->rng;
+	rng_init(&p->rng, setup->seed);
+	for (uint32_t i = 0; i < config->n_plans; i++)
+		meter_init(&p->ctx.plans[i], &config->plans[i]);
+	err = create_tables(p, config);
+	if (err == 0)
+		err = create_rings(p);
+	if (err < 0) {
+		path_destroy(p);
+		return err;
+	}
+	p->config = config;
+	adopt(p, config);
+	housekeeping_run(&p->ctx);
+	*ret_path = p;
+	return 0;
+}
+
+static void free_packets(void *const *packets, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		rte_pktmbuf_free(packets[i]);
+}
+
+static void empty_queues(struct stage_ctx *ctx)
+{
+	void *packets[BURST_MAX];
+	uint32_t n;
+
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+			if (ctx->queues[i][d] == NULL)
+				continue;
+			while ((packets[0] = fifo_take_any(ctx->queues[i][d])) != NULL)
+				free_packets(packets, 1);
+			fifo_destroy(ctx->queues[i][d]);
+		}
+	while (ctx->neighbors != NULL
+		&& (n = neighbor_flush(ctx->neighbors, PORT_NONE, packets, BURST_MAX)) > 0)
+		free_packets(packets, n);
+	while (ctx->fragments != NULL
+		&& (n = fragment_expire(ctx->fragments, UINT64_MAX, packets, BURST_MAX)) > 0)
+		free_packets(packets, n);
+}
+
+void path_destroy(struct path *p)
+{
+	if (p == NULL)
+		return;
+	empty_queues(&p->ctx);
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		nat_destroy(p->ctx.nats[i]);
+	neighbor_table_destroy(p->ctx.neighbors);
+	fragment_table_destroy(p->ctx.fragments);
+	device_table_destroy(p->ctx.devices);
+	flow_wheel_destroy(p->ctx.wheel);
+	flow_table_destroy(p->ctx.flows);
+	rte_ring_free(p->events);
+	rte_ring_free(p->records);
+	if (p->wake_fd >= 0)
+		close(p->wake_fd);
+	path_config_destroy(p->config);
+	free(p);
+}
+
+void path_config_destroy(struct path_config *config)
+{
+	if (config == NULL)
+		return;
+	ruleset_destroy(config->rules);
+	classes_destroy(config->classes);
+	free(config);
+}
+
+/* Fragments whose first has come walk the rest of the path. All are later ones: none of them adds to the list. */
+static void run_requeued(struct stage_ctx *ctx)
+{
+	uint32_t n = ctx->n_requeued;
+
+	for (uint32_t done = 0; done < n; done += BURST_MAX)
+		pipeline_resume(ctx, STAGE_flow, ctx->requeue + done,
+			(uint16_t)RTE_MIN(n - done, (uint32_t)BURST_MAX));
+	assert(ctx->n_requeued == n);
+	ctx->n_requeued = 0;
+}
+
+static uint64_t queues_next_us(const struct path *p)
+{
+	uint64_t next_us = UINT64_MAX;
+
+	for (uint32_t i = 0; i < p->ctx.config->n_ports; i++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+			if (p->ctx.shaped[i][d])
+				next_us = RTE_MIN(next_us, fifo_next_us(p->ctx.queues[i][d]));
+	return next_us;
+}
+
+uint32_t path_step(struct path *p, uint64_t now_us)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	uint32_t n_received = 0;
+
+	ctx->now_us = now_us;
+	ctx->now_ms = (uint32_t)(now_us / US_PER_MS);
+	p->loops++;
+	if (unlikely(atomic_load_explicit(&p->next_config, memory_order_relaxed) != NULL))
+		path_adopt_next(p);
+	for (uint8_t i = 0; i < ctx->config->n_ports; i++) {
+		ctx->rx_port = i;
+		n_received += pipeline_run(ctx);
+		if (unlikely(ctx->n_requeued > 0))
+			run_requeued(ctx);
+	}
+	if (now_us - p->housekept_us >= HOUSEKEEPING_US || unlikely(ctx->must_ask))
+		housekeeping_run(ctx);
+	if (ctx->n_asides > 0 || ctx->n_resolved > 0 || queues_next_us(p) <= now_us)
+		pipeline_resume(ctx, STAGE_shape, NULL, 0);
+	if (unlikely(
+		    atomic_load_explicit(&p->listing.state, memory_order_relaxed) == LISTING_ASKED))
+		path_serve_listing(p);
+	return n_received;
+}
+
+uint64_t path_next_us(const struct path *p)
+{
+	uint64_t next_us = p->ctx.now_us + (p->setup.virtual_clock ? VIRTUAL_IDLE_US : IDLE_US);
+
+	/* On a virtual clock nothing happens by itself where nothing can expire: a gap of years is one step. */
+	if (p->setup.virtual_clock && p->ctx.flows->n_flows == 0
+		&& fragment_n_held(p->ctx.fragments) == 0)
+		next_us = UINT64_MAX;
+	return RTE_MIN(next_us, queues_next_us(p));
+}
+
+/* What still waits is not sent any more: it is dropped, and so taken back, before the flows report what they used. */
+static void drop_waiting(struct stage_ctx *ctx)
+{
+	void *packets[BURST_MAX];
+	uint32_t n;
+
+	ctx->stage = STAGE_shape;
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+			while (ctx->queues[i][d] != NULL
+				&& (packets[0] = fifo_take_any(ctx->queues[i][d])) != NULL) {
+				ctx->stages[STAGE_shape].taken++;
+				stage_drop(ctx, packets[0], DROP_STOPPED);
+			}
+	ctx->stage = STAGE_tx;
+	while ((n = neighbor_flush(ctx->neighbors, PORT_NONE, packets, BURST_MAX)) > 0)
+		for (uint32_t i = 0; i < n; i++) {
+			ctx->stages[STAGE_tx].taken++;
+			stage_drop(ctx, packets[i], DROP_STOPPED);
+		}
+	ctx->stage = STAGE_flow;
+	while ((n = fragment_expire(ctx->fragments, UINT64_MAX, packets, BURST_MAX)) > 0)
+		for (uint32_t i = 0; i < n; i++) {
+			ctx->stages[STAGE_flow].taken++;
+			stage_drop(ctx, packets[i], DROP_STOPPED);
+		}
+}
+
+bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us)
+{
+	struct stage_ctx *ctx = &p->ctx;
+
+	ctx->now_us = now_us;
+	ctx->now_ms = (uint32_t)(now_us / US_PER_MS);
+	drop_waiting(ctx);
+	for (uint32_t id = 0; id < ctx->flows->capacity && ctx->flows->n_flows > 0; id++) {
+		if (!ctx->flows->more[id].in_use)
+			continue;
+		flow_wheel_remove(ctx->wheel, id);
+		if (!flow_end(ctx, id, why)) {
+			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, id);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool records_put(struct stage_ctx *ctx, struct flow_record *record)
+{
+	if (rte_ring_sp_enqueue_elem(ctx->path->records, record, sizeof(*record)) == 0)
+		return true;
+	ctx->path->records_lost++;
+	return false;
+}
+
+uint32_t records_room(const struct stage_ctx *ctx)
+{
+	return rte_ring_free_count(ctx->path->records);
+}
+
+void stage_event(struct stage_ctx *ctx, const struct path_event *event)
+{
+	struct path_event e = *event;
+
+	e.at_us = ctx->now_us;
+	/* full: control is told by the counters */
+	rte_ring_sp_enqueue_elem(ctx->path->events, &e, sizeof(e));
+}

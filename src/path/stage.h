@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the stages of one worker share.
+ *
+ * Shapes:   a stage gets a burst, returns the survivors in order at the front of the same array; every other
+ *           packet was dropped (stage_drop), held (stage_hold) or set aside (stage_aside).
+ * Threads:  one worker owns a context. Fields marked [control] are written by control.
+ */
+#ifndef WEIR_PATH_STAGE_H
+#define WEIR_PATH_STAGE_H
+
+#include <weir/budget/meter.h>
+#include <weir/flow/device.h>
+#include <weir/flow/expiry.h>
+#include <weir/flow/fragment.h>
+#include <weir/flow/table.h>
+#include <weir/nat/mapping.h>
+#include <weir/packet/drops.h>
+#include <weir/packet/meta.h>
+#include <weir/path/doors.h>
+#include <weir/port/neighbor.h>
+#include <weir/port/port.h>
+#include <weir/shape/fifo.h>
+
+#include <rte_mbuf.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum stage_id {
+#define STAGE(name) STAGE_##name,
+#include "stages.def"
+#undef STAGE
+	N_STAGES
+};
+
+#define BURST_MAX PORT_BURST_MAX
+/* Places in the array of a burst: queues may release more than came in. */
+#define BURST_ROOM  (4 * BURST_MAX)
+#define ASIDE_MAX   BURST_ROOM /* answers by the gateway that wait for tx */
+#define REQUEUE_MAX (BURST_MAX * (FRAGMENT_HELD_MAX + 1))
+
+struct stage_counters {
+	uint64_t in;
+	uint64_t out;
+	uint64_t dropped;
+	uint64_t aside;
+	uint64_t held;  /* ever put into a queue of the stage */
+	uint64_t taken; /* ever taken out of it */
+	uint64_t made;  /* packets the stage made: fragments, errors, answers */
+	uint64_t ticks;
+};
+
+/* A packet that leaves by a port without walking the rest of the path. */
+struct aside {
+	struct rte_mbuf *pkt;
+	uint8_t port;
+	bool is_frame; /* complete, link-layer header included; else tx finds next hop and header */
+};
+
+/* One token a 1/rate of a second; for what strangers can make the gateway send. */
+struct stage_limit {
+	uint64_t next_us;
+};
+
+struct edge {
+	uint64_t packets;
+	uint64_t octets;
+};
+
+/* Frames that wait for the port's next tx burst. */
+struct tx_batch {
+	struct rte_mbuf *pkts[BURST_MAX];
+	uint16_t n;
+};
+
+struct stage_ctx {
+	uint64_t now_us;
+	uint32_t now_ms;
+	uint8_t rx_port; /* whose burst this is */
+	uint8_t stage;   /* enum stage_id, of the one that runs */
+	const struct path_config *config;
+	struct flow_table *flows;
+	struct device_table *devices;
+	struct meter plans[PLANS_MAX];
+	uint16_t mtu[PORTS_MAX]; /* of the bearer, refreshed by housekeeping */
+	bool is_uplink[PORTS_MAX];
+	bool profile;                         /* read the counter between stages */
+	bool shaped[PORTS_MAX][N_DIRECTIONS]; /* a rate is set, or packets of a former rate wait */
+	bool plan_spent[PLANS_MAX];           /* the event was raised */
+	bool table_full;                      /* the event was raised */
+	struct edge edge[PORTS_MAX][N_DIRECTIONS];
+	/* of the edge's sums, what flows account for */
+	struct edge attributed[PORTS_MAX][N_DIRECTIONS];
+	struct stage_counters stages[N_STAGES];
+	uint64_t drops[N_DROP_REASONS];
+	uint64_t drop_octets[N_DROP_REASONS];
+
+	struct flow_wheel *wheel;
+	struct fragment_table *fragments;
+	struct neighbor_table *neighbors;
+	struct nat *nats[PORTS_MAX]; /* of uplinks */
+	struct fifo *queues[PORTS_MAX][N_DIRECTIONS];
+	struct port *const *ports;
+	const struct path_setup *setup;
+	struct rng *rng;
+
+	struct aside asides[ASIDE_MAX];
+	uint32_t n_asides;
+	/* fragments whose first has come: they enter the flow stage again */
+	struct rte_mbuf *requeue[REQUEUE_MAX];
+	uint32_t n_requeued;
+	/* waited for a neighbour that has answered: tx sends them */
+	struct rte_mbuf *resolved[BURST_ROOM];
+	uint32_t n_resolved;
+	bool must_ask; /* a packet waits for a next hop that was not asked for yet */
+
+	struct tx_batch batches[PORTS_MAX];
+
+	struct stage_limit error_limit;
+	struct stage_limit echo_limit;
+	uint64_t flows_created;
+	uint64_t flows_ended;
+	uint64_t conservation_errors;
+	struct path *path; /* for events and records */
+};
+
+/* The metadata in the mbuf's private area. */
+static inline struct pkt_meta *stage_meta(struct rte_mbuf *pkt)
+{
+	return rte_mbuf_to_priv(pkt);
+}
+
+/* The IP header. */
+static inline uint8_t *stage_ip(struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	return rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l3_off);
+}
+
+static inline struct flow *stage_flow(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	return &ctx->flows->flows[m->flow_id];
+}
+
+static inline struct flow_more *stage_flow_more(
+	const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	return &ctx->flows->more[m->flow_id];
+}
+
+/* The packet's 5-tuple as received. */
+static inline struct flow_key_v4 stage_key(const struct pkt_meta *m)
+{
+	return (struct flow_key_v4){
+		.src_be = m->src.words[3],
+		.dst_be = m->dst.words[3],
+		.src_port = m->src_port,
+		.dst_port = m->dst_port,
+		.proto = m->proto,
+	};
+}
+
+/* The flow reference of a packet whose hash is set. */
+static inline uint32_t stage_find(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	struct flow_key_v4 key = stage_key(m);
+
+	return flow_table_find_v4(ctx->flows, m->hash, &key);
+}
+
+/* Ends a packet with a reason: counts, takes back what was billed and was not sent, frees. */
+void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason why);
+
+/* The packet now lies in a queue of this stage. */
+static inline void stage_hold(struct stage_ctx *ctx)
+{
+	ctx->stages[ctx->stage].held++;
+}
+
+/* Sets a packet aside for a port; drops it when too many wait. */
+void stage_aside(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port, bool is_frame);
+
+/* True when the limiter of `per_s` a second lets one more through. */
+bool stage_limit_take(struct stage_limit *l, uint64_t now_us, uint32_t per_s);
+
+/* Raises an event; lost when the ring is full. */
+void stage_event(struct stage_ctx *ctx, const struct path_event *event);
+
+/* Tells control, once, that a plan's quota is used up. */
+void meter_tell_spent(struct stage_ctx *ctx, uint8_t plan_id);
+
+/* The stages; see stages.def. */
+#define STAGE(name)                                                                                \
+	uint16_t name##_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts);
+#include "stages.def"
+#undef STAGE
+
+/* pipeline.c: the whole path over one burst from port `ctx->rx_port`; returns packets received. */
+uint16_t pipeline_run(struct stage_ctx *ctx);
+
+/* pipeline.c: from a stage on, over packets that were taken out of one of its queues (or none, to let queues move). */
+void pipeline_resume(
+	struct stage_ctx *ctx, enum stage_id first, struct rte_mbuf **pkts, uint16_t n_pkts);
+
+/* flow_new.c: decides what a packet without a flow is; DROP_NONE: m->flow_id is a taken, not yet inserted flow and
+ * PKT_NEW_FLOW is set. */
+enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* flow_new.c: what RFC 1812 5.3 and RFC 2827 ask of the addresses of a packet that no flow vouches for. */
+enum drop_reason flow_check_addresses(
+	const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* 30_flow.c: the next state of a TCP flow. */
+void flow_track(
+	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags);
+
+/* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
+enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);
+
+/* Gives back the flow of a packet that was not let in after all. */
+void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m);
+
+/* Ends a flow: record, NAT mapping, device, keys. False when the record must wait for room; nothing was done then. */
+bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why);
+
+/* 30_flow.c: the flow that an ICMP error speaks about, by its quoted packet. */
+enum drop_reason flow_of_icmp_error(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* local.c: what is for the gateway itself. True when the packet was taken care of. */
+bool local_deliver(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, enum drop_reason *ret_why);
+
+/* local.c: an ARP message; always taken care of. */
+void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* local.c: tells the sender of `pkt` about an error, within limits; `pkt` stays the caller's. */
+void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
+	uint8_t type, uint8_t code, uint16_t mtu);
+
+/* 50_nat.c: gives a new flow its mapping and enters it; when another packet has made it meanwhile, joins that one. On
+ * failure the flow was given back. */
+enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m);
+
+/* hairpin.c: a packet that is for the gateway's own external address, its source translated already, goes on to the
+ * internal endpoint behind the destination. */
+enum drop_reason hairpin_turn(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* 70_account.c: true while the packet's flow is the one that it was counted on: it may have ended while the packet was
+ * queued, and its id may be another's by now. For packets younger than 71 minutes. */
+bool account_flow_lives(const struct stage_ctx *ctx, const struct pkt_meta *m);
+
+/* 70_account.c: an uplink packet that was counted is not sent after all. */
+void account_take_back(struct stage_ctx *ctx, const struct pkt_meta *m);
+
+/* 70_account.c: fragmenting made `octets` and `packets` more (or less, where it failed half-way) of an uplink packet. */
+void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets);
+
+/* local.c: asks who has an address. */
+void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *request);
+
+/* housekeeping.c: expiry, fragments, neighbours, interim records; bounded work. */
+void housekeeping_run(struct stage_ctx *ctx);
+
+/* Puts a record where control takes it; false when there is no room. */
+bool records_put(struct stage_ctx *ctx, struct flow_record *record);
+
+/* Room for records, in records. */
+uint32_t records_room(const struct stage_ctx *ctx);
+
+#endif

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flows over time: rules, plans, rates, records, and their end. */
+#include "path_world.h"
+
+#include <weir/base/rng.h>
+#include <weir/packet/bytes.h>
+#include <weir/packet/icmp_error.h>
+
+#include <rte_mbuf.h>
+
+#include <string.h>
+
+#define SERVER_BE PACKET_DST_BE
+
+static const struct packet_spec answer_defaults = {
+	.src_port = PACKET_DST_PORT, .dst_port = PACKET_SRC_PORT};
+
+static void put_answer(
+	struct path_world *w, uint8_t proto, uint8_t tcp_flags, uint32_t payload_bytes)
+{
+	struct packet_spec s = answer_defaults;
+
+	s.src_be = SERVER_BE;
+	s.dst_be = WORLD_UPLINK_BE;
+	s.proto = proto;
+	s.tcp_flags = tcp_flags;
+	s.payload_bytes = payload_bytes;
+	path_world_put(w, WORLD_UPLINK, &s);
+}
+
+static uint32_t n_flows(const struct path_world *w)
+{
+	struct path_stats s;
+
+	doors_stats_read(w->path, &s);
+	return s.n_flows;
+}
+
+static void publish_rules(struct path_world *w, const struct policy_rule *rules, uint32_t n)
+{
+	struct path_config *config = path_world_config(w);
+
+	ruleset_destroy(config->rules);
+	cr_assert_eq(ruleset_create(rules, n, &config->rules), 0);
+	doors_publish(w->path, config);
+}
+
+Test(path_flow, rules_published_live_decide_on_new_flows)
+{
+	const struct policy_rule rules[] = {
+		{.port_min = 25, .port_max = 25, .action = POLICY_DROP},
+		{.port_min = 26, .port_max = 26, .action = POLICY_REJECT},
+		{.port_min = 0, .port_max = 65535, .action = POLICY_ALLOW},
+	};
+	struct path_world *w = path_world_create(NULL);
+	struct packet p;
+
+	for (uint16_t port = 25; port <= 27; port++) {
+		p = path_world_pass_one(
+			w, WORLD_LAN, &(struct packet_spec){.dst_port = port}, WORLD_UPLINK);
+		packet_clean(&p);
+	}
+	publish_rules(w, rules, 3);
+	for (uint16_t port = 25; port <= 27; port++) {
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){
+				.src_port = 9, .dst_port = port, .payload_bytes = 30});
+		path_world_step(w);
+	}
+	cr_expect_eq(path_world_drops(w, DROP_POLICY_DENIED), 2);
+	cr_assert(path_world_take(w, WORLD_UPLINK, &p), "27 is allowed");
+	cr_expect_eq(packet_dst_port(&p), 27);
+	packet_clean(&p);
+	cr_assert(path_world_take(w, WORLD_LAN, &p), "26 is told so");
+	cr_expect_eq(packet_l4(&p)[0], ICMP_UNREACHABLE);
+	cr_expect_eq(packet_l4(&p)[1], ICMP_CODE_ADMIN);
+	packet_clean(&p);
+	cr_expect(!path_world_take(w, WORLD_LAN, &p), "25 is not");
+	cr_expect_eq(n_flows(w), 4);
+	path_world_destroy(w);
+}
+
+static void shape_plan(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->n_plans = 1;
+	config->ports[WORLD_UPLINK].plan_id = 0;
+	config->plans[0] = (struct meter_params){.quota_octets = 1000, .block_when_spent = true};
+}
+
+Test(path_flow, a_spent_plan_stops_both_ways_and_even_the_gateways_own_packets)
+{
+	struct path_world_params params = {.tune = shape_plan};
+	struct path_world *w = path_world_create(&params);
+	struct path_stats s;
+	struct packet p;
+
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 872}); /* 900 octets */
+	path_world_step(w);
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 100});
+	path_world_step(w);
+	cr_expect_eq(path_world_discard(w, WORLD_UPLINK), 1);
+	cr_expect_eq(path_world_drops(w, DROP_METER_PLAN_SPENT), 1);
+	cr_expect(path_world_saw(w, EVENT_PLAN_SPENT));
+	put_answer(w, PROTO_UDP, 0, 100);
+	path_world_step(w);
+	cr_expect(!path_world_take(w, WORLD_LAN, &p), "it is billed, but goes no further");
+	/* Time Exceeded for a server's packet would be sent by the uplink. */
+	path_world_put(w, WORLD_UPLINK,
+		&(struct packet_spec){.src_be = SERVER_BE,
+			.dst_be = WORLD_UPLINK_BE,
+			.src_port = PACKET_DST_PORT,
+			.dst_port = PACKET_SRC_PORT,
+			.ttl = 1});
+	path_world_step(w);
+	cr_expect(!path_world_take(w, WORLD_UPLINK, &p));
+	doors_stats_read(w->path, &s);
+	cr_expect_eq(s.plans[0].billed_octets[UPLINK], 900);
+	cr_expect_eq(s.plans[0].billed_octets[DOWNLINK], 128 + 28);
+	path_world_destroy(w);
+}
+
+static void bill_overhead(struct path_setup *setup, struct path_config *config)
+{
+	shape_plan(setup, config);
+	config->plans[0] = (struct meter_params){.overhead_octets_packet = 50};
+}
+
+Test(path_flow, arp_on_an_ethernet_uplink_is_not_billed)
+{
+	struct path_world_params params = {
+		.tune = bill_overhead, .is_asking = true, .is_uplink_ethernet = true};
+	struct path_world *w = path_world_create(&params);
+	struct path_stats s;
+
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){0});
+	path_world_pass(w, 5 * WORLD_S, 100 * WORLD_MS);
+	cr_expect_eq(path_world_discard(w, WORLD_UPLINK), 3, "three requests");
+	cr_expect_eq(path_world_drops(w, DROP_TX_NO_NEIGHBOR), 1);
+	doors_stats_read(w->path, &s);
+	cr_expect_eq(s.plans[0].billed_octets[UPLINK], 0);
+	cr_expect_eq(s.plans[0].packets[UPLINK], 0);
+	path_world_destroy(w);
+}
+
+Test(path_flow, a_shaped_uplink_releases_in_order_at_its_rate)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+	uint16_t next_id = 1;
+	struct packet p;
+
+	config->ports[WORLD_UPLINK].uplink_bps = 1000 * 1000; /* 125 000 octets a second */
+	config->ports[WORLD_UPLINK].queue_us = 10 * WORLD_S;
+	doors_publish(w->path, config);
+	for (uint16_t i = 1; i <= 60; i++)
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){.id = i, .payload_bytes = 1222}); /* 1250 */
+	path_world_step(w);
+	for (uint64_t ms = 0; ms <= 700; ms += 10) {
+		uint64_t fair = 3028 + 1250 * ms / 10;
+
+		while (path_world_take(w, WORLD_UPLINK, &p)) {
+			cr_expect_eq(load_be16(packet_ip(&p) + 4), next_id);
+			next_id++;
+			packet_clean(&p);
+		}
+		cr_expect_leq(
+			(next_id - 1u) * 1250, fair, "after %lu ms %u have left", ms, next_id - 1);
+		if (next_id <= 60)
+			cr_expect_geq((next_id - 1u) * 1250 + 1250, fair - 1250,
+				"after %lu ms only %u", ms, next_id - 1);
+		path_world_pass(w, 10 * WORLD_MS, WORLD_MS);
+	}
+	cr_expect_eq(next_id, 61);
+	path_world_destroy(w);
+}
+
+Test(path_flow, idle_flows_end_by_the_timeout_of_what_they_are)
+{
+	const struct {
+		const char *what;
+		struct packet_spec out;
+		bool is_answered;
+		uint64_t timeout_s;
+	} cases[] = {
+		{"UDP one way", {.proto = PROTO_UDP}, false, 120},
+		{"UDP", {.proto = PROTO_UDP}, true, 300},
+		{"ICMP", {.proto = PROTO_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .icmp_id = 3}, false,
+			60},
+		{"TCP opening", {.proto = PROTO_TCP, .tcp_flags = TCP_SYN}, false, 240},
+	};
+
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct path_world *w = path_world_create(NULL);
+
+		path_world_put(w, WORLD_LAN, &cases[i].out);
+		path_world_step(w);
+		if (cases[i].is_answered)
+			put_answer(w, cases[i].out.proto, 0, 10);
+		path_world_step(w);
+		path_world_pass(w, cases[i].timeout_s * WORLD_S - WORLD_S, 100 * WORLD_MS);
+		cr_expect_eq(n_flows(w), 1, "%s ended too early", cases[i].what);
+		path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);
+		cr_expect_eq(n_flows(w), 0, "%s did not end", cases[i].what);
+		cr_assert_eq(w->n_records, 1);
+		cr_expect_eq(w->records[0].end_reason, FLOW_END_IDLE_TIMEOUT);
+		path_world_destroy(w);
+	}
+}
+
+Test(path_flow, a_closed_tcp_connection_ends_by_its_short_timeout)
+{
+	const struct {
+		uint8_t out;
+		uint8_t back;
+	} steps[] = {{TCP_SYN, TCP_SYN | TCP_ACK}, {TCP_ACK, TCP_ACK},
+		{TCP_FIN | TCP_ACK, TCP_FIN | TCP_ACK}};
+
+	for (uint32_t is_reset = 0; is_reset < 2; is_reset++) {
+		struct path_world *w = path_world_create(NULL);
+
+		for (uint32_t i = 0; i < 3; i++) {
+			path_world_put(w, WORLD_LAN,
+				&(struct packet_spec){
+					.proto = PROTO_TCP, .tcp_flags = steps[i].out});
+			path_world_step(w);
+			put_answer(w, PROTO_TCP, i == 2 && is_reset ? TCP_RST : steps[i].back, 0);
+			path_world_step(w);
+		}
+		path_world_pass(w, 9 * WORLD_S, 100 * WORLD_MS);
+		cr_expect_eq(n_flows(w), 1);
+		path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);
+		cr_expect_eq(n_flows(w), 0, "the wheel must not wait for the long timeout");
+		cr_assert_eq(w->n_records, 1);
+		cr_expect_eq(w->records[0].end_reason, FLOW_END_DETECTED);
+		path_world_destroy(w);
+	}
+}
+
+static void report_each_minute(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->interim_us = 60 * WORLD_S;
+}
+
+Test(path_flow, interim_and_end_records_add_up)
+{
+	struct path_world_params params = {.tune = report_each_minute};
+	struct path_world *w = path_world_create(&params);
+	uint64_t octets[N_DIRECTIONS] = {0};
+	uint32_t n_interim = 0;
+
+	for (int i = 0; i < 600; i++) {
+		path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 72});
+		put_answer(w, PROTO_UDP, 0, 172);
+		path_world_pass(w, WORLD_S, WORLD_S);
+		path_world_discard(w, WORLD_LAN);
+		path_world_discard(w, WORLD_UPLINK);
+	}
+	path_world_pass(w, 400 * WORLD_S, 100 * WORLD_MS);
+	cr_expect_eq(n_flows(w), 0);
+	for (uint32_t i = 0; i < w->n_records; i++) {
+		n_interim += w->records[i].end_reason == FLOW_END_NONE;
+		for (int d = 0; d < N_DIRECTIONS; d++)
+			octets[d] += w->records[i].octet_delta_count[d];
+	}
+	cr_expect_geq(n_interim, 9);
+	cr_expect_leq(n_interim, 11);
+	cr_expect_eq(w->n_records, n_interim + 1);
+	cr_expect_eq(octets[UPLINK], 60000);
+	cr_expect_geq(
+		octets[DOWNLINK], 119600, "the first answer may have come before the mapping");
+	path_world_destroy(w);
+}
+
+static void make_many_flows(struct path_setup *setup, struct path_config *config)
+{
+	setup->flow_capacity = 20000;
+	setup->device_capacity = 200;
+	config->flows_per_device = 1000;
+}
+
+Test(path_flow, flows_wait_for_room_when_nobody_takes_their_records)
+{
+	struct path_world_params params = {.tune = make_many_flows};
+	struct path_world *w = path_world_create(&params);
+	struct path_stats s;
+
+	w->is_filling_ring = true;
+	for (uint32_t i = 0; i < 18000; i++) {
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){.src_be = V4(192, 168, 50, 2 + i % 200),
+				.src_port = (uint16_t)(1024 + i / 200)});
+		if (i % 50 == 49) {
+			path_world_step(w);
+			path_world_discard(w, WORLD_UPLINK);
+		}
+	}
+	cr_expect_eq(n_flows(w), 18000);
+	path_world_pass(w, 200 * WORLD_S, 100 * WORLD_MS);
+	doors_stats_read(w->path, &s);
+	cr_expect_eq(s.n_flows, 18000 - 16383, "so many records find room: %u", s.n_flows);
+	cr_expect_eq(s.records_lost, 0);
+	w->is_filling_ring = false;
+	path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);
+	path_world_destroy(w);
+}
+
+Test(path_flow, a_listing_shows_each_flow_once_with_its_totals)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct flow_view views[7];
+	uint32_t cursor = 0, n_seen = 0;
+	uint64_t ports = 0;
+
+	for (uint16_t i = 0; i < 20; i++)
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){
+				.src_port = (uint16_t)(5000 + i), .payload_bytes = 72});
+	path_world_step(w);
+	while (cursor != FLOW_NONE) {
+		int n = doors_flows_read(w->path, &cursor, views, 7);
+
+		cr_assert_geq(n, 0);
+		for (int i = 0; i < n; i++) {
+			ports |= UINT64_C(1) << (views[i].record.internal_port - 5000);
+			cr_expect_eq(views[i].record.octet_delta_count[UPLINK], 100);
+			cr_expect_eq(views[i].unreported_octets[UPLINK], 100);
+			n_seen++;
+		}
+	}
+	cr_expect_eq(n_seen, 20);
+	cr_expect_eq(ports, (UINT64_C(1) << 20) - 1);
+	path_world_destroy(w);
+}
+
+static void make_two_devices(struct path_setup *setup, struct path_config *config)
+{
+	setup->device_capacity = 2;
+	config->timeouts.icmp_ms = 1000;
+	config->flows_per_device = 3;
+}
+
+static uint32_t count_seen(struct path_world *w)
+{
+	struct path_event events[64];
+	uint32_t n = doors_events_take(w->path, events, 64);
+	uint32_t n_seen = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_seen += events[i].kind == EVENT_DEVICE_SEEN;
+	return n_seen;
+}
+
+Test(path_flow, each_device_is_told_once_also_when_it_takes_over_an_id)
+{
+	struct path_world_params params = {.tune = make_two_devices};
+	struct path_world *w = path_world_create(&params);
+
+	for (uint8_t host = 0; host < 3; host++) {
+		for (uint16_t id = 1; id <= 3; id++)
+			path_world_put(w, WORLD_LAN,
+				&(struct packet_spec){.src_be = V4(192, 168, 50, 30 + host),
+					.proto = PROTO_ICMP,
+					.icmp_type = ICMP_ECHO_REQUEST,
+					.icmp_id = id});
+		path_world_step(w);
+		cr_expect_eq(count_seen(w), 1, "host %u", host);
+		path_world_pass(w, 3 * WORLD_S, 100 * WORLD_MS);
+	}
+	path_world_destroy(w);
+}
+
+Test(path_flow, a_burst_does_not_pass_the_cap_of_its_device)
+{
+	struct path_world_params params = {.tune = make_two_devices};
+	struct path_world *w = path_world_create(&params);
+
+	for (uint16_t i = 0; i < 10; i++)
+		path_world_put(
+			w, WORLD_LAN, &(struct packet_spec){.src_port = (uint16_t)(5000 + i)});
+	path_world_step(w);
+	cr_expect_eq(n_flows(w), 3);
+	cr_expect_eq(path_world_drops(w, DROP_FLOW_DEVICE_CAP), 7);
+	path_world_destroy(w);
+}
+
+Test(path_flow, a_packet_of_an_old_flow_that_is_not_sent_is_taken_back)
+{
+	struct path_world *w = path_world_create(NULL);
+
+	for (int minute = 0; minute < 80; minute++) {
+		path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 72});
+		path_world_pass(w, 60 * WORLD_S, 60 * WORLD_S);
+	}
+	cr_expect_eq(n_flows(w), 1);
+	port_fail(w->ports[WORLD_UPLINK]);
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 72});
+	path_world_step(w);
+	cr_expect_eq(path_world_drops(w, DROP_TX_PORT_DOWN), 1);
+	port_up(w->ports[WORLD_UPLINK]);
+	path_world_destroy(w);
+}

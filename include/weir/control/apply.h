@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * struct config → what the path wants, and running vs new config → a list of actions.
+ *
+ * Shapes:   path ports have the ids of the configured ports, in the order of the file; behind them stands one tap for each
+ *           LAN port that has one. A class that matches by nothing is left out, so class ids are
+ *           those of classes_create(), not indices of the configuration.
+ * Errors:   0, -EINVAL or -ENOMEM.
+ * Threads:  control alone.
+ * Memory:   results are the caller's.
+ */
+#ifndef WEIR_CONTROL_APPLY_H
+#define WEIR_CONTROL_APPLY_H
+
+#include <weir/control/config.h>
+#include <weir/control/schema.h>
+#include <weir/path/doors.h>
+
+/* Fills `setup` (ports and pool stay NULL, seed as configured: 0 when the caller is to choose one) and creates the
+ * path's configuration; path_config_destroy() frees it. */
+int config_to_path(
+	const struct config *c, struct path_setup *ret_setup, struct path_config **ret_path_config);
+
+/* Id of a LAN port's tap in the path, or PORT_NONE. */
+uint8_t config_tap_id(const struct config *c, uint8_t port_id);
+
+#define CONFIG_KEY_MAX 128
+
+struct config_change {
+	char key[CONFIG_KEY_MAX]; /* "ports.wwan0.rate.uplink" */
+	enum schema_applies
+		applies; /* at start: to be named in a warning, and nothing else happens now */
+};
+
+/* Starts as { 0 }. */
+struct config_changes {
+	struct config_change *list;
+	uint32_t n;
+	uint32_t n_live;
+};
+
+/*
+ * Compares what runs with what is wanted. `*ret_next` is the configuration to publish: the running one with every live
+ * key as wanted. Plans are known to the path by their place and ports by theirs, so adding, removing or
+ * moving one is for the next start, and so is a reference to such a plan.
+ */
+int config_compare(const struct config *running, const struct config *wanted,
+	struct config **ret_next, struct config_changes *changes);
+
+/* Frees the list. */
+void config_changes_clean(struct config_changes *changes);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The configuration file → struct config, with every mistake reported at its line.
+ *
+ * Source:   YAML 1.1 as libyaml reads it, less anchors, aliases, tags and further documents
+ *           (docs/decisions/0001-configuration-by-libyaml.md). Keys, units, ranges and defaults are the rows of
+ *           control/schema.c.
+ * Shapes:   a struct config is complete: defaults are filled in, names refer to what exists, addresses do not
+ *           overlap. Ports, plans, classes and rules stand in the order of the file.
+ * Units:    a field's name is the key's name and its unit.
+ * Errors:   0; -EINVAL when the file has mistakes, each of which is a message of the report; else the
+ *           negative errno of reading it, which is a message too.
+ * Threads:  control alone.
+ * Memory:   the config is the caller's (config_destroy); the report's messages go with config_report_clean. A file is at
+ *           most 1 MiB, 20 000 nodes and 16 levels.
+ */
+#ifndef WEIR_CONTROL_CONFIG_H
+#define WEIR_CONTROL_CONFIG_H
+
+#include <weir/base/addr.h>
+#include <weir/base/log.h>
+#include <weir/budget/meter.h>
+#include <weir/classify/classes.h>
+#include <weir/nat/mapping.h>
+#include <weir/path/doors.h>
+#include <weir/policy/ruleset.h>
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_NAME_MAX     32
+#define CONFIG_DEVICE_MAX   128
+#define CONFIG_FILE_MAX     108 /* sun_path of unix(7) */
+#define CONFIG_TEXT_MAX     64
+#define CONFIG_CLASSES_MAX  (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
+#define CONFIG_LADDER_MAX   16
+#define CONFIG_TOPOLOGY_MAX 16
+
+enum config_driver {
+	DRIVER_AUTO,
+	DRIVER_RAWSOCK,
+	DRIVER_AF_XDP,
+	DRIVER_DPDK
+};
+enum config_link {
+	LINK_ETHERNET,
+	LINK_WIFI,
+	LINK_CELLULAR
+};
+enum config_framing {
+	CONFIG_FRAMING_AUTO,
+	CONFIG_FRAMING_ETHERNET,
+	CONFIG_FRAMING_RAW_IP
+};
+enum config_huge_pages {
+	HUGE_PAGES_AUTO,
+	HUGE_PAGES_OFF
+};
+enum config_when_spent {
+	WHEN_SPENT_NOTIFY,
+	WHEN_SPENT_BLOCK
+};
+enum config_step {
+	STEP_NOTIFY,
+	STEP_SHAPE,
+	STEP_RESERVE_ONLY,
+	STEP_BLOCK
+};
+enum config_priority {
+	PRIORITY_LOW,
+	PRIORITY_NORMAL,
+	PRIORITY_HIGH
+};
+enum config_side {
+	SIDE_ANY,
+	SIDE_LAN,
+	SIDE_UPLINK
+};
+enum config_attachment {
+	ATTACHMENT_ETHERNET,
+	ATTACHMENT_WIFI,
+	ATTACHMENT_UART_MODEM,
+	ATTACHMENT_SERIAL_MCU,
+	ATTACHMENT_ENC28J60_EMULATION,
+	ATTACHMENT_NON_FORWARDING_MODEM,
+};
+
+/* Both ends included; 0 … 65535: any. */
+struct config_range {
+	uint16_t min;
+	uint16_t max;
+};
+
+struct config_runtime {
+	char state_dir[CONFIG_FILE_MAX];
+	char socket[CONFIG_FILE_MAX];
+	char records[CONFIG_FILE_MAX]; /* "": none */
+	uint64_t interim_us;           /* 0: off */
+	enum log_level log_level;
+	enum config_huge_pages huge_pages;
+	uint64_t seed; /* 0: taken from the kernel at each start */
+	uint32_t packet_buffers;
+	uint32_t workers;
+};
+
+struct config_port {
+	char name[PORT_NAME_MAX];
+	enum port_role role; /* PORT_LAN or PORT_UPLINK */
+	char device[CONFIG_DEVICE_MAX];
+	enum config_driver driver;
+	struct ip_prefix address;
+	struct ip_addr gateway; /* unset: none */
+	enum config_link link;
+	enum config_framing framing;
+	char plan[CONFIG_NAME_MAX]; /* "": none */
+	uint16_t mtu;               /* 0: the device's */
+	uint16_t vlan;              /* 0: untagged */
+	uint64_t rate_uplink_bps;   /* 0: unshaped */
+	uint64_t rate_downlink_bps;
+	uint64_t queue_us;
+	char tap[IFNAMSIZ]; /* "": none */
+	bool tap_default_route;
+};
+
+struct config_ladder_step {
+	uint32_t at_ppm;
+	enum config_step action;
+	uint64_t rate_bps;
+};
+
+struct config_plan {
+	char name[CONFIG_NAME_MAX];
+	uint64_t quota_octets; /* 0: none */
+	uint32_t cycle_day;
+	uint32_t cycle_hour;
+	char cycle_timezone[CONFIG_TEXT_MAX];
+	uint16_t overhead_octets;
+	enum config_when_spent when_spent;
+	uint32_t n_ladder;
+	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
+};
+
+struct config_class {
+	char name[CONFIG_NAME_MAX];
+	uint8_t proto;           /* 0: any */
+	bool matches;            /* false: nothing that this version could match by is given */
+	struct ip_prefix remote; /* unset: any */
+	struct config_range port;
+	char profile[CONFIG_NAME_MAX];
+	uint64_t reserve_octets;
+	enum config_priority priority;
+};
+
+struct config_rule {
+	enum config_side from;
+	enum config_side to;
+	uint8_t proto;           /* 0: any */
+	struct ip_prefix source; /* unset: any */
+	struct ip_prefix destination;
+	struct config_range port;
+	enum policy_action action;
+};
+
+struct config_timeouts {
+	uint64_t tcp_established_us;
+	uint64_t tcp_transitory_us;
+	uint64_t tcp_closed_us;
+	uint64_t udp_us;
+	uint64_t udp_one_way_us;
+	uint64_t icmp_us;
+	uint64_t other_us;
+	uint64_t fragment_us;
+};
+
+struct config_topology {
+	char name[CONFIG_NAME_MAX];
+	enum config_attachment attachment;
+};
+
+struct config {
+	char gateway[CONFIG_TEXT_MAX];
+	struct config_runtime runtime;
+	uint32_t n_ports;
+	struct config_port ports[PORTS_MAX];
+	uint32_t n_plans;
+	struct config_plan plans[PLANS_MAX];
+	uint32_t n_classes;
+	struct config_class classes[CONFIG_CLASSES_MAX];
+	bool policy_lan_to_lan;
+	uint32_t n_rules;
+	struct config_rule rules[POLICY_RULES_MAX];
+	enum nat_filtering nat_filtering;
+	struct config_range nat_ports;
+	bool nat_inbound_refresh;
+	struct config_timeouts timeouts;
+	uint32_t flows_capacity;
+	uint32_t flows_per_device;
+	uint32_t devices_capacity;
+	uint32_t neighbors_capacity;
+	uint64_t neighbors_reachable_us;
+	uint32_t fragments_capacity;
+	uint32_t icmp_errors_per_second;
+	uint32_t n_topology;
+	struct config_topology topology[CONFIG_TOPOLOGY_MAX];
+};
+
+enum config_severity {
+	CONFIG_ERROR,
+	CONFIG_WARNING
+};
+
+#define CONFIG_MESSAGE_MAX  448
+#define CONFIG_MESSAGES_MAX 200
+
+struct config_message {
+	uint32_t line; /* from 1; 0: of the file as a whole */
+	uint32_t column;
+	enum config_severity severity;
+	/* "ports.lan0.adress: unknown key; did you mean 'address'?" */
+	char text[CONFIG_MESSAGE_MAX];
+};
+
+/* Starts as { 0 }. */
+struct config_report {
+	struct config_message *messages; /* sorted by line */
+	uint32_t n_messages;
+	uint32_t n_more; /* found beyond CONFIG_MESSAGES_MAX */
+	uint32_t n_errors;
+	uint32_t n_warnings;
+};
+
+enum config_option {
+	CONFIG_CHECK_INTERFACES = 1 << 0, /* kernel interfaces that a port names must exist here */
+};
+
+/* Loads a file. `options` is a sum of enum config_option; replay and checks made elsewhere give 0. */
+int config_load(const char *file, unsigned int options, struct config **ret_config,
+	struct config_report *report);
+
+/* The same from memory. */
+int config_read(const char *text, size_t len, unsigned int options, struct config **ret_config,
+	struct config_report *report);
+
+/* NULL is fine. */
+void config_destroy(struct config *c);
+
+/* Adds a message at its place by line; "what is wrong; what to write instead". */
+void config_report_add(struct config_report *r, enum config_severity severity, uint32_t line,
+	uint32_t column, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* One message a line, "FILE:LINE: error: …", and how many more there are. */
+void config_report_print(const struct config_report *r, const char *file, FILE *out);
+
+/* Frees the messages; the report is as new. */
+void config_report_clean(struct config_report *r);
+
+enum config_device_kind {
+	DEVICE_INTERFACE, /* "eth1" */
+	DEVICE_PCI,       /* "0000:01:00.0" */
+	DEVICE_DEVARGS,   /* "net_memif0,role=client" */
+	DEVICE_INVALID,
+};
+
+/* What a port's `device` names. */
+enum config_device_kind config_device_kind(const char *device);
+
+/* Index of a plan, or PLAN_NONE. */
+uint8_t config_find_plan(const struct config *c, const char *name);
+
+#endif

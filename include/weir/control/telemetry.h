@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What weir shows: counters, rates and listings as the JSON answers of the control socket.
+ *
+ * Shapes:   a request is {"show": "flows", "limit": 10, "device": "192.0.2.7", "all": true}; only "show" is required.
+ *           All but `status` are listings: {"ports":[ rows ],"n_total":N}, a row a line (proto/message.h).
+ * Units:    octets are IP header and payload, bytes are frames; names end in _us, _bps (bits a second), _octets. Rates are
+ *           averages over the last 10 and 60 seconds, or over what there is of them.
+ * Errors:   an unknown view or a filter of the wrong type is answered with what there is instead.
+ * Threads:  one owner, control.
+ * Memory:   64 samples of the counters, one a second; an answer in the making holds one piece.
+ *
+ * Sums by class and by device are exact when nothing moves: what flows have reported (records, the devices' sums) and
+ * what the live ones have not reported yet, read flow by flow. A flow that reports while they are being read may
+ * make one answer wrong by that report, never the next.
+ */
+#ifndef WEIR_CONTROL_TELEMETRY_H
+#define WEIR_CONTROL_TELEMETRY_H
+
+#include <weir/account/record.h>
+#include <weir/base/direction.h>
+#include <weir/control/server.h>
+#include <weir/path/doors.h>
+
+#include <stdint.h>
+
+struct telemetry;
+
+#define TELEMETRY_NAME_MAX 64
+
+/* What the path does not know, copied; from the configuration, so it may change with it. */
+struct telemetry_names {
+	char gateway[TELEMETRY_NAME_MAX];
+	char version[TELEMETRY_NAME_MAX];
+	char config_file[256];
+	char devices[PORTS_MAX]
+		    [TELEMETRY_NAME_MAX]; /* kernel interface or PCI address, by port id */
+	char plans[PLANS_MAX][TELEMETRY_NAME_MAX];
+};
+
+/* Path and ports are borrowed for the life of the result; ports by id, NULL where there is none. Returns 0 or -ENOMEM. */
+int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
+	struct telemetry **ret_telemetry);
+void telemetry_destroy(struct telemetry *t);
+
+/* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
+void telemetry_set_names(
+	struct telemetry *t, const struct telemetry_names *names, uint32_t n_reloads);
+
+/* Samples the counters for rates; call it each second. */
+void telemetry_sample(struct telemetry *t, uint64_t now_us);
+
+/* Adds finished records to the sums by class; every record that doors_records_take gave must come by here once. */
+void telemetry_count_records(
+	struct telemetry *t, const struct flow_record *records, uint32_t n_records);
+
+/* server_handlers.begin; `context` is the telemetry. */
+int telemetry_answer(void *context, json_t *request, uint64_t now_us, char error[SERVER_ERROR_MAX],
+	struct server_answer **ret_answer);
+
+#endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "views.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+const char view_names[] = "status|flows|devices|plans|classes|ports|drops|stages|link";
+
+static const struct column status[] = {
+	{"gateway", "gateway", CELL_TEXT},
+	{"version", "version", CELL_TEXT},
+	{"running for", "uptime_s", CELL_SECONDS},
+	{"process", "pid", CELL_COUNT},
+	{"configuration", "config_file", CELL_TEXT},
+	{"reloads", "reloads", CELL_COUNT},
+	{"ports up", "ports_up", CELL_COUNT},
+	{"ports down", "ports_down", CELL_COUNT},
+	{"flows", "flows", CELL_COUNT},
+	{"room for flows", "flow_capacity", CELL_COUNT},
+	{"flows so far", "flows_created", CELL_COUNT},
+	{"devices", "devices", CELL_COUNT},
+	{"mappings", "mappings", CELL_COUNT},
+	{"packets a second", "packets_per_s", CELL_COUNT},
+	{"table memory", "memory_bytes", CELL_OCTETS},
+	{"in huge pages", "memory_huge_bytes", CELL_OCTETS},
+	{"records lost", "records_lost", CELL_COUNT},
+	{"counting errors", "conservation_errors", CELL_COUNT},
+};
+
+static const struct column flows[] = {
+	{"PROTO", "protocol", CELL_TEXT},
+	{"INTERNAL", "internal", CELL_ENDPOINT},
+	{"REMOTE", "remote", CELL_ENDPOINT},
+	{"STATE", "state", CELL_TEXT},
+	{"UP", "uplink_octets", CELL_OCTETS},
+	{"DOWN", "downlink_octets", CELL_OCTETS},
+	{"IDLE", "idle_us", CELL_TIME},
+	{"CLASS", "class", CELL_TEXT},
+};
+
+static const struct column devices[] = {
+	{"ADDRESS", "address", CELL_TEXT},
+	{"MAC", "mac", CELL_TEXT},
+	{"PORT", "port", CELL_TEXT},
+	{"FLOWS", "flows", CELL_COUNT},
+	{"UP", "uplink_octets", CELL_OCTETS},
+	{"DOWN", "downlink_octets", CELL_OCTETS},
+	{"LAST SEEN", "last_seen_ago_us", CELL_TIME},
+};
+
+static const struct column plans[] = {
+	{"NAME", "name", CELL_TEXT},
+	{"QUOTA", "quota_octets", CELL_OCTETS},
+	{"USED", "used_octets", CELL_OCTETS},
+	{"LEFT", "left_octets", CELL_OCTETS},
+	{"SHARE", "used_share", CELL_SHARE},
+	{"UP BILLED", "billed_uplink_octets", CELL_OCTETS},
+	{"DOWN BILLED", "billed_downlink_octets", CELL_OCTETS},
+	{"WHEN SPENT", "when_spent", CELL_TEXT},
+};
+
+static const struct column classes[] = {
+	{"NAME", "name", CELL_TEXT},
+	{"FLOWS", "flows", CELL_COUNT},
+	{"ENDED", "flows_ended", CELL_COUNT},
+	{"UP", "uplink_octets", CELL_OCTETS},
+	{"DOWN", "downlink_octets", CELL_OCTETS},
+	{"UP PACKETS", "uplink_packets", CELL_COUNT},
+	{"DOWN PACKETS", "downlink_packets", CELL_COUNT},
+};
+
+static const struct column ports[] = {
+	{"NAME", "name", CELL_TEXT},
+	{"ROLE", "role", CELL_TEXT},
+	{"DEVICE", "device", CELL_TEXT},
+	{"UP", "uplink_octets", CELL_OCTETS},
+	{"DOWN", "downlink_octets", CELL_OCTETS},
+	{"UP NOW", "uplink_10s_bps", CELL_RATE},
+	{"DOWN NOW", "downlink_10s_bps", CELL_RATE},
+	{"STATE", "state", CELL_STATE},
+};
+
+static const struct column drops[] = {
+	{"REASON", "reason", CELL_TEXT},
+	{"PACKETS", "packets", CELL_COUNT},
+	{"OCTETS", "octets", CELL_OCTETS},
+	{"WHAT IT MEANS", "help", CELL_TEXT},
+};
+
+static const struct column stages[] = {
+	{"STAGE", "name", CELL_TEXT},
+	{"IN", "in", CELL_COUNT},
+	{"OUT", "out", CELL_COUNT},
+	{"DROPPED", "dropped", CELL_COUNT},
+	{"ASIDE", "aside", CELL_COUNT},
+	{"HELD", "held", CELL_COUNT},
+};
+
+static const struct column link_columns[] = {
+	{"PORT", "port", CELL_TEXT},
+	{"DIRECTION", "direction", CELL_TEXT},
+	{"SHAPED TO", "shaped_bps", CELL_RATE},
+	{"NOW", "rate_10s_bps", CELL_RATE},
+	{"WAITING", "queue_packets", CELL_COUNT},
+	{"OCTETS", "queue_octets", CELL_OCTETS},
+	{"DELAY", "queue_us", CELL_TIME},
+	{"AT MOST", "queue_max_us", CELL_TIME},
+};
+
+#define COLUMNS(of) (of), sizeof(of) / sizeof((of)[0])
+#define FLOWS_SHOWN 100
+
+static const struct view views[] = {
+	{"status", COLUMNS(status), true, 0, ""},
+	{"flows", COLUMNS(flows), false, FLOWS_SHOWN, "no flows"},
+	{"devices", COLUMNS(devices), false, FLOWS_SHOWN, "no devices have been seen"},
+	{"plans", COLUMNS(plans), false, 0, "no plans are configured"},
+	{"classes", COLUMNS(classes), false, 0, "no classes"},
+	{"ports", COLUMNS(ports), false, 0, "no ports"},
+	{"drops", COLUMNS(drops), false, 0, "nothing was dropped; --all lists every reason"},
+	{"stages", COLUMNS(stages), false, 0, "no stages"},
+	{"link", COLUMNS(link_columns), false, 0, "no uplink is configured"},
+};
+
+const struct view *view_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (strcmp(views[i].name, name) == 0)
+			return &views[i];
+	return NULL;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/clock.h>
+#include <weir/control/apply.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALL_PPM 1000000
+
+uint8_t config_tap_id(const struct config *c, uint8_t port_id)
+{
+	uint32_t id = c->n_ports;
+
+	if (port_id >= c->n_ports || c->ports[port_id].tap[0] == '\0')
+		return PORT_NONE;
+	for (uint8_t i = 0; i < port_id; i++)
+		id += c->ports[i].tap[0] != '\0';
+	return (uint8_t)id;
+}
+
+static void ports_fill(const struct config *c, struct path_config *pc)
+{
+	pc->n_ports = c->n_ports;
+	for (uint8_t i = 0; i < c->n_ports; i++) {
+		const struct config_port *p = &c->ports[i];
+		struct path_port *port = &pc->ports[i];
+		struct path_port *tap;
+
+		*port = (struct path_port){
+			.role = p->role,
+			.address = p->address,
+			.gateway = p->gateway,
+			.peer = config_tap_id(c, i),
+			.plan_id = config_find_plan(c, p->plan),
+			.mtu = p->mtu,
+			.vlan = p->vlan,
+			.uplink_bps = p->rate_uplink_bps,
+			.downlink_bps = p->rate_downlink_bps,
+			.queue_us = p->queue_us,
+		};
+		memcpy(port->name, p->name, sizeof(port->name));
+		if (port->peer == PORT_NONE)
+			continue;
+		pc->n_ports++;
+		tap = &pc->ports[port->peer];
+		*tap = (struct path_port){
+			.role = PORT_TAP,
+			.address = p->address,
+			.peer = i,
+			.plan_id = PLAN_NONE,
+			.mtu = p->mtu,
+		};
+		memcpy(tap->name, p->tap, sizeof(tap->name));
+	}
+}
+
+static uint32_t ms_of(uint64_t us)
+{
+	return (uint32_t)(us / US_PER_MS);
+}
+
+static struct flow_timeouts timeouts_of(const struct config *c)
+{
+	return (struct flow_timeouts){
+		.tcp_established_ms = ms_of(c->timeouts.tcp_established_us),
+		.tcp_transitory_ms = ms_of(c->timeouts.tcp_transitory_us),
+		.tcp_closed_ms = ms_of(c->timeouts.tcp_closed_us),
+		.udp_ms = ms_of(c->timeouts.udp_us),
+		.udp_one_way_ms = ms_of(c->timeouts.udp_one_way_us),
+		.icmp_ms = ms_of(c->timeouts.icmp_us),
+		.other_ms = ms_of(c->timeouts.other_us),
+		.inbound_refresh = c->nat_inbound_refresh,
+	};
+}
+
+static bool blocks_when_spent(const struct config_plan *p)
+{
+	for (uint32_t i = 0; i < p->n_ladder; i++) {
+		const struct config_ladder_step *s = &p->ladder[i];
+
+		/* Without classes that own a reserve, reserve-only leaves nothing: it is a block. */
+		if (s->at_ppm == ALL_PPM
+			&& (s->action == STEP_BLOCK || s->action == STEP_RESERVE_ONLY))
+			return true;
+	}
+	return p->n_ladder == 0 && p->when_spent == WHEN_SPENT_BLOCK;
+}
+
+static void plans_fill(const struct config *c, struct path_config *pc)
+{
+	pc->n_plans = c->n_plans;
+	for (uint32_t i = 0; i < c->n_plans; i++) {
+		pc->plans[i] = (struct meter_params){
+			.quota_octets = c->plans[i].quota_octets,
+			.overhead_octets_packet = c->plans[i].overhead_octets,
+			.block_when_spent = blocks_when_spent(&c->plans[i]),
+		};
+	}
+}
+
+/* Ways that a rule's two ends leave open: a bit each. */
+static uint8_t ways_of(const struct config_rule *r)
+{
+	uint8_t ways = 0;
+
+	if (r->from != SIDE_UPLINK && r->to != SIDE_LAN)
+		ways |= 1u << POLICY_LAN_TO_UPLINK;
+	if (r->from != SIDE_LAN && r->to != SIDE_UPLINK)
+		ways |= 1u << POLICY_UPLINK_TO_LAN;
+	if (r->from != SIDE_UPLINK && r->to != SIDE_UPLINK)
+		ways |= 1u << POLICY_LAN_TO_LAN;
+	return ways;
+}
+
+static int rules_create(const struct config *c, struct ruleset **ret_rules)
+{
+	struct policy_rule *rules = calloc(POLICY_RULES_MAX, sizeof(*rules));
+	int error;
+
+	if (rules == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < c->n_rules; i++) {
+		const struct config_rule *r = &c->rules[i];
+
+		rules[i] = (struct policy_rule){
+			.ways = ways_of(r),
+			.proto = r->proto,
+			.has_source = !ip_addr_is_unset(&r->source.addr),
+			.has_destination = !ip_addr_is_unset(&r->destination.addr),
+			.source = r->source,
+			.destination = r->destination,
+			.port_min = r->port.min,
+			.port_max = r->port.max,
+			.action = r->action,
+		};
+	}
+	error = ruleset_create(rules, c->n_rules, ret_rules);
+	free(rules);
+	return error;
+}
+
+static int classes_fill(const struct config *c, struct classes **ret_classes)
+{
+	struct class_rule rules[CONFIG_CLASSES_MAX];
+	uint32_t n_rules = 0;
+
+	for (uint32_t i = 0; i < c->n_classes; i++) {
+		const struct config_class *k = &c->classes[i];
+		struct class_rule *rule = &rules[n_rules];
+
+		if (!k->matches)
+			continue;
+		*rule = (struct class_rule){
+			.proto = k->proto,
+			.has_remote = !ip_addr_is_unset(&k->remote.addr),
+			.remote = k->remote,
+			.port_min = k->port.min,
+			.port_max = k->port.max,
+		};
+		memcpy(rule->name, k->name, sizeof(rule->name));
+		n_rules++;
+	}
+	return classes_create(rules, n_rules, ret_classes);
+}
+
+static void setup_fill(const struct config *c, struct path_setup *ret_setup)
+{
+	*ret_setup = (struct path_setup){
+		.seed = c->runtime.seed,
+		.flow_capacity = c->flows_capacity,
+		.device_capacity = (uint16_t)c->devices_capacity,
+		.neighbor_capacity = c->neighbors_capacity,
+		.fragment_capacity = c->fragments_capacity,
+		.fragment_timeout_us = c->timeouts.fragment_us,
+		.nat_port_min = c->nat_ports.min,
+		.nat_port_max = c->nat_ports.max,
+		.neighbor_reachable_us = c->neighbors_reachable_us,
+	};
+}
+
+int config_to_path(
+	const struct config *c, struct path_setup *ret_setup, struct path_config **ret_path_config)
+{
+	struct path_config *pc = calloc(1, sizeof(*pc));
+	int error;
+
+	if (pc == NULL)
+		return -ENOMEM;
+	ports_fill(c, pc);
+	plans_fill(c, pc);
+	pc->filtering = c->nat_filtering;
+	pc->timeouts = timeouts_of(c);
+	pc->flows_per_device = c->flows_per_device;
+	pc->interim_us = c->runtime.interim_us;
+	pc->icmp_errors_per_s = c->icmp_errors_per_second;
+	pc->lan_to_lan = c->policy_lan_to_lan;
+	error = rules_create(c, &pc->rules);
+	if (error != 0)
+		goto err_config;
+	error = classes_fill(c, &pc->classes);
+	if (error != 0)
+		goto err_rules;
+	setup_fill(c, ret_setup);
+	*ret_path_config = pc;
+	return 0;
+
+err_rules:
+	ruleset_destroy(pc->rules);
+err_config:
+	free(pc);
+	return error;
+}
+
+/* One comparison: `next` begins as a copy of what runs and takes over the live keys. */
+struct comparison {
+	const struct config *running;
+	const struct config *wanted;
+	struct config *next;
+	struct config_changes *changes;
+	int error;
+};
+
+static void change_add(struct comparison *m, enum schema_applies applies, const char *prefix,
+	const char *middle, const char *key)
+{
+	struct config_changes *changes = m->changes;
+	struct config_change *list =
+		realloc(changes->list, (changes->n + 1) * sizeof(*changes->list));
+
+	if (list == NULL) {
+		m->error = -ENOMEM;
+		return;
+	}
+	changes->list = list;
+	(void)snprintf(list[changes->n].key, CONFIG_KEY_MAX, "%s%s%s", prefix, middle, key);
+	list[changes->n].applies = applies;
+	changes->n++;
+	changes->n_live += applies == APPLIES_LIVE;
+}
+
+/* Octets of the struct that a row covers: of a list or named section the whole array. */
+static size_t row_size(const struct schema_row *row)
+{
+	bool is_array = row->type == SCHEMA_NAMED || row->type == SCHEMA_LIST;
+
+	return is_array ? row->size_bytes * row->max : row->size_bytes;
+}
+
+struct triple {
+	const char *running;
+	const char *wanted;
+	char *next;
+};
+
+/* Compares one row of a struct, and takes it over when it is live. Arrays are compared as a whole. */
+static void row_compare(struct comparison *m, const struct schema_row *row, const struct triple *at,
+	const char *name)
+{
+	const char *below = name == NULL ? row->path : strchr(row->path, '*') + 1;
+	size_t size = row_size(row);
+	bool is_array = row->type == SCHEMA_NAMED || row->type == SCHEMA_LIST;
+
+	if (memcmp(at->running + row->offset, at->wanted + row->offset, size) == 0
+		&& (!is_array
+			|| memcmp(at->running + row->n_offset, at->wanted + row->n_offset,
+				   sizeof(uint32_t))
+				   == 0))
+		return;
+	if (name == NULL)
+		change_add(m, row->applies, below, "", "");
+	else
+		change_add(m, row->applies,
+			strncmp(row->path, "ports", 5) == 0 ? "ports." : "plans.", name, below);
+	if (row->applies != APPLIES_LIVE)
+		return;
+	memcpy(at->next + row->offset, at->wanted + row->offset, size);
+	if (is_array)
+		memcpy(at->next + row->n_offset, at->wanted + row->n_offset, sizeof(uint32_t));
+}
+
+static void struct_compare(struct comparison *m, const struct schema_row *parent,
+	const struct triple *at, const char *name)
+{
+	for (const struct schema_row *row = schema_rows(); row->path != NULL; row++) {
+		bool is_set_of_items =
+			row->type == SCHEMA_NAMED && row->applies == APPLIES_AT_START;
+
+		if (schema_is_same_struct(row, parent) && row->type != SCHEMA_SECTION
+			&& !is_set_of_items)
+			row_compare(m, row, at, name);
+	}
+}
+
+/* The item of that name and its place; NULL when there is none. */
+static const char *item_find(
+	const struct schema_row *row, const struct config *c, const char *name, uint32_t *ret_place)
+{
+	const char *base = (const char *)c;
+	uint32_t n;
+
+	memcpy(&n, base + row->n_offset, sizeof(n));
+	for (uint32_t i = 0; i < n; i++) {
+		const char *item = base + row->offset + i * row->size_bytes;
+
+		if (strcmp(item, name) == 0) {
+			*ret_place = i;
+			return item;
+		}
+	}
+	return NULL;
+}
+
+/* Ports or plans: items of one name are compared with each other; another set or order is for the next start. */
+static void items_compare(struct comparison *m, const struct schema_row *row)
+{
+	const struct schema_row *item_row = schema_child(row, "*");
+	const char *running = (const char *)m->running + row->offset;
+	const char *wanted = (const char *)m->wanted + row->offset;
+	uint32_t n_running;
+	uint32_t n_wanted;
+	uint32_t place;
+
+	memcpy(&n_running, (const char *)m->running + row->n_offset, sizeof(n_running));
+	memcpy(&n_wanted, (const char *)m->wanted + row->n_offset, sizeof(n_wanted));
+	for (uint32_t i = 0; i < n_running; i++, running += row->size_bytes) {
+		struct triple at = {
+			.running = running,
+			.wanted = item_find(row, m->wanted, running, &place),
+			.next = (char *)m->next + row->offset + i * row->size_bytes,
+		};
+
+		if (at.wanted == NULL || place != i)
+			change_add(m, APPLIES_AT_START, row->path, ".", running);
+		if (at.wanted != NULL)
+			struct_compare(m, item_row, &at, running);
+	}
+	for (uint32_t i = 0; i < n_wanted; i++, wanted += row->size_bytes) {
+		if (item_find(row, m->running, wanted, &place) == NULL)
+			change_add(m, APPLIES_AT_START, row->path, ".", wanted);
+	}
+}
+
+static void change_defer(struct config_changes *changes, const char *key)
+{
+	for (uint32_t i = 0; i < changes->n; i++) {
+		struct config_change *change = &changes->list[i];
+
+		if (change->applies == APPLIES_LIVE && strcmp(change->key, key) == 0) {
+			change->applies = APPLIES_AT_START;
+			changes->n_live--;
+		}
+	}
+}
+
+/* A port that was given a plan which the path does not know keeps the one it has. */
+static void keep_known_plans(struct comparison *m)
+{
+	char key[CONFIG_KEY_MAX];
+
+	for (uint32_t i = 0; i < m->next->n_ports; i++) {
+		struct config_port *p = &m->next->ports[i];
+
+		if (p->plan[0] == '\0' || config_find_plan(m->next, p->plan) != PLAN_NONE)
+			continue;
+		memcpy(p->plan, m->running->ports[i].plan, sizeof(p->plan));
+		(void)snprintf(key, sizeof(key), "ports.%s.plan", p->name);
+		change_defer(m->changes, key);
+	}
+}
+
+int config_compare(const struct config *running, const struct config *wanted,
+	struct config **ret_next, struct config_changes *changes)
+{
+	struct comparison m = {.running = running, .wanted = wanted, .changes = changes};
+	struct triple top = {.running = (const char *)running, .wanted = (const char *)wanted};
+
+	m.next = malloc(sizeof(*m.next));
+	if (m.next == NULL)
+		return -ENOMEM;
+	memcpy(m.next, running, sizeof(*m.next));
+	top.next = (char *)m.next;
+	struct_compare(&m, NULL, &top, NULL);
+	for (const struct schema_row *row = schema_rows(); row->path != NULL; row++) {
+		if (row->type == SCHEMA_NAMED && row->applies == APPLIES_AT_START)
+			items_compare(&m, row);
+	}
+	keep_known_plans(&m);
+	if (m.error != 0) {
+		config_destroy(m.next);
+		return m.error;
+	}
+	*ret_next = m.next;
+	return 0;
+}
+
+void config_changes_clean(struct config_changes *changes)
+{
+	free(changes->list);
+	*changes = (struct config_changes){0};
+}

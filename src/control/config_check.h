@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What no single key can show: roles, addresses, devices and references that must fit together.
+ *
+ * Shapes:   `top` is bound: ports, plans, classes and rules of the config stand in the order of their nodes.
+ * Threads:  control alone.
+ */
+#ifndef WEIR_SRC_CONTROL_CONFIG_CHECK_H
+#define WEIR_SRC_CONTROL_CONFIG_CHECK_H
+
+#include "tree.h"
+
+#include <weir/control/config.h>
+
+struct config_checker {
+	const struct config *config;
+	struct config_report *report;
+	const struct tree_node *top;
+	const struct tree_node *ports[PORTS_MAX];
+	const struct tree_node *plans[PLANS_MAX];
+	const struct tree_node *classes[CONFIG_CLASSES_MAX];
+	const struct tree_node *rules[POLICY_RULES_MAX];
+	const struct tree_node *topology[CONFIG_TOPOLOGY_MAX];
+	unsigned int options; /* enum config_option */
+};
+
+/* Reports each mistake at the node it belongs to. */
+void config_check(const struct tree_node *top, const struct config *c, unsigned int options,
+	struct config_report *report);
+
+/* The parts of it. */
+void config_check_ports(struct config_checker *k);
+void config_check_addresses(struct config_checker *k);
+
+/* Reports at the node's child `key`, or at the node where that is not written. */
+void config_complain(struct config_checker *k, enum config_severity severity,
+	const struct tree_node *n, const char *key, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+/* True when the node has this key. */
+bool config_has(const struct tree_node *n, const char *key);
+
+/* True when the node has this key and its value was good. */
+bool config_is_set(const struct tree_node *n, const char *key);
+
+#endif

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/clock.h>
+#include <weir/control/config.h>
+#include <weir/control/schema.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define MINUTE (60 * US_PER_S)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+
+#define KBPS 1000ull
+#define GBPS 1000000000ull
+
+#define TB 1000000000000ull
+
+/* Flow times are 32 bits of milliseconds and compared by difference: 24 days would be the end. */
+#define TIMEOUT_MAX (7 * DAY)
+
+#define FIELD(of, member)                                                                          \
+	.offset = offsetof(struct of, member), .size_bytes = sizeof(((struct of *)0)->member)
+#define ARRAY(of, member, n_member)                                                                \
+	.offset = offsetof(struct of, member), .size_bytes = sizeof(((struct of *)0)->member[0]),  \
+	.n_offset = offsetof(struct of, n_member),                                                 \
+	.max = sizeof(((struct of *)0)->member) / sizeof(((struct of *)0)->member[0])
+
+static const struct schema_word log_levels[] = {
+	{"error", LOG_ERROR},
+	{"warning", LOG_WARNING},
+	{"notice", LOG_NOTICE},
+	{"info", LOG_INFO},
+	{"debug", LOG_DEBUG},
+	{NULL, 0},
+};
+
+static const struct schema_word huge_pages[] = {
+	{"auto", HUGE_PAGES_AUTO},
+	{"off", HUGE_PAGES_OFF},
+	{NULL, 0},
+};
+
+static const struct schema_word roles[] = {
+	{"lan", PORT_LAN},
+	{"uplink", PORT_UPLINK},
+	{NULL, 0},
+};
+
+static const struct schema_word drivers[] = {
+	{"auto", DRIVER_AUTO},
+	{"rawsock", DRIVER_RAWSOCK},
+	{"af-xdp", DRIVER_AF_XDP},
+	{"dpdk", DRIVER_DPDK},
+	{NULL, 0},
+};
+
+static const struct schema_word links[] = {
+	{"ethernet", LINK_ETHERNET},
+	{"wifi", LINK_WIFI},
+	{"cellular", LINK_CELLULAR},
+	{NULL, 0},
+};
+
+static const struct schema_word framings[] = {
+	{"auto", CONFIG_FRAMING_AUTO},
+	{"ethernet", CONFIG_FRAMING_ETHERNET},
+	{"raw-ip", CONFIG_FRAMING_RAW_IP},
+	{NULL, 0},
+};
+
+static const struct schema_word steps[] = {
+	{"notify", STEP_NOTIFY},
+	{"shape", STEP_SHAPE},
+	{"reserve-only", STEP_RESERVE_ONLY},
+	{"block", STEP_BLOCK},
+	{NULL, 0},
+};
+
+static const struct schema_word final_actions[] = {
+	{"notify", WHEN_SPENT_NOTIFY},
+	{"block", WHEN_SPENT_BLOCK},
+	{NULL, 0},
+};
+
+static const struct schema_word priorities[] = {
+	{"low", PRIORITY_LOW},
+	{"normal", PRIORITY_NORMAL},
+	{"high", PRIORITY_HIGH},
+	{NULL, 0},
+};
+
+static const struct schema_word sides[] = {
+	{"lan", SIDE_LAN},
+	{"uplink", SIDE_UPLINK},
+	{NULL, 0},
+};
+
+static const struct schema_word actions[] = {
+	{"allow", POLICY_ALLOW},
+	{"drop", POLICY_DROP},
+	{"reject", POLICY_REJECT},
+	{NULL, 0},
+};
+
+static const struct schema_word filterings[] = {
+	{"endpoint-independent", NAT_FILTER_ENDPOINT_INDEPENDENT},
+	{"address-dependent", NAT_FILTER_ADDRESS_DEPENDENT},
+	{"address-and-port-dependent", NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT},
+	{NULL, 0},
+};
+
+static const struct schema_word attachments[] = {
+	{"ethernet", ATTACHMENT_ETHERNET},
+	{"wifi", ATTACHMENT_WIFI},
+	{"uart-modem", ATTACHMENT_UART_MODEM},
+	{"serial-mcu", ATTACHMENT_SERIAL_MCU},
+	{"enc28j60-emulation", ATTACHMENT_ENC28J60_EMULATION},
+	{"non-forwarding-modem", ATTACHMENT_NON_FORWARDING_MODEM},
+	{NULL, 0},
+};
+
+/* clang-format off */
+static const struct schema_row rows[] = {
+	{ .path = "gateway", .type = SCHEMA_TEXT, .applies = APPLIES_AT_START, FIELD(config, gateway),
+	  .takes = "a name without spaces", .fallback = "weir", .help = "This gateway's name, as records and status show it." },
+
+	{ .path = "ports", .type = SCHEMA_NAMED, .applies = APPLIES_AT_START, .flags = SCHEMA_REQUIRED,
+	  ARRAY(config, ports, n_ports), .takes = "a lan and an uplink below it, each under a name",
+	  .help = "Where packets come from and go to: at least one LAN and one uplink." },
+	{ .path = "ports.*", .type = SCHEMA_ITEM, .help = "One port, under a name of your choice." },
+	{ .path = "ports.*.role", .type = SCHEMA_WORD, .applies = APPLIES_AT_START, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_port, role), .words = roles, .help = "What the port leads to: devices, or the carrier." },
+	{ .path = "ports.*.device", .type = SCHEMA_TEXT, .applies = APPLIES_AT_START, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_port, device),
+	  .takes = "an interface (eth1), a PCI address (0000:01:00.0) or a DPDK device (net_memif0)",
+	  .help = "What the port is on this machine; each port has a device of its own." },
+	{ .path = "ports.*.address", .type = SCHEMA_PREFIX, .applies = APPLIES_AT_START, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_port, address), .help = "The gateway's own IPv4 address here, with the length of its network." },
+	{ .path = "ports.*.gateway", .type = SCHEMA_ADDRESS, .applies = APPLIES_AT_START, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, gateway), .fallback_words = "none: every destination is on the link",
+	  .help = "The next router, where the uplink is Ethernet." },
+	{ .path = "ports.*.link", .type = SCHEMA_WORD, .applies = APPLIES_AT_START, FIELD(config_port, link),
+	  .words = links, .fallback = "ethernet", .help = "What carries it; a cellular link may come and go." },
+	{ .path = "ports.*.framing", .type = SCHEMA_WORD, .applies = APPLIES_AT_START, FIELD(config_port, framing),
+	  .words = framings, .fallback = "auto",
+	  .help = "Whether frames begin with an Ethernet or an IP header; auto asks the interface." },
+	{ .path = "ports.*.driver", .type = SCHEMA_WORD, .applies = APPLIES_AT_START, FIELD(config_port, driver),
+	  .words = drivers, .fallback = "auto",
+	  .help = "How the device is opened; auto takes rawsock for an interface, dpdk for all else." },
+	{ .path = "ports.*.plan", .type = SCHEMA_NAME, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, plan), .fallback_words = "none: counted, without a quota",
+	  .help = "The data plan that this uplink spends: a name below plans." },
+	{ .path = "ports.*.mtu", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START, FIELD(config_port, mtu),
+	  .min = 576, .max = 9000, .fallback_words = "the device's",
+	  .help = "Largest IP packet in octets, where the bearer takes less than the device says." },
+	{ .path = "ports.*.vlan", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START, FIELD(config_port, vlan),
+	  .min = 1, .max = 4094, .fallback_words = "none: untagged",
+	  .help = "VLAN whose frames this port takes and sends; all others are dropped." },
+	{ .path = "ports.*.rate", .type = SCHEMA_SECTION, .flags = SCHEMA_UPLINK_ONLY,
+	  .help = "Shaping, a little below what the link carries, so that the queue stands here." },
+	{ .path = "ports.*.rate.uplink", .type = SCHEMA_RATE, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, rate_uplink_bps), .min = 8 * KBPS, .max = 100 * GBPS,
+	  .fallback_words = "none: not shaped", .help = "Bits a second towards the carrier." },
+	{ .path = "ports.*.rate.downlink", .type = SCHEMA_RATE, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, rate_downlink_bps), .min = 8 * KBPS, .max = 100 * GBPS,
+	  .fallback_words = "none: not shaped", .help = "Bits a second towards the devices." },
+	/* Less than a round trip of the link starves TCP, more is delay alone; cellular round trips are near 100 ms. */
+	{ .path = "ports.*.queue", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, queue_us), .min = 5 * US_PER_MS, .max = 10 * US_PER_S, .fallback = "100ms",
+	  .help = "Longest wait in the shaper: about one round trip of the link." },
+	{ .path = "ports.*.tap", .type = SCHEMA_TEXT, .applies = APPLIES_AT_START, .flags = SCHEMA_LAN_ONLY,
+	  FIELD(config_port, tap), .takes = "an interface name of at most 15 characters, or none",
+	  .fallback_words = "weir-NAME",
+	  .help = "Kernel interface for what is addressed to the gateway itself (DHCP, DNS, ssh)." },
+	{ .path = "ports.*.tap_default_route", .type = SCHEMA_BOOL, .applies = APPLIES_AT_START,
+	  .flags = SCHEMA_LAN_ONLY, FIELD(config_port, tap_default_route), .fallback = "true",
+	  .help = "Let programs of this machine reach the uplink through weir." },
+
+	{ .path = "plans", .type = SCHEMA_NAMED, .applies = APPLIES_AT_START, ARRAY(config, plans, n_plans),
+	  .help = "What the carrier sells: how much may be spent, and what happens then." },
+	{ .path = "plans.*", .type = SCHEMA_ITEM, .help = "One data plan; uplinks refer to it by its name." },
+	{ .path = "plans.*.quota", .type = SCHEMA_OCTETS, .applies = APPLIES_LIVE, FIELD(config_plan, quota_octets),
+	  .min = 1000, .max = 1000 * TB, .fallback_words = "none: counted alone",
+	  .help = "Octets in a billing cycle, both directions together." },
+	{ .path = "plans.*.when_spent", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, when_spent), .words = final_actions, .fallback = "notify",
+	  .help = "What happens at the quota, where there is no ladder." },
+	{ .path = "plans.*.overhead", .type = SCHEMA_OCTETS, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, overhead_octets), .min = 0, .max = 1000, .fallback = "0B",
+	  .help = "What the carrier adds to each packet when it counts, for example 54B for its tunnel." },
+	{ .path = "plans.*.cycle", .type = SCHEMA_SECTION, .flags = SCHEMA_NOT_ENFORCED,
+	  .help = "When the billing cycle begins." },
+	{ .path = "plans.*.cycle.day", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, cycle_day), .min = 1, .max = 31, .fallback = "1",
+	  .help = "Day of the month; a shorter month begins it on its last day." },
+	{ .path = "plans.*.cycle.hour", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, cycle_hour), .min = 0, .max = 23, .fallback = "0", .help = "Hour of that day." },
+	{ .path = "plans.*.cycle.timezone", .type = SCHEMA_TEXT, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, cycle_timezone), .takes = "a name from /usr/share/zoneinfo, such as Europe/Berlin",
+	  .fallback = "UTC", .help = "The carrier's time zone." },
+	{ .path = "plans.*.ladder", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config_plan, ladder, n_ladder),
+	  .help = "Steps as the quota goes; this version enforces reserve-only and block at 100% (as block) alone." },
+	{ .path = "plans.*.ladder.[]", .type = SCHEMA_ITEM, .help = "One step, in ascending order." },
+	{ .path = "plans.*.ladder.[].at", .type = SCHEMA_SHARE, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_ladder_step, at_ppm), .min = 1, .max = 1000000, .help = "Share of the quota." },
+	{ .path = "plans.*.ladder.[].do", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_ladder_step, action), .words = steps, .help = "What happens from there on." },
+	{ .path = "plans.*.ladder.[].rate", .type = SCHEMA_RATE, FIELD(config_ladder_step, rate_bps),
+	  .min = 8 * KBPS, .max = 100 * GBPS, .fallback_words = "none",
+	  .help = "Bits a second that a shape step leaves." },
+
+	{ .path = "classes", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, classes, n_classes),
+	  .help = "Traffic that is counted under a name of its own; the first that matches a new flow." },
+	{ .path = "classes.*", .type = SCHEMA_ITEM, .help = "One class." },
+	{ .path = "classes.*.protocol", .type = SCHEMA_PROTOCOL, FIELD(config_class, proto), .fallback = "any",
+	  .help = "Protocol of the flow." },
+	{ .path = "classes.*.remote", .type = SCHEMA_PREFIX, FIELD(config_class, remote), .fallback_words = "any",
+	  .help = "Addresses beyond the uplink." },
+	{ .path = "classes.*.port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, port), .min = 1, .max = 65535,
+	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
+	{ .path = "classes.*.profile", .type = SCHEMA_NAME, .flags = SCHEMA_NOT_ENFORCED,
+	  FIELD(config_class, profile), .fallback_words = "none",
+	  .help = "A list of names that devices of a kind talk to." },
+	{ .path = "classes.*.reserve", .type = SCHEMA_OCTETS, .flags = SCHEMA_NOT_ENFORCED,
+	  FIELD(config_class, reserve_octets), .max = 1000 * TB, .fallback = "0B",
+	  .help = "Part of the quota that other traffic can never spend." },
+	{ .path = "classes.*.priority", .type = SCHEMA_WORD, .flags = SCHEMA_NOT_ENFORCED,
+	  FIELD(config_class, priority), .words = priorities, .fallback = "normal",
+	  .help = "Who goes first when the link is short." },
+
+	{ .path = "policy", .type = SCHEMA_SECTION,
+	  .help = "Which flows may begin. Without rules: all from a LAN to the uplink, none the other way." },
+	{ .path = "policy.lan_to_lan", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE, FIELD(config, policy_lan_to_lan),
+	  .fallback = "false", .help = "Route between LAN ports." },
+	{ .path = "policy.rules", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config, rules, n_rules),
+	  .help = "The first rule that matches a new flow decides." },
+	{ .path = "policy.rules.[]", .type = SCHEMA_ITEM, .help = "One rule; a key that is left out matches all." },
+	{ .path = "policy.rules.[].from", .type = SCHEMA_WORD, FIELD(config_rule, from), .words = sides,
+	  .fallback_words = "either", .help = "Where the flow begins." },
+	{ .path = "policy.rules.[].to", .type = SCHEMA_WORD, FIELD(config_rule, to), .words = sides,
+	  .fallback_words = "either", .help = "Where it leads." },
+	{ .path = "policy.rules.[].protocol", .type = SCHEMA_PROTOCOL, FIELD(config_rule, proto), .fallback = "any",
+	  .help = "Protocol of the flow." },
+	{ .path = "policy.rules.[].source", .type = SCHEMA_PREFIX, FIELD(config_rule, source),
+	  .fallback_words = "any", .help = "Addresses that it begins at." },
+	{ .path = "policy.rules.[].destination", .type = SCHEMA_PREFIX, FIELD(config_rule, destination),
+	  .fallback_words = "any", .help = "Addresses that it goes to." },
+	{ .path = "policy.rules.[].port", .type = SCHEMA_PORT_RANGE, FIELD(config_rule, port), .min = 1, .max = 65535,
+	  .fallback_words = "any", .help = "Destination ports of tcp or udp." },
+	{ .path = "policy.rules.[].action", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED, FIELD(config_rule, action),
+	  .words = actions, .help = "Let it pass, drop it silently, or drop it and tell its sender." },
+
+	{ .path = "nat", .type = SCHEMA_SECTION, .help = "How devices share the uplink's address." },
+	{ .path = "nat.filtering", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, nat_filtering),
+	  .words = filterings, .fallback = "address-dependent",
+	  .help = "Who may answer a device: anyone, addresses it spoke to, or exactly the ports it spoke to." },
+	{ .path = "nat.ports", .type = SCHEMA_PORT_RANGE, .applies = APPLIES_AT_START, FIELD(config, nat_ports),
+	  .min = 1, .max = 65535, .fallback = "1024-65535",
+	  .help = "External ports that are chosen where a device's own port is taken." },
+	{ .path = "nat.inbound_refresh", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE,
+	  FIELD(config, nat_inbound_refresh), .fallback = "false",
+	  .help = "Let packets from outside keep a UDP flow alive; a stranger could then hold it open." },
+
+	{ .path = "timeouts", .type = SCHEMA_SECTION, .help = "How long a silent flow is remembered." },
+	{ .path = "timeouts.tcp_established", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
+	  FIELD(config, timeouts.tcp_established_us), .min = 2 * HOUR + 4 * MINUTE, .max = TIMEOUT_MAX,
+	  .fallback = "2h4m", .help = "An open TCP connection (RFC 5382 REQ-5)." },
+	{ .path = "timeouts.tcp_transitory", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
+	  FIELD(config, timeouts.tcp_transitory_us), .min = 4 * MINUTE, .max = HOUR, .fallback = "4m",
+	  .help = "A TCP connection that opens or closes (RFC 5382 REQ-5)." },
+	{ .path = "timeouts.tcp_closed", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
+	  FIELD(config, timeouts.tcp_closed_us), .min = US_PER_S, .max = 4 * MINUTE, .fallback = "10s",
+	  .help = "A TCP connection after its reset or last acknowledgement." },
+	{ .path = "timeouts.udp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.udp_us),
+	  .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "5m", .help = "UDP in both directions (RFC 4787 REQ-5)." },
+	{ .path = "timeouts.udp_one_way", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
+	  FIELD(config, timeouts.udp_one_way_us), .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "2m",
+	  .help = "UDP that was not answered yet (RFC 4787 REQ-5)." },
+	{ .path = "timeouts.icmp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.icmp_us),
+	  .min = MINUTE, .max = HOUR, .fallback = "1m", .help = "ICMP queries (RFC 5508 REQ-1)." },
+	{ .path = "timeouts.other", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.other_us),
+	  .min = 10 * US_PER_S, .max = TIMEOUT_MAX, .fallback = "10m", .help = "Any other protocol." },
+	{ .path = "timeouts.fragment", .type = SCHEMA_TIME, .applies = APPLIES_AT_START,
+	  FIELD(config, timeouts.fragment_us), .min = 2 * US_PER_S, .max = 2 * MINUTE, .fallback = "15s",
+	  .help = "Fragments whose first one has not come." },
+
+	{ .path = "flows", .type = SCHEMA_SECTION, .help = "The flow table." },
+	{ .path = "flows.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, flows_capacity), .min = 256, .max = 1 << 24, .fallback = "65536",
+	  .help = "Flows at most; each takes about 270 octets of memory." },
+	{ .path = "flows.per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, flows_per_device), .min = 1, .max = 1 << 24,
+	  .fallback_words = "a quarter of flows.capacity", .help = "Flows that one device may have." },
+
+	{ .path = "devices", .type = SCHEMA_SECTION, .help = "Devices on the LANs." },
+	{ .path = "devices.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, devices_capacity), .min = 1, .max = 65534, .fallback = "1024",
+	  .help = "Devices that are told apart; the one idle longest yields." },
+
+	{ .path = "neighbors", .type = SCHEMA_SECTION, .help = "Next hops on Ethernet ports (ARP)." },
+	{ .path = "neighbors.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, neighbors_capacity), .min = 16, .max = 65536, .fallback = "1024", .help = "Entries at most." },
+	{ .path = "neighbors.reachable", .type = SCHEMA_TIME, .applies = APPLIES_AT_START,
+	  FIELD(config, neighbors_reachable_us), .min = US_PER_S, .max = HOUR, .fallback = "30s",
+	  .help = "How long an answer is believed before it is asked for again." },
+
+	{ .path = "fragments", .type = SCHEMA_SECTION, .help = "Fragmented datagrams." },
+	{ .path = "fragments.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, fragments_capacity), .min = 16, .max = 65536, .fallback = "1024",
+	  .help = "Datagrams whose fragments are matched to their flow at one time." },
+
+	{ .path = "icmp", .type = SCHEMA_SECTION, .help = "ICMP that the gateway sends itself." },
+	{ .path = "icmp.errors_per_second", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, icmp_errors_per_second), .min = 1, .max = 100000, .fallback = "100",
+	  .help = "Errors a second, and as many echo replies." },
+
+	{ .path = "runtime", .type = SCHEMA_SECTION, .help = "The program itself." },
+	{ .path = "runtime.state_dir", .type = SCHEMA_FILE, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.state_dir), .fallback = "/run/weir",
+	  .help = "Directory for the socket and for what is put back on interfaces at exit." },
+	{ .path = "runtime.socket", .type = SCHEMA_FILE, .applies = APPLIES_AT_START, FIELD(config, runtime.socket),
+	  .fallback_words = "weir.sock in runtime.state_dir", .help = "Socket that weirctl talks to." },
+	{ .path = "runtime.records", .type = SCHEMA_FILE, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.records), .fallback_words = "none",
+	  .help = "File that flow records are appended to, one JSON object a line." },
+	{ .path = "runtime.interim", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, .flags = SCHEMA_OR_ZERO,
+	  FIELD(config, runtime.interim_us), .min = 5 * US_PER_S, .max = HOUR, .fallback = "60s",
+	  .help = "How often a long flow is reported before it ends; 0s: only at its end." },
+	{ .path = "runtime.log_level", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config, runtime.log_level), .words = log_levels, .fallback = "info", .help = "What is worth a line." },
+	{ .path = "runtime.huge_pages", .type = SCHEMA_WORD, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.huge_pages), .words = huge_pages, .fallback = "auto",
+	  .help = "Use huge pages where the machine has some." },
+	{ .path = "runtime.seed", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START, FIELD(config, runtime.seed),
+	  .min = 0, .max = UINT64_MAX, .fallback = "0",
+	  .help = "Seed of all chance, for runs that can be repeated; 0 takes a new one at each start." },
+	{ .path = "runtime.packet_buffers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.packet_buffers), .min = 1024, .max = 1 << 20, .fallback = "16384",
+	  .help = "Packets that can be inside weir at one time, about 2.4 kB of memory each." },
+	{ .path = "runtime.workers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.workers), .min = 1, .max = 1, .fallback = "1",
+	  .help = "Threads that carry packets; this version has one." },
+
+	{ .path = "topology", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, topology, n_topology),
+	  .help = "How devices reach the gateway, so that ways known not to work are refused with the reason." },
+	{ .path = "topology.*", .type = SCHEMA_ITEM, .help = "One device or group of devices." },
+	{ .path = "topology.*.attachment", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_topology, attachment), .words = attachments, .help = "How it is attached; ethernet and wifi work." },
+	{ .path = NULL },
+};
+/* clang-format on */
+
+const struct schema_row *schema_rows(void)
+{
+	return rows;
+}
+
+/* What follows the parent's path in the row's; NULL when the row is not below the parent. */
+static const char *rest_below(const struct schema_row *row, const struct schema_row *parent)
+{
+	size_t len;
+
+	if (parent == NULL)
+		return row->path;
+	len = strlen(parent->path);
+	return strncmp(row->path, parent->path, len) == 0 && row->path[len] == '.'
+		       ? row->path + len + 1
+		       : NULL;
+}
+
+bool schema_is_child(const struct schema_row *row, const struct schema_row *parent)
+{
+	const char *rest = rest_below(row, parent);
+
+	return rest != NULL && strchr(rest, '.') == NULL;
+}
+
+bool schema_is_same_struct(const struct schema_row *row, const struct schema_row *parent)
+{
+	const char *rest = rest_below(row, parent);
+
+	return rest != NULL && strpbrk(rest, "*[") == NULL;
+}
+
+const char *schema_key(const struct schema_row *row)
+{
+	const char *dot = strrchr(row->path, '.');
+
+	return dot == NULL ? row->path : dot + 1;
+}
+
+const struct schema_row *schema_child(const struct schema_row *parent, const char *key)
+{
+	for (const struct schema_row *row = rows; row->path != NULL; row++) {
+		if (schema_is_child(row, parent) && strcmp(schema_key(row), key) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+#define SLIP_LEN_MAX 32
+
+static uint32_t min_of(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Edit distance: insertions, deletions and substitutions (Levenshtein), and neighbours swapped count as one (Damerau). */
+static uint32_t edit_distance(const char *a, const char *b)
+{
+	uint32_t lines[3][SLIP_LEN_MAX + 1]; /* the line before the last, the last, this one */
+	uint32_t len_a = (uint32_t)strlen(a);
+	uint32_t len_b = (uint32_t)strlen(b);
+
+	for (uint32_t k = 0; k <= len_b; k++)
+		lines[0][k] = lines[1][k] = k;
+	for (uint32_t i = 1; i <= len_a; i++) {
+		uint32_t *now = lines[2];
+
+		now[0] = i;
+		for (uint32_t k = 1; k <= len_b; k++) {
+			now[k] = lines[1][k - 1] + (a[i - 1] != b[k - 1]);
+			now[k] = min_of(now[k], min_of(lines[1][k], now[k - 1]) + 1);
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+				now[k] = min_of(now[k], lines[0][k - 2] + 1);
+		}
+		memcpy(lines[0], lines[1], sizeof(lines[0]));
+		memcpy(lines[1], lines[2], sizeof(lines[1]));
+	}
+	return lines[1][len_b];
+}
+
+bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distance)
+{
+	uint32_t distance;
+	size_t len = strlen(known);
+
+	if (strlen(text) > SLIP_LEN_MAX || len > SLIP_LEN_MAX)
+		return false;
+	distance = edit_distance(text, known);
+	/* A third of the word wrong is still a slip; more is another word. */
+	if (distance > (len + 2) / 3 || distance >= *best_distance)
+		return false;
+	*best_distance = distance;
+	return true;
+}
+
+const char *schema_nearest_key(const struct schema_row *parent, const char *key)
+{
+	uint32_t distance = UINT32_MAX;
+	const char *nearest = NULL;
+
+	for (const struct schema_row *row = rows; row->path != NULL; row++) {
+		if (schema_is_child(row, parent)
+			&& schema_is_nearer(key, schema_key(row), &distance))
+			nearest = schema_key(row);
+	}
+	return nearest;
+}
+
+const char *schema_keys(const struct schema_row *parent, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (const struct schema_row *row = rows; row->path != NULL && len < size; row++) {
+		if (schema_is_child(row, parent))
+			len += (size_t)snprintf(buf + len, size - len, "%s%s", len == 0 ? "" : ", ",
+				schema_key(row));
+	}
+	return buf;
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The views that fit one piece of an answer. */
+#include "telemetry_private.h"
+
+#include <weir/base/clock.h>
+#include <weir/base/memory.h>
+
+#include <unistd.h>
+
+#define SHORT_US (10 * US_PER_S)
+#define LONG_US  (60 * US_PER_S)
+#define PPM      1000000u
+
+static const char *const direction_names[N_DIRECTIONS] = {"uplink", "downlink"};
+
+void listing_head(const struct listing *l, struct text *part)
+{
+	text_open(part, NULL, '{');
+	text_open(part, l->view->name, '[');
+}
+
+void listing_row(struct listing *l, struct text *part)
+{
+	text_open_row(part, l->n_rows++ == 0);
+}
+
+void listing_tail(const struct listing *l, struct text *part, uint64_t n_total)
+{
+	text_append_string(part, "\n],\"n_rows\":");
+	text_u64(part, l->n_rows);
+	text_field_u64(part, "n_total", n_total);
+	text_close(part, '}');
+}
+
+void usage_fields(
+	struct text *t, const uint64_t octets[N_DIRECTIONS], const uint64_t packets[N_DIRECTIONS])
+{
+	text_field_u64(t, "uplink_octets", octets[UPLINK]);
+	text_field_u64(t, "downlink_octets", octets[DOWNLINK]);
+	text_field_u64(t, "uplink_packets", packets[UPLINK]);
+	text_field_u64(t, "downlink_packets", packets[DOWNLINK]);
+}
+
+static void status_ports(const struct telemetry *t, struct text *part)
+{
+	uint32_t n_up = 0;
+	uint32_t n_down = 0;
+
+	for (uint32_t i = 0; i < PORTS_MAX; i++) {
+		if (t->ports[i] == NULL)
+			continue;
+		if (port_is_up(t->ports[i]))
+			n_up++;
+		else
+			n_down++;
+	}
+	text_field_u64(part, "ports_up", n_up);
+	text_field_u64(part, "ports_down", n_down);
+}
+
+static void status_memory(struct text *part)
+{
+	size_t bytes;
+	size_t huge_bytes;
+
+	memory_usage(&bytes, &huge_bytes);
+	text_field_u64(part, "memory_bytes", bytes);
+	text_field_u64(part, "memory_huge_bytes", huge_bytes);
+}
+
+void status_write(struct listing *l, struct text *part)
+{
+	struct telemetry *t = l->telemetry;
+	struct path_stats *s = &t->stats;
+
+	doors_stats_read(t->path, s);
+	text_open(part, NULL, '{');
+	text_field_string(part, "gateway", t->names.gateway);
+	text_field_string(part, "version", t->names.version);
+	text_field_u64(part, "pid", (uint64_t)getpid());
+	text_field_u64(part, "uptime_s", (l->now_us - t->started_us) / US_PER_S);
+	text_field_string(part, "config_file", t->names.config_file);
+	text_field_u64(part, "reloads", t->n_reloads);
+	status_ports(t, part);
+	text_field_u64(part, "flows", s->n_flows);
+	text_field_u64(part, "flow_capacity", s->flow_capacity);
+	text_field_u64(part, "flows_created", s->flows_created);
+	text_field_u64(part, "flows_ended", s->flows_ended);
+	text_field_u64(part, "devices", s->n_devices);
+	text_field_u64(part, "mappings", s->n_mappings);
+	text_field_u64(part, "packets_per_s", packet_rate(t, SHORT_US, l->now_us));
+	status_memory(part);
+	text_field_u64(part, "records_lost", s->records_lost);
+	text_field_u64(part, "conservation_errors", s->conservation_errors);
+	text_field_u64(part, "loops", s->loops);
+	text_field_u64(part, "sleeps", s->sleeps);
+	text_close(part, '}');
+}
+
+static void port_identity(
+	const struct telemetry *t, uint32_t id, const struct path_port *pp, struct text *part)
+{
+	static const char *const roles[] = {
+		[PORT_LAN] = "lan", [PORT_UPLINK] = "uplink", [PORT_TAP] = "tap"};
+	static const char *const states[] = {
+		[PORT_CLOSED] = "closed", [PORT_UP] = "up", [PORT_FAILED] = "failed"};
+	const struct port *p = t->ports[id];
+	char address[IP_PREFIX_TEXT_MAX];
+
+	text_field_string(part, "name", pp->name);
+	text_field_string(part, "role", roles[pp->role]);
+	text_field_string(part, "device", t->names.devices[id]);
+	if (!ip_addr_is_unset(&pp->address.addr))
+		text_field_string(part, "address", ip_prefix_format(&pp->address, address));
+	if (p == NULL)
+		return;
+	text_field_string(part, "kind", p->ops->kind);
+	text_field_string(
+		part, "state", states[atomic_load_explicit(&p->state, memory_order_acquire)]);
+	if (!port_is_up(p))
+		text_field_string(part, "why_down", p->why_down);
+	text_field_string(part, "framing", p->framing == FRAMING_ETHERNET ? "ethernet" : "raw-ip");
+	if (p->framing == FRAMING_ETHERNET)
+		text_field_mac(part, "mac", &p->mac);
+	text_field_u64(part, "mtu_octets", pp->mtu != 0 && pp->mtu < p->mtu ? pp->mtu : p->mtu);
+}
+
+static void port_counters(const struct port *p, struct text *part)
+{
+	const struct port_counters *c = &p->counters;
+	const struct {
+		const char *key;
+		uint64_t value;
+	} fields[] = {
+		{"rx_packets", c->rx_packets},
+		{"rx_bytes", c->rx_bytes},
+		{"tx_packets", c->tx_packets},
+		{"tx_bytes", c->tx_bytes},
+		{"rx_truncated", c->rx_truncated},
+		{"rx_kernel_drops", c->rx_kernel_drops},
+		{"rx_no_buffer", c->rx_no_buffer},
+		{"rx_super_frames", c->rx_super_frames},
+		{"rx_checksums_finished", c->rx_checksums_finished},
+		{"tx_errors", c->tx_errors},
+		{"failures", c->n_failures},
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		text_field_u64(part, fields[i].key, fields[i].value);
+}
+
+static void port_edge(const struct listing *l, uint32_t id, struct text *part)
+{
+	const struct telemetry *t = l->telemetry;
+	const struct path_stats *s = &t->stats;
+
+	usage_fields(part, s->edge_octets[id], s->edge_packets[id]);
+	text_field_u64(part, "unattributed_uplink_octets", s->unattributed_octets[id][UPLINK]);
+	text_field_u64(part, "unattributed_downlink_octets", s->unattributed_octets[id][DOWNLINK]);
+	text_field_u64(part, "unattributed_uplink_packets", s->unattributed_packets[id][UPLINK]);
+	text_field_u64(
+		part, "unattributed_downlink_packets", s->unattributed_packets[id][DOWNLINK]);
+	text_field_u64(part, "uplink_10s_bps", edge_rate_bps(t, id, UPLINK, SHORT_US, l->now_us));
+	text_field_u64(
+		part, "downlink_10s_bps", edge_rate_bps(t, id, DOWNLINK, SHORT_US, l->now_us));
+	text_field_u64(part, "uplink_60s_bps", edge_rate_bps(t, id, UPLINK, LONG_US, l->now_us));
+	text_field_u64(
+		part, "downlink_60s_bps", edge_rate_bps(t, id, DOWNLINK, LONG_US, l->now_us));
+}
+
+void ports_write(struct listing *l, struct text *part)
+{
+	struct telemetry *t = l->telemetry;
+	const struct path_config *config = doors_config(t->path);
+
+	doors_stats_read(t->path, &t->stats);
+	listing_head(l, part);
+	for (uint32_t i = 0; i < config->n_ports && l->n_rows < l->limit; i++) {
+		listing_row(l, part);
+		port_identity(t, i, &config->ports[i], part);
+		if (t->ports[i] != NULL)
+			port_counters(t->ports[i], part);
+		port_edge(l, i, part);
+		text_close(part, '}');
+	}
+	listing_tail(l, part, config->n_ports);
+}
+
+void drops_write(struct listing *l, struct text *part)
+{
+	struct path_stats *s = &l->telemetry->stats;
+	uint64_t n_total = 0;
+
+	doors_stats_read(l->telemetry->path, s);
+	listing_head(l, part);
+	for (uint32_t why = DROP_NONE + 1; why < N_DROP_REASONS; why++) {
+		if (s->drops[why] == 0 && !l->all)
+			continue;
+		n_total++;
+		if (l->n_rows == l->limit)
+			continue;
+		listing_row(l, part);
+		text_field_string(part, "reason", drop_name((enum drop_reason)why));
+		text_field_u64(part, "packets", s->drops[why]);
+		text_field_u64(part, "octets", s->drop_octets[why]);
+		text_field_string(part, "help", drop_help((enum drop_reason)why));
+		text_close(part, '}');
+	}
+	listing_tail(l, part, n_total);
+}
+
+void stages_write(struct listing *l, struct text *part)
+{
+	struct path_stats *s = &l->telemetry->stats;
+
+	doors_stats_read(l->telemetry->path, s);
+	listing_head(l, part);
+	for (uint32_t i = 0; i < s->n_stages && l->n_rows < l->limit; i++) {
+		const struct path_stage_stats *stage = &s->stages[i];
+
+		listing_row(l, part);
+		text_field_string(part, "name", stage->name);
+		text_field_u64(part, "in", stage->in);
+		text_field_u64(part, "out", stage->out);
+		text_field_u64(part, "dropped", stage->dropped);
+		text_field_u64(part, "aside", stage->aside);
+		text_field_i64(part, "held", stage->held);
+		if (stage->ticks > 0)
+			text_field_u64(part, "ticks", stage->ticks);
+		text_close(part, '}');
+	}
+	listing_tail(l, part, s->n_stages);
+}
+
+static uint64_t share_ppm(uint64_t part, uint64_t whole)
+{
+	return (uint64_t)((unsigned __int128)part * PPM / whole);
+}
+
+static void plan_fields(const struct telemetry *t, uint32_t id, struct text *part)
+{
+	const struct meter *m = &t->stats.plans[id];
+	uint64_t quota = m->params.quota_octets;
+	uint64_t used = meter_used(m);
+
+	text_field_string(part, "name", t->names.plans[id]);
+	if (quota > 0)
+		text_field_u64(part, "quota_octets", quota);
+	text_field_u64(part, "used_octets", used);
+	if (quota > 0) {
+		text_field_u64(part, "left_octets", used < quota ? quota - used : 0);
+		text_field_share(part, "used_share", share_ppm(used, quota));
+	}
+	text_field_u64(part, "billed_uplink_octets", m->billed_octets[UPLINK]);
+	text_field_u64(part, "billed_downlink_octets", m->billed_octets[DOWNLINK]);
+	usage_fields(part, m->octets, m->packets);
+	text_field_u64(part, "overhead_octets_packet", m->params.overhead_octets_packet);
+	text_field_string(part, "when_spent", m->params.block_when_spent ? "block" : "continue");
+}
+
+void plans_write(struct listing *l, struct text *part)
+{
+	struct telemetry *t = l->telemetry;
+	uint32_t n_plans = doors_config(t->path)->n_plans;
+
+	doors_stats_read(t->path, &t->stats);
+	listing_head(l, part);
+	for (uint32_t i = 0; i < n_plans && l->n_rows < l->limit; i++) {
+		listing_row(l, part);
+		plan_fields(t, i, part);
+		text_close(part, '}');
+	}
+	listing_tail(l, part, n_plans);
+}
+
+/* One direction of one uplink. */
+static void link_row(struct listing *l, uint32_t id, enum direction direction, struct text *part)
+{
+	const struct telemetry *t = l->telemetry;
+	const struct path_port *pp = &doors_config(t->path)->ports[id];
+	uint64_t shaped_bps = direction == UPLINK ? pp->uplink_bps : pp->downlink_bps;
+	uint64_t queue_octets = t->stats.queue_octets[id][direction];
+
+	listing_row(l, part);
+	text_field_string(part, "port", pp->name);
+	text_field_string(part, "direction", direction_names[direction]);
+	if (shaped_bps > 0)
+		text_field_u64(part, "shaped_bps", shaped_bps);
+	text_field_u64(part, "rate_10s_bps", edge_rate_bps(t, id, direction, SHORT_US, l->now_us));
+	text_field_u64(part, "queue_packets", t->stats.queue_packets[id][direction]);
+	text_field_u64(part, "queue_octets", queue_octets);
+	if (shaped_bps > 0) {
+		text_field_u64(part, "queue_us", queue_octets * 8 * US_PER_S / shaped_bps);
+		text_field_u64(part, "queue_max_us", pp->queue_us);
+	}
+	text_close(part, '}');
+}
+
+void link_write(struct listing *l, struct text *part)
+{
+	struct telemetry *t = l->telemetry;
+	const struct path_config *config = doors_config(t->path);
+
+	doors_stats_read(t->path, &t->stats);
+	listing_head(l, part);
+	for (uint32_t i = 0; i < config->n_ports; i++) {
+		if (config->ports[i].role != PORT_UPLINK)
+			continue;
+		link_row(l, i, UPLINK, part);
+		link_row(l, i, DOWNLINK, part);
+	}
+	listing_tail(l, part, l->n_rows);
+}

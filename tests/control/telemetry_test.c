@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Telemetry over a path that is made up here: the doors' functions are this file's. */
+#include <weir/base/clock.h>
+#include <weir/control/telemetry.h>
+#include <weir/flow/tcp_track.h>
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FLOWS   1000u
+#define DEVICES 300u
+
+struct path {
+	struct path_config config;
+	struct path_stats stats;
+	uint32_t n_flows;
+	uint32_t n_devices;
+	bool silent; /* the worker does not answer */
+};
+
+const struct path_config *doors_config(const struct path *p)
+{
+	return &p->config;
+}
+
+void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
+{
+	*ret_stats = p->stats;
+}
+
+/* Flow i belongs to device i % 3, class i % 2 * 2, and has 10 octets up and 20 down that nobody reported, of 110 and 220. */
+int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, uint32_t n)
+{
+	uint32_t i = 0;
+
+	if (p->silent)
+		return -ETIMEDOUT;
+	for (; i < n && *cursor < p->n_flows; i++, (*cursor)++) {
+		uint32_t id = *cursor;
+
+		views[i] = (struct flow_view){
+			.record = {.flow_id = id,
+				.internal = ip_addr_quad(192, 0, 2, (uint8_t)(id % 3)),
+				.external = ip_addr_quad(10, 0, 0, 1),
+				.remote = ip_addr_quad(203, 0, 113, 1),
+				.internal_port = (uint16_t)(1000 + id),
+				.remote_port = 443,
+				.proto = id % 2 == 0 ? 6 : 17,
+				.state = TCP_STATE_ESTABLISHED,
+				.class_id = (uint8_t)(id % 2 * 2),
+				.device_id = (uint16_t)(id % 3),
+				.wan_port = 1,
+				.octet_delta_count = {110, 220},
+				.packet_delta_count = {11, 0}},
+			.unreported_octets = {10, 20},
+			.unreported_packets = {1, 2},
+			.idle_us = 5,
+			.timeout_us = 6,
+		};
+	}
+	if (*cursor == p->n_flows)
+		*cursor = FLOW_NONE;
+	return (int)i;
+}
+
+uint32_t doors_devices_read(
+	const struct path *p, uint16_t first, struct device *devices, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < n && first + i < p->n_devices; i++)
+		devices[i] = (struct device){
+			.addr = ip_addr_quad(
+				192, 0, (uint8_t)(2 + (first + i) / 256), (uint8_t)(first + i)),
+			.in_use = (first + i) % 10 != 9,
+			.octets = {1000, 2000},
+			.first_us = 1,
+			.last_us = 2};
+	return i;
+}
+
+const char *classes_name(const struct classes *c, uint8_t class_id)
+{
+	static const char *const before[] = {"default", "unsolicited", "video", "backup"};
+	static const char *const after[] = {"default", "unsolicited", "backup"};
+
+	if (c == NULL)
+		return class_id < 4 ? before[class_id] : "?";
+	return class_id < 3 ? after[class_id] : "?";
+}
+
+const char *drop_name(enum drop_reason why)
+{
+	return why == DROP_NAT_NO_PORT ? "nat.no_port" : "other";
+}
+
+const char *drop_help(enum drop_reason why)
+{
+	(void)why;
+	return "a sentence";
+}
+
+const char *tcp_state_name(uint8_t state)
+{
+	return state == TCP_STATE_ESTABLISHED ? "established" : "?";
+}
+
+static const struct port_ops ops = {.kind = "memory"};
+static struct port lan = {
+	.ops = &ops, .name = "lan0", .framing = FRAMING_ETHERNET, .mtu = 1500, .state = PORT_UP};
+static struct port wan = {.ops = &ops,
+	.name = "wwan0",
+	.framing = FRAMING_RAW_IP,
+	.mtu = 1430,
+	.why_down = "gone",
+	.state = PORT_FAILED};
+static struct port *const ports[PORTS_MAX] = {&lan, &wan};
+static const struct telemetry_names names = {.gateway = "gw-\"42\"",
+	.version = "0.1.0",
+	.config_file = "/etc/weir.yaml",
+	.devices = {"eth1", "wwan0"},
+	.plans = {"sim1"}};
+static struct path path;
+static struct telemetry *telemetry;
+
+static void setup(void)
+{
+	path = (struct path){.n_flows = FLOWS, .n_devices = DEVICES};
+	path.stats.n_flows = FLOWS;
+	path.stats.n_devices = DEVICES;
+	path.config.n_ports = 2;
+	path.config.ports[0] = (struct path_port){.role = PORT_LAN, .name = "lan0"};
+	path.config.ports[1] = (struct path_port){
+		.role = PORT_UPLINK, .name = "wwan0", .uplink_bps = 1000000, .queue_us = 100000};
+	cr_assert_eq(telemetry_create(&path, ports, 0, &telemetry), 0);
+	telemetry_set_names(telemetry, &names, 3);
+}
+
+static void teardown(void)
+{
+	telemetry_destroy(telemetry);
+}
+
+TestSuite(control_telemetry, .init = setup, .fini = teardown, .timeout = 60);
+
+static uint32_t n_pieces;
+
+/* The whole answer to a request, or NULL with the sentence in `error`. */
+static json_t *answer_at(const char *request, uint64_t now_us, char *error)
+{
+	json_t *object = json_loads(request, 0, NULL);
+	struct server_answer *a = NULL;
+	struct text part;
+	struct text whole;
+	json_error_t why;
+	json_t *result = NULL;
+	int more = 1;
+
+	n_pieces = 0;
+	text_init(&part, 1 << 20);
+	text_init(&whole, 64 << 20);
+	if (telemetry_answer(telemetry, object, now_us, error, &a) != 0)
+		more = -1;
+	while (more == 1) {
+		text_clear(&part);
+		more = a->next(a, &part, error);
+		cr_assert_eq(part.failed, 0);
+		text_append(&whole, part.data, part.n);
+		n_pieces++;
+	}
+	if (more == 0) {
+		result = json_loadb(whole.data, whole.n, JSON_REJECT_DUPLICATES, &why);
+		cr_assert_not_null(result, "%s: %.*s", why.text, (int)whole.n, whole.data);
+	}
+	if (a != NULL)
+		a->destroy(a);
+	text_clean(&part);
+	text_clean(&whole);
+	json_decref(object);
+	return result;
+}
+
+static json_t *answer(const char *request)
+{
+	char error[SERVER_ERROR_MAX] = "";
+	json_t *result = answer_at(request, 10 * US_PER_S, error);
+
+	cr_assert_not_null(result, "%s: %s", request, error);
+	return result;
+}
+
+static const json_t *row(const json_t *answer_object, const char *view, size_t i)
+{
+	const json_t *r = json_array_get(json_object_get(answer_object, view), i);
+
+	cr_assert(json_is_object(r), "row %zu of %s", i, view);
+	return r;
+}
+
+static long long number(const json_t *object, const char *key)
+{
+	const json_t *n = json_object_get(object, key);
+
+	cr_assert(json_is_integer(n), "%s", key);
+	return json_integer_value(n);
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+	const char *s = json_string_value(json_object_get(object, key));
+
+	cr_assert_not_null(s, "%s", key);
+	return s;
+}
+
+Test(control_telemetry, every_view_is_one_json_document)
+{
+	static const char *const views[] = {"status", "flows", "devices", "plans", "classes",
+		"ports", "drops", "stages", "link"};
+
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		char request[64];
+		json_t *a;
+
+		(void)snprintf(request, sizeof(request), "{\"show\":\"%s\"}", views[i]);
+		a = answer(request);
+		if (i > 0) {
+			cr_expect(json_is_array(json_object_get(a, views[i])), "%s", views[i]);
+			cr_expect_eq(number(a, "n_rows"),
+				(long long)json_array_size(json_object_get(a, views[i])));
+		}
+		json_decref(a);
+	}
+}
+
+Test(control_telemetry, what_does_not_exist_is_answered_with_what_does)
+{
+	static const struct {
+		const char *request;
+		const char *want;
+	} cases[] = {
+		{"{}", "status, flows"},
+		{"{\"show\":7}", "status, flows"},
+		{"{\"show\":\"moon\"}", "\"moon\"; there are: status, flows"},
+		{"{\"show\":\"flows\",\"limit\":-1}", "\"limit\" (a number)"},
+		{"{\"show\":\"flows\",\"limit\":\"7\"}", "\"limit\" (a number)"},
+		{"{\"show\":\"flows\",\"device\":\"moon\"}", "\"device\" (an address"},
+		{"{\"show\":\"devices\",\"all\":1}", "\"all\" (true or false)"},
+		{"{\"show\":\"flows\",\"colour\":1}", "\"colour\" is no filter"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char error[SERVER_ERROR_MAX] = "";
+
+		cr_expect_null(answer_at(cases[i].request, 1, error), "%s", cases[i].request);
+		cr_expect_not_null(strstr(error, cases[i].want), "%s: %s", cases[i].request, error);
+	}
+}
+
+Test(control_telemetry, status_says_who_it_is_and_how_it_fares)
+{
+	json_t *a = answer("{\"show\":\"status\"}");
+
+	cr_expect_str_eq(string(a, "gateway"), "gw-\"42\"");
+	cr_expect_str_eq(string(a, "config_file"), "/etc/weir.yaml");
+	cr_expect_eq(number(a, "uptime_s"), 10);
+	cr_expect_eq(number(a, "reloads"), 3);
+	cr_expect_eq(number(a, "ports_up"), 1);
+	cr_expect_eq(number(a, "ports_down"), 1);
+	cr_expect_eq(number(a, "flows"), FLOWS);
+	json_decref(a);
+}
+
+Test(control_telemetry, rates_are_averages_over_ten_and_sixty_seconds)
+{
+	char error[SERVER_ERROR_MAX];
+	json_t *a;
+
+	/* 1000 octets a second for 50 s, then 5000 for 10: 8, then 40 kbit/s. */
+	for (uint64_t s = 1; s <= 60; s++) {
+		path.stats.edge_octets[1][DOWNLINK] += s <= 50 ? 1000 : 5000;
+		wan.counters.rx_packets += 7;
+		telemetry_sample(telemetry, s * US_PER_S);
+	}
+	a = answer_at("{\"show\":\"ports\"}", 60 * US_PER_S, error);
+	cr_expect_eq(number(row(a, "ports", 1), "downlink_10s_bps"), 40000);
+	cr_expect_eq(number(row(a, "ports", 1), "downlink_60s_bps"), (50 * 8000 + 10 * 40000) / 60);
+	cr_expect_eq(number(row(a, "ports", 1), "uplink_10s_bps"), 0);
+	cr_expect_eq(number(row(a, "ports", 0), "downlink_10s_bps"), 0);
+	json_decref(a);
+	a = answer_at("{\"show\":\"status\"}", 60 * US_PER_S, error);
+	cr_expect_eq(number(a, "packets_per_s"), 7);
+	json_decref(a);
+}
+
+Test(control_telemetry, rates_of_the_first_moments_are_over_what_there_is)
+{
+	char error[SERVER_ERROR_MAX];
+	json_t *a = answer_at("{\"show\":\"ports\"}", 0, error);
+
+	cr_expect_eq(number(row(a, "ports", 1), "uplink_10s_bps"), 0, "no time has passed");
+	json_decref(a);
+	path.stats.edge_octets[1][UPLINK] = 500;
+	a = answer_at("{\"show\":\"ports\"}", US_PER_S / 2, error);
+	cr_expect_eq(number(row(a, "ports", 1), "uplink_10s_bps"), 8000);
+	json_decref(a);
+}
+
+Test(control_telemetry, ports_tell_state_reason_and_framing)
+{
+	json_t *a = answer("{\"show\":\"ports\"}");
+
+	cr_expect_str_eq(string(row(a, "ports", 0), "state"), "up");
+	cr_expect_null(json_object_get(row(a, "ports", 0), "why_down"));
+	cr_expect_str_eq(string(row(a, "ports", 0), "framing"), "ethernet");
+	cr_expect_str_eq(string(row(a, "ports", 1), "state"), "failed");
+	cr_expect_str_eq(string(row(a, "ports", 1), "why_down"), "gone");
+	cr_expect_str_eq(string(row(a, "ports", 1), "framing"), "raw-ip");
+	cr_expect_null(json_object_get(row(a, "ports", 1), "mac"));
+	cr_expect_eq(number(row(a, "ports", 1), "mtu_octets"), 1430);
+	json_decref(a);
+}
+
+Test(control_telemetry, drops_that_never_happened_are_shown_only_when_asked_for)
+{
+	json_t *a;
+
+	path.stats.drops[DROP_NAT_NO_PORT] = 4;
+	path.stats.drop_octets[DROP_NAT_NO_PORT] = 400;
+	a = answer("{\"show\":\"drops\"}");
+	cr_expect_eq(number(a, "n_rows"), 1);
+	cr_expect_str_eq(string(row(a, "drops", 0), "reason"), "nat.no_port");
+	cr_expect_eq(number(row(a, "drops", 0), "octets"), 400);
+	json_decref(a);
+	a = answer("{\"show\":\"drops\",\"all\":true}");
+	cr_expect_eq(number(a, "n_rows"), N_DROP_REASONS - 1);
+	json_decref(a);
+}
+
+Test(control_telemetry, a_plan_tells_what_is_left_and_never_less_than_nothing)
+{
+	static const struct {
+		uint64_t used;
+		long long left;
+		double share;
+	} cases[] = {{0, 1000, 0}, {250, 750, 0.25}, {1000, 0, 1}, {1500, 0, 1.5}};
+
+	path.config.n_plans = 1;
+	path.stats.plans[0].params.quota_octets = 1000;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *a;
+
+		path.stats.plans[0].billed_octets[DOWNLINK] = cases[i].used;
+		a = answer("{\"show\":\"plans\"}");
+		cr_expect_str_eq(string(row(a, "plans", 0), "name"), "sim1");
+		cr_expect_eq(number(row(a, "plans", 0), "left_octets"), cases[i].left);
+		cr_expect_float_eq(
+			json_real_value(json_object_get(row(a, "plans", 0), "used_share")),
+			cases[i].share, 1e-9);
+		json_decref(a);
+	}
+	path.stats.plans[0].params.quota_octets = 0;
+	json_t *a = answer("{\"show\":\"plans\"}");
+	cr_expect_null(json_object_get(row(a, "plans", 0), "left_octets"),
+		"without a quota nothing is left or spent");
+	json_decref(a);
+}
+
+Test(control_telemetry, the_link_tells_how_long_its_queue_is_in_time)
+{
+	json_t *a;
+
+	path.stats.queue_octets[1][UPLINK] = 12500; /* at 1 Mbit/s */
+	a = answer("{\"show\":\"link\"}");
+	cr_assert_eq(number(a, "n_rows"), 2, "one row a direction; LANs have none");
+	cr_expect_str_eq(string(row(a, "link", 0), "direction"), "uplink");
+	cr_expect_eq(number(row(a, "link", 0), "queue_us"), 100000);
+	cr_expect_null(json_object_get(row(a, "link", 1), "shaped_bps"), "unshaped");
+	json_decref(a);
+}
+
+Test(control_telemetry, flows_come_piece_by_piece_each_once)
+{
+	json_t *a = answer("{\"show\":\"flows\"}");
+
+	cr_assert_eq(json_array_size(json_object_get(a, "flows")), FLOWS);
+	for (size_t i = 0; i < FLOWS; i++)
+		cr_assert_eq(number(row(a, "flows", i), "id"), (long long)i);
+	cr_expect_gt(n_pieces, 5);
+	cr_expect_str_eq(string(row(a, "flows", 0), "protocol"), "tcp");
+	cr_expect_str_eq(string(row(a, "flows", 0), "state"), "established");
+	cr_expect_str_eq(string(row(a, "flows", 1), "protocol"), "udp");
+	cr_expect_str_eq(string(row(a, "flows", 1), "state"), "one-way");
+	cr_expect_eq(number(row(a, "flows", 1), "uplink_octets"), 110, "totals, not deltas");
+	json_decref(a);
+}
+
+Test(control_telemetry, flows_obey_limit_and_device)
+{
+	static const struct {
+		const char *request;
+		size_t want;
+	} cases[] = {
+		{"{\"show\":\"flows\",\"limit\":0}", 0},
+		{"{\"show\":\"flows\",\"limit\":1}", 1},
+		{"{\"show\":\"flows\",\"limit\":128}", 128},
+		{"{\"show\":\"flows\",\"limit\":129}", 129},
+		{"{\"show\":\"flows\",\"limit\":1000000}", FLOWS},
+		{"{\"show\":\"flows\",\"device\":\"192.0.2.0\"}", 334},
+		{"{\"show\":\"flows\",\"device\":\"192.0.2.2\",\"limit\":50}", 50},
+		{"{\"show\":\"flows\",\"device\":\"192.0.2.77\"}", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *a = answer(cases[i].request);
+
+		cr_expect_eq(json_array_size(json_object_get(a, "flows")), cases[i].want, "%s",
+			cases[i].request);
+		cr_expect_eq(number(a, "n_total"), FLOWS);
+		json_decref(a);
+	}
+}
+
+Test(control_telemetry, no_flows_are_an_empty_listing)
+{
+	json_t *a;
+
+	path.n_flows = 0;
+	a = answer("{\"show\":\"flows\"}");
+	cr_expect_eq(json_array_size(json_object_get(a, "flows")), 0);
+	json_decref(a);
+}
+
+Test(control_telemetry, a_worker_that_does_not_answer_is_an_error_and_no_crash)
+{
+	static const char *const views[] = {"flows", "classes"};
+
+	path.silent = true;
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
+		char error[SERVER_ERROR_MAX] = "";
+		char request[64];
+
+		(void)snprintf(request, sizeof(request), "{\"show\":\"%s\"}", views[i]);
+		cr_expect_null(answer_at(request, 1, error));
+		cr_expect_not_null(strstr(error, "did not answer"), "%s", error);
+	}
+}
+
+Test(control_telemetry, a_devices_sum_is_the_one_that_the_path_keeps)
+{
+	json_t *a = answer("{\"show\":\"devices\"}");
+
+	cr_assert_eq(
+		json_array_size(json_object_get(a, "devices")), DEVICES * 9 / 10, "those in use");
+	/* Flows that have not reported yet are in it already. */
+	cr_expect_eq(number(row(a, "devices", 0), "uplink_octets"), 1000);
+	cr_expect_eq(number(row(a, "devices", 0), "downlink_octets"), 2000);
+	cr_expect_eq(number(row(a, "devices", 3), "uplink_octets"), 1000);
+	cr_expect_eq(number(row(a, "devices", 0), "last_seen_ago_us"), 10 * US_PER_S - 2);
+	json_decref(a);
+	a = answer("{\"show\":\"devices\",\"device\":\"192.0.2.2\"}");
+	cr_assert_eq(json_array_size(json_object_get(a, "devices")), 1);
+	json_decref(a);
+}
+
+Test(control_telemetry, classes_add_records_live_flows_and_what_no_flow_accounts_for)
+{
+	const struct flow_record records[] = {
+		{.class_id = 2,
+			.octet_delta_count = {100, 1000},
+			.packet_delta_count = {1, 2},
+			.end_reason = 0},
+		{.class_id = 2,
+			.octet_delta_count = {50, 500},
+			.packet_delta_count = {1, 2},
+			.end_reason = 1},
+	};
+	json_t *a;
+
+	telemetry_count_records(telemetry, records, 2);
+	path.stats.unattributed_octets[1][DOWNLINK] = 77;
+	a = answer("{\"show\":\"classes\"}");
+	cr_assert_eq(json_array_size(json_object_get(a, "classes")), 4);
+	cr_expect_str_eq(string(row(a, "classes", 2), "name"), "video");
+	cr_expect_eq(number(row(a, "classes", 2), "uplink_octets"), 150 + 500 * 10);
+	cr_expect_eq(number(row(a, "classes", 2), "downlink_octets"), 1500 + 500 * 20);
+	cr_expect_eq(number(row(a, "classes", 2), "flows"), 500);
+	cr_expect_eq(
+		number(row(a, "classes", 2), "flows_ended"), 1, "an interim record ends no flow");
+	cr_expect_eq(number(row(a, "classes", 1), "downlink_octets"), 77);
+	json_decref(a);
+}
+
+Test(control_telemetry, a_class_keeps_its_sum_when_a_reload_moves_it)
+{
+	const struct flow_record records[] = {
+		{.class_id = 2, .octet_delta_count = {100, 0}},
+		{.class_id = 3, .octet_delta_count = {7, 0}},
+	};
+	json_t *a;
+
+	path.n_flows = 0;
+	telemetry_count_records(telemetry, records, 2);
+	path.config.classes = (struct classes *)&path; /* any: the names come from this file */
+	telemetry_set_names(telemetry, &names, 4);
+	a = answer("{\"show\":\"classes\"}");
+	cr_assert_eq(json_array_size(json_object_get(a, "classes")), 3);
+	cr_expect_str_eq(string(row(a, "classes", 2), "name"), "backup");
+	cr_expect_eq(number(row(a, "classes", 2), "uplink_octets"), 7);
+	cr_expect_eq(number(row(a, "classes", 0), "uplink_octets"), 100,
+		"what is no longer configured is default");
+	json_decref(a);
+}

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "bench_worker.h"
+
+#include "bench_instructions.h"
+
+#include <weir/base/clock.h>
+#include <weir/base/memory.h>
+#include <weir/base/rng.h>
+#include <weir/control/apply.h>
+#include <weir/port/frames.h>
+#include <weir/port/memory.h>
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	HOSTS = 250,
+	ENDPOINTS = 32000, /* below the 64512 ports of an address, with room for collisions */
+	FIRST_PORT = 1024,
+	REMOTE_PORT = 443,
+	ETHERNET_OVERHEAD = 18, /* header and check sequence */
+	MTU_DEFAULT = 1500,
+	STEP_US = 10, /* of the virtual clock */
+	STEPS_A_LOOK = 16,
+};
+
+#define FIRST_REMOTE 0x0b000000u
+#define SEED         1
+#define EMPTY_STEPS  4 /* without a packet: all that was fed has gone through */
+#define HOUR_US      (3600ull * US_PER_S)
+
+static const struct mac_addr gateway_mac = {{0x02, 0, 0, 0, 1, 0xfe}};
+
+struct endpoints {
+	struct ip_addr internal;
+	struct ip_addr remote;
+	uint16_t internal_port;
+};
+
+static int fail(struct bench_worker *w, int error, const char *what)
+{
+	snprintf(w->error, sizeof(w->error), "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static uint64_t now_us(struct bench_worker *w)
+{
+	if (!w->virtual_clock)
+		return clock_now_us();
+	w->virtual_us += STEP_US;
+	return w->virtual_us;
+}
+
+/* Host h of the LAN; the gateway's own address is left out. */
+static struct ip_addr host_of(const struct bench_worker *w, uint32_t h)
+{
+	const struct ip_prefix *lan = &w->path_config->ports[w->lan].address;
+	uint32_t mask = ntohl(ip_v4_mask(lan->len_bits));
+	uint32_t gateway = ip_addr_v4_host(&lan->addr);
+	uint32_t addr = (gateway & mask) + 1 + h;
+
+	return ip_addr_v4(htonl(addr >= gateway ? addr + 1 : addr));
+}
+
+static struct mac_addr mac_of(const struct ip_addr *a)
+{
+	struct mac_addr mac = {{0x02, 0, 0, 0, 0, 0}};
+
+	memcpy(mac.bytes + 2, a->bytes + 12, 4);
+	return mac;
+}
+
+static uint32_t n_hosts(const struct bench_worker *w)
+{
+	uint32_t host_mask = ~ntohl(ip_v4_mask(w->path_config->ports[w->lan].address.len_bits));
+
+	return host_mask < HOSTS + 3 ? (host_mask > 3 ? host_mask - 2 : 1) : HOSTS;
+}
+
+static struct endpoints endpoints_of(const struct bench_worker *w, uint32_t flow)
+{
+	uint32_t endpoint = flow % (ENDPOINTS / w->what->n_workers);
+	uint32_t n = n_hosts(w);
+
+	return (struct endpoints){
+		.internal = host_of(w, endpoint % n),
+		.internal_port = (uint16_t)(FIRST_PORT + endpoint / n),
+		.remote = ip_addr_v4(htonl(FIRST_REMOTE + flow)),
+	};
+}
+
+/* The worker of a flow: a hash of the remote endpoint, which both directions show. */
+static uint32_t worker_of(const struct bench_worker *w, uint32_t flow)
+{
+	uint64_t hash = (FIRST_REMOTE + flow) * 0x9e3779b97f4a7c15ull;
+
+	return (uint32_t)((hash >> 32) * w->what->n_workers >> 32);
+}
+
+static int choose_flows(struct bench_worker *w)
+{
+	w->flows = calloc(w->what->n_flows, sizeof(*w->flows));
+	if (w->flows == NULL)
+		return -ENOMEM;
+	w->n_flows = 0;
+	for (uint32_t i = 0; i < w->what->n_flows; i++)
+		if (worker_of(w, i) == w->id)
+			w->flows[w->n_flows++] = i;
+	return 0;
+}
+
+/* ---- frames ---- */
+
+static uint16_t ip_octets_of(const struct bench_worker *w, uint32_t nth)
+{
+	static const uint16_t imix[12] = {64, 594, 64, 64, 594, 64, 1518, 64, 594, 64, 594, 64};
+	uint16_t frame =
+		w->what->frame_octets == BENCH_FRAME_IMIX ? imix[nth % 12] : w->what->frame_octets;
+
+	return (uint16_t)(frame - ETHERNET_OVERHEAD);
+}
+
+static size_t block_bytes(const struct bench_worker *w)
+{
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < w->n_flows; i++)
+		bytes += FRAMES_LINK_BYTES_MAX + ip_octets_of(w, i);
+	return bytes;
+}
+
+static int feed_create(struct bench_worker *w, struct bench_feed *f)
+{
+	void *block;
+
+	f->frames = calloc(w->n_flows, sizeof(*f->frames));
+	f->lens = calloc(w->n_flows, sizeof(*f->lens));
+	f->order = calloc(w->n_flows, sizeof(*f->order));
+	if (f->frames == NULL || f->lens == NULL || f->order == NULL)
+		return -ENOMEM; /* bench_worker_close frees */
+	if (memory_create(block_bytes(w), &block) != 0)
+		return -ENOMEM;
+	f->block = block;
+	f->n = w->n_flows;
+	for (uint32_t i = 0; i < f->n; i++)
+		f->order[i] = i;
+	return 0;
+}
+
+/* Every flow once, at random places (Fisher and Yates). */
+static void shuffle(struct bench_feed *f)
+{
+	struct rng rng;
+
+	rng_init(&rng, SEED);
+	for (uint32_t i = f->n; i > 1; i--) {
+		uint32_t j = rng_below(&rng, i);
+		uint32_t swapped = f->order[i - 1];
+
+		f->order[i - 1] = f->order[j];
+		f->order[j] = swapped;
+	}
+}
+
+static void fill_uplink(struct bench_worker *w)
+{
+	const struct port *port = w->ports[w->lan];
+	struct bench_feed *f = &w->feeds[UPLINK];
+	uint8_t *at = f->block;
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		struct endpoints e = endpoints_of(w, w->flows[i]);
+		struct frames_udp udp = {
+			.src_mac = mac_of(&e.internal),
+			.dst_mac = port->mac,
+			.src = e.internal,
+			.dst = e.remote,
+			.src_port = e.internal_port,
+			.dst_port = REMOTE_PORT,
+			.vlan = w->path_config->ports[w->lan].vlan,
+			.ip_octets = ip_octets_of(w, i),
+		};
+
+		f->frames[i] = at;
+		f->lens[i] = frames_build_udp(at, port->framing, &udp);
+		at += f->lens[i];
+	}
+}
+
+/* Addressed to the mappings that the uplink packets have made. */
+static int fill_downlink(struct bench_worker *w)
+{
+	const struct port *port = w->ports[w->uplink];
+	struct bench_feed *f = &w->feeds[DOWNLINK];
+	uint8_t *at = f->block;
+
+	for (uint32_t i = 0; i < f->n; i++) {
+		struct endpoints e = endpoints_of(w, w->flows[i]);
+		struct frames_udp udp = {
+			.src_mac = gateway_mac,
+			.dst_mac = port->mac,
+			.src = e.remote,
+			.src_port = REMOTE_PORT,
+			.vlan = w->path_config->ports[w->uplink].vlan,
+			.ip_octets = ip_octets_of(w, i),
+		};
+
+		if (!doors_mapping_find(w->path, PROTO_UDP, &e.internal, e.internal_port, &udp.dst,
+			    &udp.dst_port))
+			return -ENOENT;
+		f->frames[i] = at;
+		f->lens[i] = frames_build_udp(at, port->framing, &udp);
+		at += f->lens[i];
+	}
+	return 0;
+}
+
+static void feed(struct bench_worker *w, enum direction d, uint32_t n, uint64_t n_rounds)
+{
+	const struct bench_feed *f = &w->feeds[d];
+
+	memory_port_feed(w->ports[d == UPLINK ? w->lan : w->uplink], f->frames, f->lens, f->order,
+		n, n_rounds);
+}
+
+/* Steps until all that was fed has gone through. */
+static void settle(struct bench_worker *w)
+{
+	struct flow_record records[8];
+	int n_empty = 0;
+
+	while (n_empty < EMPTY_STEPS) {
+		n_empty = path_step(w->path, now_us(w)) > 0 ? 0 : n_empty + 1;
+		while (doors_records_take(w->path, records, 8) == 8)
+			;
+	}
+}
+
+/* ---- the path ---- */
+
+static enum link_framing framing_of(const struct config_port *p)
+{
+	if (p->framing == CONFIG_FRAMING_AUTO)
+		return p->link == LINK_CELLULAR ? FRAMING_RAW_IP : FRAMING_ETHERNET;
+	return p->framing == CONFIG_FRAMING_RAW_IP ? FRAMING_RAW_IP : FRAMING_ETHERNET;
+}
+
+static uint8_t first_port(const struct config *c, enum port_role role)
+{
+	for (uint8_t i = 0; i < c->n_ports; i++)
+		if (c->ports[i].role == role && ip_addr_is_v4(&c->ports[i].address.addr))
+			return i;
+	return PORT_NONE;
+}
+
+static int open_ports(struct bench_worker *w, const struct path_config *pc)
+{
+	for (uint32_t i = 0; i < pc->n_ports; i++) {
+		bool is_uplink = pc->ports[i].role == PORT_UPLINK;
+		struct memory_port_params params = {
+			.name = pc->ports[i].name,
+			.framing = is_uplink ? framing_of(&w->config->ports[i]) : FRAMING_ETHERNET,
+			.mac = {{0x02, 0, 0, 0, 0, (uint8_t)(i + 1)}},
+			.mtu = pc->ports[i].mtu != 0 ? pc->ports[i].mtu : MTU_DEFAULT,
+			.pool = w->pool,
+		};
+		int rc = memory_port_open(&params, &w->ports[i]);
+
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int open_path(struct bench_worker *w, bool profile)
+{
+	uint32_t n_workers = w->what->n_workers;
+	struct path_setup setup;
+	struct path_config *pc;
+	uint16_t slice;
+	int rc = config_to_path(w->config, &setup, &pc);
+
+	if (rc != 0)
+		return rc;
+	w->path_config = pc;
+	rc = open_ports(w, pc);
+	if (rc != 0)
+		goto err_config;
+	slice = (uint16_t)((1u + setup.nat_port_max - setup.nat_port_min) / n_workers);
+	setup.nat_port_min = (uint16_t)(setup.nat_port_min + slice * w->id);
+	setup.nat_port_max = (uint16_t)(setup.nat_port_min + slice - 1);
+	setup.seed = SEED + w->id;
+	if (setup.flow_capacity < w->n_flows)
+		setup.flow_capacity = w->n_flows;
+	if (setup.device_capacity < HOSTS)
+		setup.device_capacity = HOSTS;
+	if (setup.neighbor_capacity < HOSTS + 2)
+		setup.neighbor_capacity = HOSTS + 2;
+	pc->flows_per_device = setup.flow_capacity;
+	setup.neighbor_reachable_us = HOUR_US;
+	setup.profile = profile;
+	setup.pool = w->pool;
+	memcpy(setup.ports, w->ports, sizeof(setup.ports));
+	rc = path_create(&setup, pc, now_us(w), &w->path);
+	if (rc == 0)
+		return 0;
+
+err_config:
+	path_config_destroy(pc);
+	return rc;
+}
+
+/* ---- flows through the path ---- */
+
+/* The hosts answer ARP: each is asked for by a packet to it, and then says where it is. */
+static int teach_hosts(struct bench_worker *w)
+{
+	static const uint32_t only[] = {0};
+	uint8_t frame[FRAMES_ARP_BYTES_MAX];
+	const uint8_t *frames[] = {frame};
+	const struct path_port *lan = &w->path_config->ports[w->lan];
+	uint32_t n = n_hosts(w) < w->n_flows ? n_hosts(w) : w->n_flows;
+
+	if (w->ports[w->lan]->framing != FRAMING_ETHERNET)
+		return 0;
+	feed(w, DOWNLINK, n, 1);
+	settle(w);
+	for (uint32_t h = 0; h < n_hosts(w); h++) {
+		struct ip_addr host = host_of(w, h);
+		struct mac_addr mac = mac_of(&host);
+		uint16_t len = frames_build_arp_reply(
+			frame, lan->vlan, &host, &mac, &lan->address.addr, &w->ports[w->lan]->mac);
+
+		memory_port_feed(w->ports[w->lan], frames, &len, only, 1, 1);
+		settle(w);
+	}
+	return 0;
+}
+
+/* So does the next hop of an Ethernet uplink. */
+static void teach_gateway(struct bench_worker *w)
+{
+	static const uint32_t only[] = {0};
+	const struct path_port *uplink = &w->path_config->ports[w->uplink];
+	uint8_t frame[FRAMES_ARP_BYTES_MAX];
+	const uint8_t *frames[] = {frame};
+	uint16_t len;
+
+	if (w->ports[w->uplink]->framing != FRAMING_ETHERNET || ip_addr_is_unset(&uplink->gateway))
+		return;
+	feed(w, UPLINK, 1, 1);
+	settle(w);
+	len = frames_build_arp_reply(frame, uplink->vlan, &uplink->gateway, &gateway_mac,
+		&uplink->address.addr, &w->ports[w->uplink]->mac);
+	memory_port_feed(w->ports[w->uplink], frames, &len, only, 1, 1);
+	settle(w);
+}
+
+static int set_up_flows(struct bench_worker *w)
+{
+	int rc = feed_create(w, &w->feeds[UPLINK]);
+
+	if (rc == 0)
+		rc = feed_create(w, &w->feeds[DOWNLINK]);
+	if (rc != 0)
+		return fail(w, rc, "frames");
+	fill_uplink(w);
+	teach_gateway(w);
+	feed(w, UPLINK, w->n_flows, 1);
+	settle(w);
+	rc = fill_downlink(w);
+	if (rc != 0)
+		return fail(w, rc, "a flow could not be set up");
+	rc = teach_hosts(w);
+	if (rc != 0)
+		return fail(w, rc, "hosts");
+	feed(w, DOWNLINK, w->n_flows, 1);
+	settle(w);
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		shuffle(&w->feeds[d]);
+		feed(w, d, w->what->feeds[d] ? w->n_flows : 0, 0);
+	}
+	return 0;
+}
+
+int bench_worker_open(struct bench_worker *w, bool profile)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	int rc;
+
+	w->lan = first_port(w->config, PORT_LAN);
+	w->uplink = first_port(w->config, PORT_UPLINK);
+	if (w->lan == PORT_NONE || w->uplink == PORT_NONE)
+		return fail(w, -EINVAL,
+			"needs a LAN port and an uplink port, each with an IPv4 address");
+	snprintf(name, sizeof(name), "bench%u", w->id);
+	w->pool = path_pool_create(name, BENCH_MBUFS, BENCH_ROOM_BYTES);
+	if (w->pool == NULL)
+		return fail(w, -ENOMEM, "packet buffers");
+	rc = choose_flows(w);
+	if (rc == 0)
+		rc = open_path(w, profile);
+	if (rc != 0)
+		return fail(w, rc, "the path");
+	return w->n_flows == 0 ? 0 : set_up_flows(w);
+}
+
+void bench_worker_close(struct bench_worker *w)
+{
+	path_destroy(w->path);
+	w->path = NULL;
+	for (uint32_t i = 0; i < PORTS_MAX; i++) {
+		port_close(w->ports[i]);
+		w->ports[i] = NULL;
+	}
+	rte_mempool_free(w->pool);
+	w->pool = NULL;
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		struct bench_feed *f = &w->feeds[d];
+
+		if (f->block != NULL)
+			memory_destroy(f->block, block_bytes(w));
+		free(f->frames);
+		free(f->lens);
+		free(f->order);
+		memset(f, 0, sizeof(*f));
+	}
+	free(w->flows);
+	w->flows = NULL;
+}
+
+/* ---- measuring ---- */
+
+struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
+{
+	struct bench_instructions counter;
+	struct bench_sample s = {0};
+	uint64_t start;
+
+	bench_instructions_begin(&counter);
+	start = clock_tsc();
+	do {
+		for (int i = 0; i < STEPS_A_LOOK; i++)
+			s.packets += path_step(w->path, now_us(w));
+		s.ticks = clock_tsc() - start;
+	} while (s.ticks < ticks);
+	s.instructions = bench_instructions_end(&counter);
+	return s;
+}
+
+static uint32_t move(struct bench_worker *w, enum direction d, uint64_t *rx_ticks)
+{
+	struct port *from = w->ports[d == UPLINK ? w->lan : w->uplink];
+	struct port *to = w->ports[d == UPLINK ? w->uplink : w->lan];
+	struct rte_mbuf *pkts[PORT_BURST_MAX];
+	uint64_t start = clock_tsc();
+	uint16_t n;
+
+	if (!w->what->feeds[d])
+		return 0;
+	n = from->ops->rx(from, pkts, PORT_BURST_MAX);
+	*rx_ticks += clock_tsc() - start;
+	to->ops->tx(to, pkts, n);
+	return n;
+}
+
+struct bench_sample bench_worker_run_source(
+	struct bench_worker *w, uint64_t ticks, uint64_t *ret_rx_ticks)
+{
+	struct bench_instructions counter;
+	struct bench_sample s = {0};
+	uint64_t start;
+
+	*ret_rx_ticks = 0;
+	bench_instructions_begin(&counter);
+	start = clock_tsc();
+	do {
+		for (int i = 0; i < STEPS_A_LOOK; i++)
+			for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+				s.packets += move(w, d, ret_rx_ticks);
+		s.ticks = clock_tsc() - start;
+	} while (s.ticks < ticks);
+	s.instructions = bench_instructions_end(&counter);
+	return s;
+}
+
+__attribute__((noinline)) uint64_t bench_counted(struct bench_worker *w, uint64_t n_packets)
+{
+	uint64_t n = 0;
+
+	while (n < n_packets)
+		n += path_step(w->path, now_us(w));
+	return n;
+}
+
+uint64_t bench_worker_n_dropped(const struct bench_worker *w)
+{
+	struct path_stats stats;
+	uint64_t n = 0;
+
+	doors_stats_read(w->path, &stats);
+	for (int i = DROP_NONE + 1; i < N_DROP_REASONS; i++)
+		n += i == DROP_ARP_DONE ? 0 : stats.drops[i];
+	return n;
+}

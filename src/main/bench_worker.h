@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One worker of the benchmark: a path of its own between memory ports, with its share of the flows.
+ *
+ * Shapes:   flow i goes from one of a few thousand internal endpoints to a remote of its own, 11.0.0.0 + i, so mappings are
+ *           shared as by real hosts and any number of flows fits one external address. A flow belongs to
+ *           the worker that a hash of its remote endpoint names, in either direction.
+ *           Flows are set up through the path, then frames of random flows are fed, one frame a flow in each round.
+ * Units:    ticks of the time stamp counter.
+ * Threads:  each worker by its own thread.
+ * Memory:   frames lie in one block per direction; all is taken before anything is measured.
+ */
+#ifndef WEIR_MAIN_BENCH_WORKER_H
+#define WEIR_MAIN_BENCH_WORKER_H
+
+#include <weir/control/config.h>
+#include <weir/path/doors.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BENCH_FRAME_IMIX 0 /* 7 : 4 : 1 of 64, 594 and 1518 octets */
+
+/* What one line of the result measures. */
+struct bench_case {
+	uint32_t n_flows;
+	bool feeds[N_DIRECTIONS];
+	uint16_t
+		frame_octets; /* on an Ethernet wire, with its check sequence; or BENCH_FRAME_IMIX */
+	uint32_t n_workers;
+};
+
+/* Frames of one direction. */
+struct bench_feed {
+	uint8_t *block;
+	const uint8_t **frames;
+	uint16_t *lens;
+	uint32_t *order;
+	uint32_t n;
+};
+
+struct bench_worker {
+	const struct config *config;
+	const struct bench_case *what;
+	uint32_t id;
+	bool virtual_clock; /* each step takes 10 us, whatever it takes: for counted runs */
+	uint64_t virtual_us;
+	struct rte_mempool *pool;
+	struct path *path;
+	const struct path_config *path_config;
+	struct port *ports[PORTS_MAX];
+	uint8_t lan;
+	uint8_t uplink;
+	struct bench_feed feeds[N_DIRECTIONS];
+	uint32_t *flows; /* numbers of the flows that are this worker's */
+	uint32_t n_flows;
+	char error[128];
+};
+
+struct bench_sample {
+	uint64_t ticks;
+	uint64_t packets;
+	uint64_t instructions; /* 0: not counted by this machine */
+};
+
+/* Packet buffers that one worker needs. */
+#define BENCH_MBUFS      8192u
+#define BENCH_ROOM_BYTES 2048u
+
+/* Makes pool, ports and path and sets all flows up; with `profile` the path measures its stages. 0 or a negative errno with
+ * a sentence in `error`. */
+int bench_worker_open(struct bench_worker *w, bool profile);
+
+/* Frees what open took, so that it can be opened again. */
+void bench_worker_close(struct bench_worker *w);
+
+/* Steps the path for so many ticks. */
+struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks);
+
+/* Moves the same frames from port to port without the path. `*ret_rx_ticks` is the receiving half's share. */
+struct bench_sample bench_worker_run_source(
+	struct bench_worker *w, uint64_t ticks, uint64_t *ret_rx_ticks);
+
+/* Steps the path until it has received at least so many packets; returns how many. A function of its own so that callgrind
+ * can be told to count what happens inside. */
+uint64_t bench_counted(struct bench_worker *w, uint64_t n_packets);
+
+/* Packets that the path has dropped so far. */
+uint64_t bench_worker_n_dropped(const struct bench_worker *w);
+
+#endif

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "gateway.h"
+
+#include "eal.h"
+#include "gateway_ports.h"
+
+#include <weir/base/clock.h>
+#include <weir/base/log.h>
+#include <weir/base/memory.h>
+#include <weir/base/rng.h>
+#include <weir/control/apply.h>
+#include <weir/control/config.h>
+#include <weir/control/export_records.h>
+#include <weir/control/server.h>
+#include <weir/control/telemetry.h>
+#include <weir/port/takeover.h>
+
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define MBUF_ROOM_BYTES  2048u
+#define MBUF_TOTAL_BYTES (MBUF_ROOM_BYTES + 512u) /* with headroom, metadata and mbuf */
+#define POOL_SPARE_MIB   200
+#define RECORDS_BATCH    256
+#define EVENTS_BATCH     64
+#define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
+
+struct gateway {
+	char *file;
+	struct config *config;
+	struct path *path;
+	struct rte_mempool *pool;
+	struct gateway_ports ports;
+	struct telemetry *telemetry;
+	struct server *server;
+	struct export_records *export; /* NULL: no records are kept */
+	pthread_t worker;
+	bool worker_runs;
+	bool eal_runs;
+	uint32_t n_reloads;
+	uint64_t started_us;
+	uint64_t second_us; /* when the last second's work was done */
+	struct log_limit event_limits[EVENT_KINDS];
+	struct flow_record records[RECORDS_BATCH]; /* between ring and file */
+};
+
+static int64_t wall_offset_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * (int64_t)US_PER_S + now.tv_nsec / 1000
+	       - (int64_t)clock_now_us();
+}
+
+static void *worker_main(void *path)
+{
+	rte_thread_register(); /* for the mempool's cache; without it only slower */
+	path_run(path);
+	rte_thread_unregister();
+	return NULL;
+}
+
+static int load_config(const char *file, struct config **ret_config)
+{
+	struct config_report report = {0};
+	int err = config_load(file, CONFIG_CHECK_INTERFACES, ret_config, &report);
+
+	config_report_print(&report, file, stderr);
+	if (err < 0 && report.n_errors == 0)
+		log_event(
+			LOG_ERROR, "config.unreadable file=%s error=\"%s\"", file, strerror(-err));
+	config_report_clean(&report);
+	return err;
+}
+
+/* Largest frame that a port may bring. */
+static uint16_t room_bytes(const struct config *c)
+{
+	uint32_t room = MBUF_ROOM_BYTES;
+
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		if (c->ports[i].mtu + MTU_FRAME_EXTRA > room)
+			room = c->ports[i].mtu + MTU_FRAME_EXTRA;
+	return (uint16_t)room;
+}
+
+static int start_eal(struct gateway *g)
+{
+	const struct config *c = g->config;
+	uint64_t pool_bytes = (uint64_t)c->runtime.packet_buffers
+			      * (room_bytes(c) + MBUF_TOTAL_BYTES - MBUF_ROOM_BYTES);
+	unsigned need_mib = (unsigned)(pool_bytes >> 20) + POOL_SPARE_MIB;
+	bool huge = c->runtime.huge_pages == HUGE_PAGES_AUTO && eal_huge_mib_free() >= need_mib;
+	struct eal_pci pci = {0};
+	int err;
+
+	for (uint32_t i = 0; i < c->n_ports && pci.n < EAL_PCI_MAX; i++)
+		if (config_device_kind(c->ports[i].device) == DEVICE_PCI)
+			pci.addresses[pci.n++] = c->ports[i].device;
+	err = eal_start(huge, need_mib, &pci);
+	if (err < 0) {
+		log_event(LOG_ERROR, "start.eal error=\"%s\"", strerror(-err));
+		return err;
+	}
+	g->eal_runs = true;
+	if (!huge && c->runtime.huge_pages == HUGE_PAGES_AUTO)
+		log_event(LOG_NOTICE,
+			"start.no_huge_pages need_mib=%u remedy=\"sysctl vm.nr_hugepages=%u makes "
+			"look-ups faster\"",
+			need_mib, need_mib / 2 + 32);
+	g->pool = path_pool_create("weir", c->runtime.packet_buffers, room_bytes(c));
+	if (g->pool == NULL) {
+		log_event(LOG_ERROR,
+			"start.packet_buffers n=%u error=\"no memory\" remedy=\"lower "
+			"runtime.packet_buffers\"",
+			c->runtime.packet_buffers);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int start_path(struct gateway *g)
+{
+	struct path_setup setup;
+	struct path_config *pc = NULL;
+	int err = config_to_path(g->config, &setup, &pc);
+
+	if (err == 0)
+		err = gateway_ports_open(&g->ports, g->config, pc, g->pool);
+	if (err == 0) {
+		setup.pool = g->pool;
+		if (setup.seed == 0)
+			setup.seed = rng_entropy();
+		memcpy(setup.ports, g->ports.ports, sizeof(setup.ports));
+		err = path_create(&setup, pc, clock_now_us(), &g->path);
+	}
+	if (err < 0) {
+		path_config_destroy(pc);
+		log_event(LOG_ERROR, "start.path error=\"%s\"", strerror(-err));
+	}
+	return err;
+}
+
+static void name_for_telemetry(struct gateway *g)
+{
+	struct telemetry_names *names = calloc(1, sizeof(*names));
+
+	if (names == NULL)
+		return; /* the names of before stay */
+	snprintf(names->gateway, sizeof(names->gateway), "%s", g->config->gateway);
+	snprintf(names->version, sizeof(names->version), "%s", WEIR_VERSION);
+	snprintf(names->config_file, sizeof(names->config_file), "%s", g->file);
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		snprintf(names->devices[i], sizeof(names->devices[i]), "%.*s",
+			(int)sizeof(names->devices[i]) - 1, g->ports.devices[i]);
+	for (uint32_t i = 0; i < g->config->n_plans; i++)
+		snprintf(names->plans[i], sizeof(names->plans[i]), "%s", g->config->plans[i].name);
+	telemetry_set_names(g->telemetry, names, g->n_reloads);
+	free(names);
+}
+
+static int start_control(struct gateway *g)
+{
+	struct server_handlers handlers = {.begin = telemetry_answer};
+	char error[SERVER_ERROR_MAX];
+	int err = telemetry_create(g->path, g->ports.ports, clock_now_us(), &g->telemetry);
+
+	if (err < 0)
+		return err;
+	name_for_telemetry(g);
+	handlers.context = g->telemetry;
+	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
+	if (err < 0) {
+		log_event(LOG_ERROR, "start.socket error=\"%s\"", error);
+		return err;
+	}
+	if (g->config->runtime.records[0] == '\0')
+		return 0;
+	err = export_records_open(g->config->runtime.records, error, &g->export);
+	if (err < 0)
+		log_event(LOG_ERROR, "start.records error=\"%s\"", error);
+	else
+		export_records_set_wall_offset(g->export, wall_offset_us());
+	return err;
+}
+
+static int start_all(struct gateway *g)
+{
+	int err = load_config(g->file, &g->config);
+
+	if (err < 0)
+		return err;
+	log_set_level(g->config->runtime.log_level);
+	if (mkdir(g->config->runtime.state_dir, 0750) < 0 && errno != EEXIST) {
+		log_event(LOG_ERROR, "start.state_dir path=%s error=\"%s\"",
+			g->config->runtime.state_dir, strerror(errno));
+		return -errno;
+	}
+	takeover_recover(g->config->runtime.state_dir);
+	err = start_eal(g);
+	if (err == 0)
+		err = start_path(g);
+	if (err == 0)
+		err = start_control(g);
+	if (err == 0) {
+		err = -pthread_create(&g->worker, NULL, worker_main, g->path);
+		g->worker_runs = err == 0;
+	}
+	return err;
+}
+
+int gateway_start(const char *file, struct gateway **ret_gateway)
+{
+	struct gateway *g = calloc(1, sizeof(*g));
+	int err;
+
+	if (g == NULL)
+		return -ENOMEM;
+	g->file = strdup(file);
+	g->started_us = clock_now_us();
+	for (uint32_t i = 0; i < EVENT_KINDS; i++)
+		g->event_limits[i] = (struct log_limit){.interval_us = US_PER_S, .burst = 10};
+	err = g->file == NULL ? -ENOMEM : start_all(g);
+	if (err < 0) {
+		gateway_stop(g);
+		return err;
+	}
+	log_event(LOG_NOTICE, "start.done gateway=%s version=%s ports=%u after_us=%llu",
+		g->config->gateway, WEIR_VERSION, g->config->n_ports,
+		(unsigned long long)(clock_now_us() - g->started_us));
+	*ret_gateway = g;
+	return 0;
+}
+
+static void take_records(struct gateway *g, uint64_t now_us)
+{
+	uint32_t n;
+
+	while ((n = doors_records_take(g->path, g->records, RECORDS_BATCH)) > 0) {
+		telemetry_count_records(g->telemetry, g->records, n);
+		if (g->export != NULL)
+			export_records_add(g->export, doors_config(g->path), g->records, n, now_us);
+	}
+}
+
+static const char *port_name(const struct gateway *g, uint8_t port)
+{
+	return port < PORTS_MAX && g->ports.ports[port] != NULL ? g->ports.ports[port]->name : "?";
+}
+
+static void log_path_event(struct gateway *g, const struct path_event *e)
+{
+	char addr[IP_ADDR_TEXT_MAX];
+	char mac[MAC_ADDR_TEXT_MAX];
+
+	if (!log_limit_take(&g->event_limits[e->kind], clock_now_us()))
+		return;
+	ip_addr_format(&e->addr, addr);
+	mac_addr_format(&e->mac, mac);
+	switch (e->kind) {
+	case EVENT_DEVICE_SEEN:
+		log_event(LOG_INFO, "device.seen port=%s address=%s mac=%s", port_name(g, e->port),
+			addr, mac);
+		break;
+	case EVENT_NEIGHBOR_CHANGED:
+		log_event(LOG_WARNING, "neighbor.changed port=%s address=%s mac=%s",
+			port_name(g, e->port), addr, mac);
+		break;
+	case EVENT_ADDRESS_CONFLICT:
+		log_event(LOG_WARNING, "address.conflict port=%s address=%s mac=%s",
+			port_name(g, e->port), addr, mac);
+		break;
+	case EVENT_FLOW_TABLE_FULL:
+		log_event(LOG_WARNING, "flows.full capacity=%u remedy=\"raise flows.capacity\"",
+			g->config->flows_capacity);
+		break;
+	case EVENT_PLAN_SPENT:
+		log_event(LOG_WARNING, "plan.spent plan=%s", g->config->plans[e->a].name);
+		break;
+	case EVENT_CONSERVATION:
+		log_event(LOG_ERROR, "path.conservation stage=%u", e->a);
+		break;
+	case EVENT_KINDS:
+		break;
+	}
+}
+
+static void take_events(struct gateway *g)
+{
+	struct path_event events[EVENTS_BATCH];
+	uint32_t n;
+
+	while ((n = doors_events_take(g->path, events, EVENTS_BATCH)) > 0)
+		for (uint32_t i = 0; i < n; i++)
+			log_path_event(g, &events[i]);
+}
+
+void gateway_tick(struct gateway *g, uint64_t now_us)
+{
+	take_events(g);
+	take_records(g, now_us);
+	gateway_ports_maintain(&g->ports, now_us);
+	if (now_us - g->second_us < US_PER_S)
+		return;
+	g->second_us = now_us;
+	telemetry_sample(g->telemetry, now_us);
+	server_work(g->server, now_us);
+	if (g->export != NULL) {
+		/* The wall clock may be set while weir runs: NTP comes after the link does. */
+		export_records_set_wall_offset(g->export, wall_offset_us());
+		export_records_flush(g->export, now_us);
+	}
+}
+
+static void log_changes(const struct config_changes *changes)
+{
+	for (uint32_t i = 0; i < changes->n; i++) {
+		if (changes->list[i].applies == APPLIES_LIVE)
+			log_event(LOG_INFO, "config.changed key=%s", changes->list[i].key);
+		else
+			log_event(LOG_WARNING, "config.needs_restart key=%s", changes->list[i].key);
+	}
+}
+
+/* Lets `next` take the place of the running configuration. */
+static int publish(struct gateway *g, struct config *next)
+{
+	struct path_config *pc = NULL;
+	struct path_setup setup;
+	int err = config_to_path(next, &setup, &pc);
+
+	if (err < 0)
+		return err;
+	doors_publish(g->path, pc);
+	config_destroy(g->config);
+	g->config = next;
+	g->n_reloads++;
+	log_set_level(next->runtime.log_level);
+	name_for_telemetry(g);
+	return 0;
+}
+
+void gateway_reload(struct gateway *g)
+{
+	struct config_changes changes = {0};
+	struct config *wanted = NULL;
+	struct config *next = NULL;
+	int err = load_config(g->file, &wanted);
+
+	if (g->export != NULL)
+		export_records_reopen(g->export, clock_now_us());
+	if (err == 0)
+		err = config_compare(g->config, wanted, &next, &changes);
+	if (err == 0)
+		err = publish(g, next);
+	if (err < 0) {
+		config_destroy(next);
+		log_event(LOG_ERROR, "config.refused file=%s running=unchanged", g->file);
+	} else {
+		log_changes(&changes);
+		log_event(LOG_NOTICE, "config.applied file=%s changes=%u live=%u", g->file,
+			changes.n, changes.n_live);
+	}
+	config_changes_clean(&changes);
+	config_destroy(wanted);
+}
+
+int gateway_fd(const struct gateway *g)
+{
+	return server_fd(g->server);
+}
+
+void gateway_serve(struct gateway *g, uint64_t now_us)
+{
+	server_work(g->server, now_us);
+}
+
+static void stop_path(struct gateway *g)
+{
+	if (g->path == NULL)
+		return;
+	if (g->worker_runs) {
+		doors_stop(g->path);
+		pthread_join(g->worker, NULL);
+		while (!path_end_flows(g->path, FLOW_END_FORCED, clock_now_us()))
+			take_records(g, clock_now_us());
+		take_events(g);
+		take_records(g, clock_now_us());
+	}
+}
+
+void gateway_stop(struct gateway *g)
+{
+	if (g == NULL)
+		return;
+	stop_path(g);
+	export_records_close(g->export);
+	server_close(g->server);
+	telemetry_destroy(g->telemetry);
+	gateway_ports_close(&g->ports);
+	path_destroy(g->path);
+	rte_mempool_free(g->pool);
+	if (g->eal_runs)
+		eal_stop();
+	if (g->worker_runs)
+		log_event(LOG_NOTICE, "stop.done gateway=%s", g->config->gateway);
+	config_destroy(g->config);
+	free(g->file);
+	free(g);
+}

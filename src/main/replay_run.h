@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One replay: captures through a path on a virtual clock.
+ *
+ * Shapes:   replay.c reads the arguments and puts the pieces together, replay_run.c is the clock and the loop,
+ *           replay_report.c checks the sums and writes what is to be told.
+ * Units:    microseconds of the captures' own clock, which never runs backwards here.
+ * Threads:  one.
+ */
+#ifndef WEIR_MAIN_REPLAY_RUN_H
+#define WEIR_MAIN_REPLAY_RUN_H
+
+#include <weir/control/config.h>
+#include <weir/control/export_records.h>
+#include <weir/path/doors.h>
+#include <weir/port/capture.h>
+#include <weir/port/capture_writer.h>
+#include <weir/port/replay.h>
+#include <weir/port/sides.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct replay_sum {
+	uint64_t packets;
+	uint64_t octets;
+};
+
+struct replay_run {
+	const struct config *config;
+	const struct path_config *path_config; /* the path's */
+	struct path *path;
+	struct sides *sides;
+	struct capture_set *captures;
+	struct rte_mempool *pool;
+	struct port *ports[PORTS_MAX];
+	uint32_t n_ports;
+	struct capture_writer *lan_writer;    /* NULL without --out */
+	struct capture_writer *uplink_writer; /* NULL without --out */
+	struct export_records *records;       /* NULL without --out */
+
+	uint64_t now_us;
+	uint64_t first_us;
+	uint64_t n_backwards; /* packets whose time lay before the clock */
+	uint64_t n_no_buffer;
+	uint64_t n_truncated; /* longer than a buffer, and not to be cut */
+	uint64_t n_cut;       /* super-frames cut to the MTU */
+	uint64_t n_packets;   /* read from the captures */
+	uint64_t n_not_entered[N_SIDES_VERDICTS];
+	uint64_t n_records;
+	struct replay_sum by_flows[PORTS_MAX]
+				  [N_DIRECTIONS]; /* sums of the records of each uplink */
+	uint8_t *scratch;                         /* REPLAY_SCRATCH_BYTES */
+};
+
+#define REPLAY_SCRATCH_BYTES (65536 + 32)
+#define REPLAY_ROOM_BYTES    2048 /* of a packet buffer */
+
+/* Plays all captures, lets the queues run empty and ends all flows. Returns 0 or a negative errno: no memory, or the files
+ * cannot be written. */
+int replay_run(struct replay_run *r, struct capture_packet *first);
+
+/* One sentence a law that does not hold, to `out` where it is not NULL. Returns how many. */
+uint32_t replay_check(const struct replay_run *r, FILE *out);
+
+/* True when a capture was damaged. */
+bool replay_is_damaged(const struct replay_run *r);
+
+/* The summary, for people or as JSON. */
+void replay_print(const struct replay_run *r, bool as_json, FILE *out);
+
+/* usage.json and drops.json into `dir`. Returns 0 or a negative errno. */
+int replay_write_files(const struct replay_run *r, const char *dir);
+
+#endif

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A raw-IP uplink over an emulated LTE bearer: what a site has."""
+import os
+
+from cases import check, close_records, same, test, until
+from cases.quota import iperf3
+from cases.services import with_tap
+from cases.traffic import dig, fetch_tls, serve_dns, serve_tls
+from lab import SERVICE
+
+
+def cellular_site(bench, **more):
+    lab = bench.lab(bearer="cellink", profile="lte-good")
+    config = with_tap(lab)
+    config["ports"]["wan0"].update(more)
+    weir = lab.weir(config)
+    same(weir.port("wan0")["framing"], "raw-ip", "framing of the uplink")
+    until(lambda: lab.ping("lan", SERVICE, may_fail=True).returncode == 0, "the bearer carries")
+    return lab, weir
+
+
+@test
+def cellular_programs(bench):
+    """ping, dig and curl over TLS through lte-good, also from the gateway itself; the records add up."""
+    lab, weir = cellular_site(bench)
+    serve_dns(lab, "car", SERVICE, "--no-resolv", "--address=/site.test/203.0.113.9")
+    body = os.urandom(500000)
+    certificate = serve_tls(lab, "car", (SERVICE, 8443), body)
+    for short in ("lan", "gw"):
+        lab.ping(short, SERVICE, "-s", "1400", count=3)
+        same(dig(lab, short, SERVICE, "a.site.test"), "203.0.113.9", "answer to dig from %s" % short)
+        check(fetch_tls(lab, short, certificate, (SERVICE, 8443)) == body, "the page came changed to %s" % short)
+    close_records(weir, weir.settled_ports()["wan0"])
+
+
+@test
+def cellular_iperf3(bench):
+    """iperf3 up and down through lte-good."""
+    lab, weir = cellular_site(bench)
+    for way in ([], ["-R"]):
+        report = iperf3(lab, "-t", "5", *way)
+        check(report["end"]["sum_received"]["bytes"] > 100000, "hardly anything arrived: %s" % report["end"]["sum_received"])
+    close_records(weir, weir.settled_ports()["wan0"])
+
+
+@test
+def cellular_shaped(bench):
+    """Shaped below the bearer's rate, the queue stands in weir: up and down stay within the rates."""
+    lab, weir = cellular_site(bench, rate={"uplink": "5Mbps", "downlink": "10Mbps"})
+    for options, low, high in (([], 2.5, 6), (["-R"], 5, 12)):
+        report = iperf3(lab, "-t", "6", "-O", "1", *options)
+        mbps = report["end"]["sum_received"]["bits_per_second"] / 1e6
+        check(low < mbps < high, "%.1f Mbit/s %s" % (mbps, " ".join(options)))
+    close_records(weir, weir.settled_ports()["wan0"])
+
+
+@test
+def cellular_modem_reset(bench):
+    """The modem goes away and comes back under load: weir waits and takes it again."""
+    lab, weir = cellular_site(bench)
+    lab.processes[0].terminate()
+    lab.processes[0].wait(30)
+    weir.wait_port("wan0", "failed")
+    lab.start_cellink()
+    lab.ip("car", "address", "replace", SERVICE + "/32", "dev", "lo")
+    weir.wait_port("wan0", "up")
+    until(lambda: lab.ping("lan", SERVICE, "-W", "1", may_fail=True).returncode == 0, "traffic resumes")
+    weir.check_alive()

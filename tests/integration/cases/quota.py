@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Plans and rates."""
+import signal
+import threading
+
+from cases import Books, check, same, test, until
+from cases.traffic import MB, iperf3
+from lab import SERVICE
+
+CHUNK = 10000
+
+
+def spend(lab, is_upload):
+    """Sends up to 3 MB over TCP; returns what arrived before nothing more did."""
+    listener = lab.listen("car", SERVICE, 9000)
+    client = lab.connect("lan", (SERVICE, 9000))
+    server = listener.accept()[0]
+    source, sink = (client, server) if is_upload else (server, client)
+    source.settimeout(3)
+    sink.settimeout(3)
+
+    def push():
+        try:
+            for _ in range(3 * MB // CHUNK):
+                source.sendall(bytes(CHUNK))
+        except OSError:
+            pass
+
+    thread = threading.Thread(target=push, daemon=True)
+    thread.start()
+    n = 0
+    try:
+        while n < 3 * MB:
+            got = len(sink.recv(1 << 16))
+            if got == 0:
+                break
+            n += got
+    except OSError:
+        pass
+    thread.join(30)
+    return n
+
+
+def plan_site(bench, **plan):
+    lab = bench.lab()
+    config = lab.config(plans={"sim1": dict({"quota": "1MB", "when_spent": "block"}, **plan)})
+    config["ports"]["wan0"]["plan"] = "sim1"
+    return lab, lab.weir(config)
+
+
+@test
+def plan_blocks_uploads(bench):
+    """A plan of 1 MB stops an upload before it is overspent; it is logged, counted, and told by weirctl."""
+    lab, weir = plan_site(bench)
+    n = spend(lab, True)
+    check(0 < n <= MB, "%d octets arrived" % n)
+    until(lambda: "plan.spent plan=sim1" in weir.log(), "plan.spent is logged")
+    check(weir.drops().get("meter.plan_spent", 0) > 0, "no drops are counted")
+    plan = weir.show("plans")[0]
+    check(plan["left_octets"] < 1500, "%d octets left" % plan["left_octets"])
+    same(weir.log().count("plan.spent"), 1, "plan.spent lines")
+    done = lab.ping("lan", SERVICE, "-W", "1", "-s", "1400", may_fail=True)
+    check(done.returncode != 0, "a ping passes after the plan is spent")
+
+
+@test
+def plan_blocks_downloads(bench):
+    """The same for a download: what the carrier delivers on top is billed, and no more than a window of it comes."""
+    lab, weir = plan_site(bench)
+    n = spend(lab, False)
+    check(0 < n <= MB, "%d octets arrived" % n)
+    weir.wait_drop("meter.plan_spent", 1)
+    plan, port = weir.show("plans")[0], weir.settled_ports()["wan0"]
+    check(plan["used_octets"] >= MB, "the plan is not spent: %s" % plan)
+    same(weir.show("plans")[0]["billed_downlink_octets"], port["downlink_octets"], "octets billed for the downlink")
+
+
+@test
+def plan_notifies(bench):
+    """With when_spent: notify traffic goes on."""
+    lab, weir = plan_site(bench, when_spent="notify")
+    same(spend(lab, True), 3 * MB, "octets that arrived")
+    until(lambda: "plan.spent plan=sim1" in weir.log(), "plan.spent is logged")
+
+
+@test
+def plan_counts_overhead(bench):
+    """What the carrier adds to each packet is billed, both ways."""
+    lab, weir = plan_site(bench, quota="100MB", overhead="54B")
+    books = Books(lab, weir)
+    lab.ping("lan", SERVICE, count=5)
+    plan = weir.show("plans")[0]
+    same((plan["billed_uplink_octets"], plan["billed_downlink_octets"]), (5 * (84 + 54),) * 2, "octets billed")
+    books.close()
+
+
+@test
+def plan_raised(bench):
+    """A quota raised by a reload lets traffic pass again, and what was used stays used."""
+    lab, weir = plan_site(bench)
+    spend(lab, True)
+    used = weir.show("plans")[0]["used_octets"]
+    config = lab.config(plans={"sim1": {"quota": "50MB"}}, runtime={})
+    config["ports"]["wan0"]["plan"] = "sim1"
+    config["runtime"] = {"state_dir": weir.dir + "/state", "records": weir.records_file, "interim": "0s"}
+    weir.write(config)
+    weir.process.send_signal(signal.SIGHUP)
+    until(lambda: weir.show("status")["reloads"] == 1, "the reload is counted")
+    lab.ping("lan", SERVICE)
+    check(weir.show("plans")[0]["used_octets"] >= used, "used octets went down")
+
+
+@test
+def shaped(bench):
+    """A rate of 5 Mbit/s holds in both directions, within 3 and 6; nothing is lost from the books."""
+    lab = bench.lab()
+    config = lab.config()
+    config["ports"]["wan0"]["rate"] = {"uplink": "5Mbps", "downlink": "5Mbps"}
+    weir = lab.weir(config)
+    books = Books(lab, weir)
+    for way, options in (("uplink", []), ("downlink", ["-R"])):
+        report = iperf3(lab, "-t", "6", "-O", "1", *options)
+        mbps = report["end"]["sum_received"]["bits_per_second"] / 1e6
+        check(3 < mbps < 6, "%s: %.1f Mbit/s" % (way, mbps))
+    books.close()
+
+
+@test
+def shaped_datagrams(bench):
+    """UDP at four times the rate: the excess is dropped by the shaper, counted, and not billed on the uplink."""
+    lab = bench.lab()
+    config = lab.config()
+    config["ports"]["wan0"]["rate"] = {"uplink": "5Mbps"}
+    weir = lab.weir(config)
+    books = Books(lab, weir)
+    iperf3(lab, "-u", "-b", "20M", "-t", "3", "-l", "1400")
+    check(weir.drops().get("shape.queue_full", 0) > 0, "the shaper dropped nothing: %s" % weir.drops())
+    books.close()

@@ -90,8 +90,8 @@ enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
 }
 
 /* RFC 5508 REQ-4, REQ-5: outer address and quoted packet alike. */
-static enum drop_reason translate_error(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+enum drop_reason nat_translate_error(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
 {
 	const struct flow *f = stage_flow(ctx, m);
 	uint8_t *ip = stage_ip(pkt, m);
@@ -137,7 +137,7 @@ static enum drop_reason nat_one(struct stage_ctx *ctx, struct rte_mbuf *pkt, str
 	f = stage_flow(ctx, m);
 	if (unlikely((m->flags & PKT_ICMP_ERROR) != 0)) {
 		if ((f->flags & FLOW_TRANSLATED) != 0)
-			why = translate_error(ctx, pkt, m);
+			why = nat_translate_error(ctx, pkt, m);
 	} else if (likely((f->flags & FLOW_TRANSLATED) != 0)) {
 		r = translate_rewrite(f, m->direction);
 		if (m->direction == UPLINK)

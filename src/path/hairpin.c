@@ -9,7 +9,6 @@
 #include <weir/account/usage.h>
 #include <weir/flow/tcp_track.h>
 #include <weir/nat/translate.h>
-#include <weir/packet/icmp_error.h>
 #include <weir/packet/rewrite.h>
 
 /* The flow by which the destination's host sees the sender, found or begun. */
@@ -38,23 +37,11 @@ static enum drop_reason find_or_begin(struct stage_ctx *ctx, struct pkt_meta *in
 /* The same for an ICMP error: the flow that its quote, translated on the sender's side already, speaks about. */
 static enum drop_reason turn_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *in)
 {
-	uint8_t *ip = stage_ip(pkt, in);
 	enum drop_reason why = flow_of_icmp_error(ctx, pkt, in);
-	struct pkt_meta quote;
-	struct rewrite inner, outer;
-	const struct flow *f;
 
 	if (why != DROP_NONE || in->direction != DOWNLINK)
 		return DROP_NAT_HAIRPIN;
-	f = stage_flow(ctx, in);
-	inner = translate_quote(f, DOWNLINK);
-	why = icmp_error_quote(ip, in->ip_octets, &quote);
-	if (why != DROP_NONE)
-		return why;
-	outer = rewrite_prepare(PROTO_ICMP, in->dst.words[3], 0, f->internal_be, 0);
-	rewrite_destination(ip, NULL, &outer);
-	icmp_error_rewrite_quote(ip, in->ip_octets, &quote, &inner, true);
-	return DROP_NONE;
+	return nat_translate_error(ctx, pkt, in);
 }
 
 enum drop_reason hairpin_turn(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)

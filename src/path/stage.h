@@ -239,6 +239,10 @@ void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
 void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
 	uint8_t type, uint8_t code, uint16_t mtu);
 
+/* 50_nat.c: translates an ICMP error of the flow and direction in `m`: its outer address and the packet it quotes. */
+enum drop_reason nat_translate_error(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
 /* 50_nat.c: gives a new flow its mapping and enters it; when another packet has made it meanwhile, joins that one. On
  * failure the flow was given back. */
 enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m);

@@ -77,9 +77,7 @@ static void tell_unreachable(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct
 	if ((f->flags & FLOW_TRANSLATED) != 0 && m->direction == UPLINK) {
 		back = rewrite_prepare(f->proto, f->external_be, htons(f->external_port),
 			f->internal_be, htons(f->internal_port));
-		rewrite_source(stage_ip(pkt, m),
-			m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off),
-			&back);
+		rewrite_source(stage_ip(pkt, m), stage_l4(pkt, m), &back);
 	}
 	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_HOST, 0);
 }
@@ -180,12 +178,8 @@ static void refresh_ports(struct stage_ctx *ctx)
 		ctx->mtu[i] = (uint16_t)RTE_MIN(mtu, (uint32_t)UINT16_MAX);
 		if (bearer != 0 && bearer < ctx->mtu[i])
 			ctx->mtu[i] = bearer;
-		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
-			if (ctx->queues[i][d] != NULL
-				&& path_rate_bps(ctx->config, (uint8_t)i, d) == 0
-				&& fifo_n_packets(ctx->queues[i][d]) == 0)
-				ctx->shaped[i][d] = false;
 	}
+	path_find_shaped(ctx);
 	if (ctx->flows->n_flows < ctx->flows->capacity)
 		ctx->table_full = false;
 }

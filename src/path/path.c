@@ -62,6 +62,20 @@ static struct fifo_params fifo_params_of(
 	};
 }
 
+void path_find_shaped(struct stage_ctx *ctx)
+{
+	ctx->any_shaped = false;
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+			const struct fifo *q = ctx->queues[i][d];
+
+			ctx->shaped[i][d] = q != NULL
+					    && (path_rate_bps(ctx->config, (uint8_t)i, d) != 0
+						    || fifo_n_packets(q) > 0);
+			ctx->any_shaped |= ctx->shaped[i][d];
+		}
+}
+
 static void adopt(struct path *p, struct path_config *config)
 {
 	struct stage_ctx *ctx = &p->ctx;
@@ -76,13 +90,12 @@ static void adopt(struct path *p, struct path_config *config)
 			if (ctx->queues[i][d] == NULL)
 				continue;
 			fifo_set_params(ctx->queues[i][d], &params, ctx->now_us);
-			ctx->shaped[i][d] =
-				params.rate_bps != 0 || fifo_n_packets(ctx->queues[i][d]) > 0;
 		}
 	}
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
+	path_find_shaped(ctx);
 }
 
 void path_adopt_next(struct path *p)

@@ -57,6 +57,9 @@ struct path {
 /* The shaped rate of a port in a direction; 0 when it is unshaped. */
 uint64_t path_rate_bps(const struct path_config *config, uint8_t port, uint32_t direction);
 
+/* Finds out which queues packets must pass: those with a rate, and those that still hold packets of a former one. */
+void path_find_shaped(struct stage_ctx *ctx);
+
 /* Owner: takes a published configuration over, if there is one. */
 void path_adopt_next(struct path *p);
 

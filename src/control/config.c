@@ -2,6 +2,7 @@
 #include "config_check.h"
 #include "tree.h"
 
+#include <weir/base/clock.h>
 #include <weir/control/config.h>
 #include <weir/control/schema.h>
 
@@ -12,6 +13,12 @@
 #include <string.h>
 
 #define FILE_MAX_BYTES (1 << 20)
+
+/* Buffers: on their way through weir, kept by the rings of a device that DPDK drives, and in the queues of a shaper. */
+#define BUFFERS_PLAIN      4096u
+#define BUFFERS_DEVICE     2048u
+#define BUFFERS_QUEUED_MAX 16384u
+#define QUEUED_OCTETS      512u /* of a packet that waits, on average and with something to spare */
 
 struct binder {
 	struct config *config;
@@ -348,6 +355,30 @@ enum config_device_kind config_device_kind(const char *device)
 		|| strcmp(device, "..") == 0 || strpbrk(device, "/: %'\"\\$&;<>|*?") != NULL)
 		return DEVICE_INVALID;
 	return DEVICE_INTERFACE;
+}
+
+bool config_is_dpdk(const struct config_port *p)
+{
+	return p->driver == DRIVER_AF_XDP || p->driver == DRIVER_DPDK
+	       || config_device_kind(p->device) != DEVICE_INTERFACE;
+}
+
+uint32_t config_packet_buffers(const struct config *c)
+{
+	uint64_t n = BUFFERS_PLAIN;
+
+	if (c->runtime.packet_buffers != 0)
+		return c->runtime.packet_buffers;
+	for (uint32_t i = 0; i < c->n_ports; i++) {
+		const struct config_port *p = &c->ports[i];
+		uint64_t octets_us = p->rate_uplink_bps / 8 * p->queue_us
+				     + p->rate_downlink_bps / 8 * p->queue_us;
+		uint64_t queued = octets_us / US_PER_S / QUEUED_OCTETS;
+
+		n += queued < BUFFERS_QUEUED_MAX ? queued : BUFFERS_QUEUED_MAX;
+		n += config_is_dpdk(p) ? BUFFERS_DEVICE : 0;
+	}
+	return (uint32_t)n;
 }
 
 uint8_t config_find_plan(const struct config *c, const char *name)

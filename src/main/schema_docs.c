@@ -61,6 +61,7 @@ static const struct {
 	{"policy.rules.[].port", "25", true},
 	{"policy.rules.[].action", "reject", true},
 	{"flows.per_device", "16384", false},
+	{"runtime.packet_buffers", "4096", false},
 	{"runtime.socket", "/run/weir/weir.sock", false},
 	{"runtime.records", "/var/lib/weir/flows.json", false},
 	{"topology.sensors.attachment", "wifi", true},
@@ -276,7 +277,15 @@ static void markdown_print(void)
 	       "- Keys that apply *live* change on reload; those that apply *at start* are named "
 	       "in a warning "
 	       "then.\n"
-	       "- Anchors, aliases, tags and further documents of YAML are not read.\n");
+	       "- Anchors, aliases, tags and further documents of YAML are not read.\n"
+	       "- Memory is fixed at start. A plain site on ordinary pages holds about 50 MB, half "
+	       "of it programs and "
+	       "libraries,\n"
+	       "  and 330 octets for each flow that there has been at one time (`flows.capacity`: "
+	       "22 MB with the default);\n"
+	       "  `runtime.packet_buffers` is the rest that can be chosen. With free huge pages "
+	       "(`sysctl vm.nr_hugepages`) all\n"
+	       "  of it is taken at once.\n");
 	markdown_head_print("gateway", "Who this is.");
 	for (const struct schema_row *row = schema_rows(); row->path != NULL; row++) {
 		if (is_section(row) && depth_of(row) == 0)

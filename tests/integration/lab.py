@@ -108,10 +108,11 @@ class Weir:
     def tail(self):
         return " | ".join(self.log().strip().splitlines()[-4:])
 
-    def start(self, wait=True):
+    def start(self, wait=True, through=()):
+        """`through`: a command that ends by executing weir."""
         log = open(self.log_file, "a", encoding="utf-8")
         self.log_start = os.path.getsize(self.log_file)
-        self.process = self.lab.spawn("gw", self.lab.options.weir, "run", self.conf, stdout=log, stderr=log)
+        self.process = self.lab.spawn("gw", *through, self.lab.options.weir, "run", self.conf, stdout=log, stderr=log)
         log.close()
         if wait:
             until(self.is_ready, lambda: "weir starts: " + self.tail())

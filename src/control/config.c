@@ -25,6 +25,19 @@ struct binder {
 	struct config_report *report;
 };
 
+/* "role:lan" is one word to YAML. */
+static bool is_glued(const struct schema_row *parent, const char *key)
+{
+	size_t len = strcspn(key, ":");
+	char first[CONFIG_NAME_MAX];
+
+	if (key[len] == '\0' || len >= sizeof(first))
+		return false;
+	memcpy(first, key, len);
+	first[len] = '\0';
+	return schema_child(parent, first) != NULL;
+}
+
 static void unknown_key(struct binder *b, const struct tree_node *n)
 {
 	const struct schema_row *parent = n->parent->row;
@@ -32,7 +45,12 @@ static void unknown_key(struct binder *b, const struct tree_node *n)
 	char keys[SCHEMA_WHY_MAX];
 	char path[TREE_PATH_MAX];
 
-	if (nearest != NULL)
+	if (is_glued(parent, n->key))
+		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
+			"%s: the colon wants a space behind it; write '%.*s: %.40s'",
+			tree_path(n, path), (int)strcspn(n->key, ":"), n->key,
+			strchr(n->key, ':') + 1);
+	else if (nearest != NULL)
 		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
 			"%s: unknown key; did you mean '%s'?", tree_path(n, path), nearest);
 	else
@@ -41,21 +59,33 @@ static void unknown_key(struct binder *b, const struct tree_node *n)
 			schema_keys(parent, keys, sizeof(keys)));
 }
 
+static const char *kind_text(const struct tree_node *n)
+{
+	return n->kind == TREE_SEQUENCE  ? "a list"
+	       : n->kind == TREE_MAPPING ? "a section"
+					 : "one value";
+}
+
 static void wrong_shape(struct binder *b, const struct tree_node *n)
 {
 	char range[SCHEMA_RANGE_MAX];
 	char keys[SCHEMA_WHY_MAX];
 	char path[TREE_PATH_MAX];
 
+	if (n->row->type == SCHEMA_ITEM && n->key != NULL && schema_child(n->row, n->key) != NULL) {
+		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
+			"%s: belongs below a name of your choice; indent it further than that name",
+			tree_path(n, path));
+		return;
+	}
 	if (n->row->type == SCHEMA_SECTION || n->row->type == SCHEMA_ITEM) {
 		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
 			"%s: is a section; write its keys below it: %s", tree_path(n, path),
 			schema_keys(n->row, keys, sizeof(keys)));
 		return;
 	}
-	config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
-		"%s: has the wrong shape; write %s", tree_path(n, path),
-		schema_range(n->row, range));
+	config_report_add(b->report, CONFIG_ERROR, n->line, n->column, "%s: cannot be %s; write %s",
+		tree_path(n, path), kind_text(n), schema_range(n->row, range));
 }
 
 /* The next place of the array that holds a node's children, or NULL when it is full. */

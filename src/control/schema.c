@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define MINUTE (60 * US_PER_S)
 #define HOUR   (60 * MINUTE)
@@ -431,6 +432,61 @@ static uint32_t edit_distance(const char *a, const char *b)
 	return lines[1][len_b];
 }
 
+/* What people write from habit, and what weir calls it. */
+static const struct {
+	const char *written;
+	const char *meant;
+} habits[] = {
+	{"interfaces", "ports"},
+	{"firewall", "policy"},
+	{"interface", "device"},
+	{"iface", "device"},
+	{"ifname", "device"},
+	{"dev", "device"},
+	{"ip", "address"},
+	{"router", "gateway"},
+	{"gw", "gateway"},
+	{"limit", "quota"},
+	{"data", "quota"},
+	{"volume", "quota"},
+	{"bandwidth", "rate"},
+	{"speed", "rate"},
+	{"wan", "uplink"},
+	{"internet", "uplink"},
+	{"up", "uplink"},
+	{"upload", "uplink"},
+	{"down", "downlink"},
+	{"download", "downlink"},
+	{"modem", "cellular"},
+	{"mobile", "cellular"},
+	{"lte", "cellular"},
+	{"4g", "cellular"},
+	{"5g", "cellular"},
+	{"wlan", "wifi"},
+	{"wireless", "wifi"},
+	{"eth", "ethernet"},
+	{"raw", "raw-ip"},
+	{"accept", "allow"},
+	{"permit", "allow"},
+	{"pass", "allow"},
+	{"deny", "drop"},
+	{"block", "drop"},
+	{"stop", "block"},
+	{"warn", "notify"},
+	{"alert", "notify"},
+	{"throttle", "shape"},
+	{"verbose", "debug"},
+};
+
+static bool is_habit(const char *text, const char *known)
+{
+	for (size_t i = 0; i < sizeof(habits) / sizeof(habits[0]); i++) {
+		if (strcasecmp(text, habits[i].written) == 0 && strcmp(known, habits[i].meant) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distance)
 {
 	uint32_t distance;
@@ -439,6 +495,8 @@ bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distan
 	if (strlen(text) > SLIP_LEN_MAX || len > SLIP_LEN_MAX)
 		return false;
 	distance = edit_distance(text, known);
+	if (strcasecmp(text, known) == 0 || is_habit(text, known))
+		distance = 0;
 	/* A third of the word wrong is still a slip; more is another word. */
 	if (distance > (len + 2) / 3 || distance >= *best_distance)
 		return false;

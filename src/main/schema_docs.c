@@ -116,7 +116,8 @@ static const char *applies_text(const struct schema_row *row)
 	return row->applies == APPLIES_LIVE ? "live" : "at start";
 }
 
-static void help_print(const struct schema_row *row, int indent)
+/* `is_live`: what stands behind the key is no comment, and may not be the default. */
+static void help_print(const struct schema_row *row, int indent, bool is_live)
 {
 	char range[SCHEMA_RANGE_MAX];
 
@@ -130,6 +131,8 @@ static void help_print(const struct schema_row *row, int indent)
 		printf("required; ");
 	else if (row->fallback_words != NULL)
 		printf("default: %s; ", row->fallback_words);
+	else if (is_live && row->fallback != NULL)
+		printf("default: %s; ", row->fallback);
 	printf("%s%s)\n", applies_text(row),
 		(row->flags & SCHEMA_NOT_ENFORCED) != 0 ? "; not enforced by this version" : "");
 }
@@ -148,7 +151,7 @@ static void key_print(const struct schema_row *row, const char *name, bool is_fi
 		if (!is_live)
 			return;
 	} else {
-		help_print(row, is_item ? indent + 2 : indent);
+		help_print(row, is_item ? indent + 2 : indent, is_live);
 	}
 	printf("%*s%s%s%s:%s%s\n", indent, "", is_live ? "" : "#", dash, schema_key(row),
 		value[0] == '\0' ? "" : " ", value);

@@ -192,6 +192,7 @@ class Lab:
         self.n = options.count()
         self.dir = tempfile.mkdtemp(prefix="weir-%d-" % os.getpid())
         self.made = []
+        self.complaints = []  # of sanitizers, once it is closed
         try:
             self.build(offloads)
         except BaseException:
@@ -369,6 +370,14 @@ class Lab:
     def log_files(self):
         return [os.path.join(top, f) for top, _, files in os.walk(self.dir) for f in files if f in ("log", "cellink.log")]
 
+    def sanitizers_complain(self):
+        """What they wrote into weir's log: a program that ends badly after its test is over has failed it."""
+        lines = []
+        for path in self.log_files():
+            with open(path, encoding="utf-8", errors="replace") as f:
+                lines += [line.strip() for line in f if re.search(r"ERROR: \w+Sanitizer|: runtime error: ", line)]
+        return lines
+
     def close(self):
         for closer in reversed(self.closers):
             with contextlib.suppress(OSError):
@@ -386,6 +395,7 @@ class Lab:
         for name in self.made:
             self.delete_namespace(name)
         self.made = []
+        self.complaints += self.sanitizers_complain()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def delete_namespace(self, name):

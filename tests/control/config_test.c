@@ -284,8 +284,8 @@ Test(control_config, depth_nodes_and_size_are_bounded)
 
 	cr_assert_not_null(text);
 	memset(text, '[', 1000);
-	cr_expect_str_eq(
-		first_message(text, 1000, 0), "more than 16 levels; the configuration needs 5" STOPPED);
+	cr_expect_str_eq(first_message(text, 1000, 0),
+		"more than 16 levels; the configuration needs 5" STOPPED);
 	len = (size_t)sprintf(text, "x: [");
 	for (int i = 0; i < 30000; i++)
 		len += (size_t)sprintf(text + len, "1,");

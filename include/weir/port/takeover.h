@@ -5,10 +5,10 @@
  *
  * Shapes:   an nftables table `netdev weir_<interface>` with an ingress chain of policy drop (AF_PACKET still sees everything)
  *           and an egress chain of policy drop, which lets marked frames pass and those of 802.1X; a kernel without that
- *           hook (before 5.16) is warned of. AF_XDP sends past it. The table is
- *           owned by this process's netlink socket, so that it goes when the process goes, however it goes; offloads
- *           (GRO, LRO and their kin) off, with their former values in `state_dir`/<interface>.offloads until they
- *           are put back: by takeover_end, or by the next start after a crash.
+ *           hook (before 5.16) is warned of. AF_XDP sends past it. The table is owned by this process's netlink socket, so
+ *           that it goes when the process goes, however it goes; offloads (GRO, LRO and their kin) off, with their
+ *           former values in `state_dir`/<interface>.offloads until they are put back: by takeover_end, or by the next
+ *           start after a crash.
  * Errors:   negative errno and a sentence with the remedy.
  * Threads:  control alone.
  */

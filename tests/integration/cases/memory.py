@@ -2,7 +2,8 @@
 """What weir takes of the machine's memory."""
 import os
 
-from cases import check, same, test
+from cases import Books, check, same, test
+from cases.traffic import iperf3
 from lab import SERVICE, Skipped
 
 MIB = 1 << 20
@@ -80,3 +81,27 @@ def fits_a_small_machine(bench):
         bytes_ = int(status[key].split()[0]) * 1024
         check(bytes_ < 64 * MIB, "%s is %d MiB" % (key, bytes_ // MIB))
     same(status["VmLck"].split()[0], "0", "kB locked")
+
+
+@test
+def buffers_for_devices(bench):
+    """A LAN by AF_XDP: buffers as a device wants them, on ordinary pages, and as many as it keeps; the books add up."""
+    lab = bench.lab(offloads=False)
+    config = lab.config(runtime={"huge_pages": "off"})
+    config["ports"]["lan0"]["driver"] = "af-xdp"
+    weir = lab.weir(config)
+    books = Books(lab, weir)
+    lab.ping("lan", SERVICE, "-s", "1400", count=3)
+    report = iperf3(lab, "-t", "1")
+    check(report["end"]["sum_received"]["bytes"] > 0, "nothing arrived")
+    same({name: port["rx_no_buffer"] for name, port in books.close().items()}, {"lan0": 0, "wan0": 0}, "frames without a buffer")
+
+
+@test
+def buffers_for_large_packets(bench):
+    """Buffers sized for 9000 octets fit what was set aside for them."""
+    lab = bench.lab()
+    config = lab.config(runtime={"huge_pages": "off", "packet_buffers": 20000})
+    config["ports"]["lan0"]["mtu"] = 9000
+    lab.weir(config)
+    lab.ping("lan", SERVICE)

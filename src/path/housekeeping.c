@@ -11,6 +11,7 @@
 #define EXPIRE_BUDGET 1024 /* flows looked at a call */
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
+#define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
 
 static enum flow_end_reason end_reason_of(const struct flow *f)
 {
@@ -47,6 +48,55 @@ static void expire_flows(struct stage_ctx *ctx)
 			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, ids[i]);
 		else
 			flow_end(ctx, ids[i], end_reason_of(f));
+	}
+}
+
+/* A bit for each uplink that is down while another one is up. */
+static uint32_t abandoned_uplinks(const struct stage_ctx *ctx)
+{
+	uint32_t down = 0;
+	bool has_other = false;
+
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		if (!ctx->is_uplink[i])
+			continue;
+		if (port_is_up(ctx->ports[i]))
+			has_other = true;
+		else
+			down |= UINT32_C(1) << i;
+	}
+	return has_other ? down : 0;
+}
+
+/*
+ * Ends the flows of an uplink that went down, so that their next packets begin anew on another one: a UDP client goes on,
+ * a TCP one learns by the reset that a stranger's segment earns. A flow whose packets may still wait for the uplink is
+ * met in the next round.
+ */
+static void leave_abandoned_uplinks(struct path *p)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	uint32_t abandoned = abandoned_uplinks(ctx);
+
+	if ((abandoned & ~p->abandoned) != 0)
+		p->sweep_left = ctx->flows->capacity;
+	p->abandoned = abandoned;
+	for (uint32_t n = 0; n < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0; n++) {
+		uint32_t id = p->sweep_left - 1;
+		const struct flow *f = &ctx->flows->flows[id];
+
+		if (ctx->flows->more[id].in_use && (abandoned >> f->wan_port & 1) != 0
+			&& (f->flags & FLOW_HAIRPIN) == 0) {
+			if (records_room(ctx) == 0)
+				return;
+			if (may_be_queued(ctx, f)) {
+				p->abandoned = 0;
+			} else {
+				flow_wheel_remove(ctx->wheel, id);
+				flow_end(ctx, id, FLOW_END_FORCED);
+			}
+		}
+		p->sweep_left = id;
 	}
 }
 
@@ -210,6 +260,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	refresh_ports(ctx);
 	watch_plans(ctx);
 	expire_flows(ctx);
+	leave_abandoned_uplinks(p);
 	expire_fragments(ctx);
 	if (!ctx->setup->virtual_clock) {
 		forget_neighbors(p);

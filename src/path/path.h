@@ -49,6 +49,8 @@ struct path {
 	uint32_t generation[PORTS_MAX]; /* of the ports whose next hops are known */
 	uint64_t interim_credit;
 	uint32_t interim_cursor;
+	uint32_t abandoned;  /* uplinks whose flows were told to leave: a bit each */
+	uint32_t sweep_left; /* flows still to be asked */
 	uint64_t records_lost;
 	uint64_t loops;
 	uint64_t sleeps;

@@ -77,6 +77,8 @@ void icmp_echo_reply(uint8_t *ip, uint16_t len_bytes)
 	old_word = load16(icmp);
 	icmp[0] = ICMP_ECHO_REPLY;
 	rewrite_checksum(icmp + 2, checksum_fold(checksum_delta16(old_word, load16(icmp))));
+	if (load16(icmp + 2) == 0)
+		store16(icmp + 2, 0xffff); /* as in rewrite_l4(): a reply of nothing but zeros */
 }
 
 /* RFC 5508 REQ-3. Of a fragment only a part is here, and its checksum covers all. */

@@ -526,17 +526,15 @@ Test(path_rfc5508, req10a_time_exceeded_is_told_to_either_side_in_its_terms)
 		packet_clean(&p);
 		s = reply_to(&said, port);
 		s.ttl = 1;
-		if (s.proto != PROTO_ICMP) { /* about a reply; errors about answers are fine too */
-			cr_assert(passes(w, WORLD_UPLINK, &s, WORLD_UPLINK, &p));
-			quoted = quote_of(&p);
-			cr_expect_eq(packet_l4(&p)[0], ICMP_TIME_EXCEEDED);
-			cr_expect_eq(packet_src_be(&p), WORLD_UPLINK_BE);
-			cr_expect_eq(packet_dst_be(&p), SERVER_BE);
-			cr_expect_eq(packet_dst_be(&quoted), WORLD_UPLINK_BE);
-			cr_expect_eq(packet_dst_port(&quoted), port);
-			packet_clean(&quoted);
-			packet_clean(&p);
-		}
+		cr_assert(passes(w, WORLD_UPLINK, &s, WORLD_UPLINK, &p));
+		quoted = quote_of(&p);
+		cr_expect_eq(packet_l4(&p)[0], ICMP_TIME_EXCEEDED);
+		cr_expect_eq(packet_src_be(&p), WORLD_UPLINK_BE);
+		cr_expect_eq(packet_dst_be(&p), SERVER_BE);
+		cr_expect_eq(packet_dst_be(&quoted), WORLD_UPLINK_BE);
+		cr_expect_eq(packet_dst_port(&quoted), port);
+		packet_clean(&quoted);
+		packet_clean(&p);
 		packet_clean(&sent);
 		path_world_destroy(w);
 	}
@@ -588,6 +586,28 @@ Test(path_rfc5508, req10a_echo_is_answered_on_the_lan)
 	cr_expect_eq(packet_dst_be(&p), HOST_A_BE);
 	cr_expect_eq(packet_ip_octets(&p), 1028);
 	packet_clean(&p);
+	path_world_destroy(w);
+}
+
+/* REQ-10 (a), REQ-1: a reply that is all zeros has the checksum 0xffff; 0 would be wrong (RFC 1624 section 3). */
+Test(path_rfc5508, req10a_a_reply_of_zeros_has_a_true_checksum)
+{
+	static const uint8_t zeros[8];
+	struct path_world *w = path_world_create(NULL);
+	struct packet_spec s = {.proto = PROTO_ICMP,
+		.icmp_type = ICMP_ECHO_REQUEST,
+		.dst_be = WORLD_LAN_BE,
+		.payload = zeros,
+		.payload_bytes = sizeof(zeros)};
+	uint16_t id;
+
+	cr_expect(passes(w, WORLD_LAN, &s, WORLD_LAN, NULL)); /* the gateway's own */
+	s.dst_be = SERVER_BE;
+	say(w, &s);
+	s.src_be = HOST_B_BE; /* and one whose identifier becomes 0 on its way back */
+	id = say(w, &s);
+	cr_expect_neq(id, 0);
+	cr_expect(is_answered(w, &s, id));
 	path_world_destroy(w);
 }
 

@@ -57,7 +57,8 @@ static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewri
 	uint16_t old_checksum = load16(checksum);
 	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
 
-	new_checksum = is_udp && new_checksum == 0 ? 0xffff : new_checksum;
+	/* 0 says "none" in UDP, and is wrong for an ICMP reply of nothing but zeros; 0xffff is as good anywhere. */
+	new_checksum = tcp == 0 && new_checksum == 0 ? 0xffff : new_checksum;
 	new_checksum = is_udp && old_checksum == 0 ? 0 : new_checksum;
 	store16(checksum, new_checksum);
 	store16(l4 + (icmp != 0 ? 4 : port_off), r->port_be);

@@ -156,8 +156,7 @@ Test(path_rfc1812, s5_3_1_a_ttl_that_ends_is_told_and_others_fall_by_one)
 	for (uint32_t way = 0; way < 2; way++)
 		for (uint32_t ttl = 0; ttl < 256; ttl++) {
 			enum world_port in = way == 0 ? WORLD_LAN : WORLD_UPLINK;
-			struct packet_spec s =
-				way == 0 ? said : reply_to(&said, PACKET_SRC_PORT);
+			struct packet_spec s = way == 0 ? said : reply_to(&said, PACKET_SRC_PORT);
 			struct packet frame, p;
 
 			s.framing = w->ports[in]->framing;
@@ -174,7 +173,8 @@ Test(path_rfc1812, s5_3_1_a_ttl_that_ends_is_told_and_others_fall_by_one)
 				cr_assert(path_world_take(w, in, &p), "way %u, TTL %u", way, ttl);
 				cr_expect_eq(packet_l4(&p)[0], ICMP_TIME_EXCEEDED);
 				cr_expect_eq(packet_l4(&p)[1], 0);
-				cr_expect_eq(packet_dst_be(&p), s.src_be == 0 ? HOST_A_BE : s.src_be);
+				cr_expect_eq(
+					packet_dst_be(&p), s.src_be == 0 ? HOST_A_BE : s.src_be);
 			}
 			cr_expect(packet_is_checksum_good(&p));
 			packet_clean(&p);
@@ -197,8 +197,8 @@ Test(path_rfc1812, s4_2_2_9_the_ttl_of_what_is_for_the_gateway_does_not_matter)
 		WORLD_LAN, &p));
 	cr_expect_eq(packet_l4(&p)[0], ICMP_ECHO_REPLY);
 	packet_clean(&p);
-	cr_expect(passes(
-		w, WORLD_LAN, &(struct packet_spec){.dst_be = WORLD_LAN_BE, .ttl = 1}, WORLD_TAP, NULL));
+	cr_expect(passes(w, WORLD_LAN, &(struct packet_spec){.dst_be = WORLD_LAN_BE, .ttl = 1},
+		WORLD_TAP, NULL));
 	path_world_destroy(w);
 }
 
@@ -216,8 +216,7 @@ Test(path_rfc1812, s4_3_2_3_an_error_quotes_as_much_as_fits_into_576_octets)
 
 		cr_assert(passes(w, WORLD_LAN, &s, WORLD_LAN, &p));
 		cr_expect_eq(packet_ip_octets(&p), whole + 28 > 576 ? 576 : whole + 28);
-		cr_expect_arr_eq(
-			packet_l4(&p) + 8, packet_ip(&sent), packet_ip_octets(&p) - 28u);
+		cr_expect_arr_eq(packet_l4(&p) + 8, packet_ip(&sent), packet_ip_octets(&p) - 28u);
 		packet_clean(&p);
 		packet_clean(&sent);
 		path_world_destroy(w);

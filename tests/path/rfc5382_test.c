@@ -36,25 +36,26 @@ Test(path_rfc5382, req1_an_internal_endpoint_has_one_external_endpoint_towards_a
 Test(path_rfc5382, req2_every_legal_dialogue_opened_inside_passes)
 {
 	static const char *const scripts[] = {
-		HANDSHAKE " >PA <A <PA >A >FA <FA >A",       /* plain */
-		">S >S >S <SA <SA >A >A <PA",                /* both sides repeat themselves */
-		">SP <SAP >A",                               /* data on the SYN (RFC 7413) */
-		">SP <SA <PA >A",                            /* the server speaks first (RFC 7413) */
-		">S <S >SA <A >PA <PA",                      /* simultaneous open */
-		">S <S >SA <SA >PA <PA",                     /* its last figure: both SYN-ACKs cross */
-		">S <S >SA <SA >A <A >FA <FA >A <A",         /* and a close in both at once */
-		HANDSHAKE " >FA <A <PA <PA >A <FA >A",       /* half closed, the server goes on */
-		HANDSHAKE " <FA >A >PA >PA <A >FA <A",       /* half closed, the host goes on */
-		HANDSHAKE " >FA <FA >A <A",                  /* both close at once */
-		HANDSHAKE " >FA <FA >A <FA >A",              /* the last ACK was lost */
-		HANDSHAKE " >FA <FA >A >S <SA >A >PA",       /* the same ports again (RFC 6191) */
-		HANDSHAKE " <S >A <R",                       /* a SYN in the window, challenged, then reset */
-		HANDSHAKE " >S <A >R >S <SA >A",             /* a host that was restarted (RFC 9293 3.5.1) */
-		">S <RA",                                    /* refused */
-		">S <RA >S <RA >S <SA >A",                   /* refused until the server is there */
-		HANDSHAKE " >R",                             /* given up */
-		HANDSHAKE " >PA <PA >A <RA",                 /* reset by the server */
-		">S <A >R >S <SA >A",                        /* an old half-open connection at the server */
+		HANDSHAKE " >PA <A <PA >A >FA <FA >A", /* plain */
+		">S >S >S <SA <SA >A >A <PA",          /* both sides repeat themselves */
+		">SP <SAP >A",                         /* data on the SYN (RFC 7413) */
+		">SP <SA <PA >A",                      /* the server speaks first (RFC 7413) */
+		">SEC <SAE >A >PA <PAE",               /* ECN (RFC 3168 6.1.1) */
+		">S <S >SA <A >PA <PA",                /* simultaneous open */
+		">S <S >SA <SA >PA <PA",               /* its last figure: both SYN-ACKs cross */
+		">S <S >SA <SA >A <A >FA <FA >A <A",   /* and a close in both at once */
+		HANDSHAKE " >FA <A <PA <PA >A <FA >A", /* half closed, the server goes on */
+		HANDSHAKE " <FA >A >PA >PA <A >FA <A", /* half closed, the host goes on */
+		HANDSHAKE " >FA <FA >A <A",            /* both close at once */
+		HANDSHAKE " >FA <FA >A <FA >A",        /* the last ACK was lost */
+		HANDSHAKE " >FA <FA >A >S <SA >A >PA", /* the same ports again (RFC 6191) */
+		HANDSHAKE " <S >A <R",           /* a SYN in the window, challenged, then reset */
+		HANDSHAKE " >S <A >R >S <SA >A", /* a host that was restarted (RFC 9293 3.5.1) */
+		">S <RA",                        /* refused */
+		">S <RA >S <RA >S <SA >A",       /* refused until the server is there */
+		HANDSHAKE " >R",                 /* given up */
+		HANDSHAKE " >PA <PA >A <RA",     /* reset by the server */
+		">S <A >R >S <SA >A",            /* an old half-open connection at the server */
 	};
 
 	for (uint32_t i = 0; i < N_OF(scripts); i++) {
@@ -180,10 +181,8 @@ Test(path_rfc5382, req4_an_unsolicited_syn_is_forgotten_when_the_inside_opens)
 {
 	struct path_world *w = path_world_create(NULL);
 	struct packet_spec syn = unsolicited_syn(PACKET_SRC_PORT);
-	struct packet_spec s = {.proto = PROTO_TCP,
-		.tcp_flags = TCP_SYN,
-		.dst_be = STRANGER_BE,
-		.dst_port = 5555};
+	struct packet_spec s = {
+		.proto = PROTO_TCP, .tcp_flags = TCP_SYN, .dst_be = STRANGER_BE, .dst_port = 5555};
 
 	play(w, &conversation, HANDSHAKE);
 	path_world_put(w, WORLD_UPLINK, &syn);
@@ -382,7 +381,8 @@ Test(path_rfc5382, req8_a_simultaneous_open_is_hairpinned_through_every_filter)
 	for (uint32_t i = 0; i < N_OF(filters); i++) {
 		struct path_world *w = world_with_two_hosts(filters[i]);
 
-		cr_expect_eq(turns(w, true, TCP_SYN), filters[i] == NAT_FILTER_ENDPOINT_INDEPENDENT);
+		cr_expect_eq(
+			turns(w, true, TCP_SYN), filters[i] == NAT_FILTER_ENDPOINT_INDEPENDENT);
 		cr_expect(turns(w, false, TCP_SYN), "filter %u", i);
 		cr_expect(turns(w, true, TCP_SYN), "filter %u", i);
 		cr_expect(turns(w, true, TCP_SYN | TCP_ACK));

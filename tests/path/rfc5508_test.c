@@ -540,6 +540,29 @@ Test(path_rfc5508, req10a_time_exceeded_is_told_to_either_side_in_its_terms)
 	}
 }
 
+/* REQ-10 (a), REQ-7: and to the sender of a hairpinned packet, about the packet that it sent. */
+Test(path_rfc5508, req10a_time_exceeded_is_told_to_the_sender_of_a_hairpinned_packet)
+{
+	struct path_world *w = world_with_filter(NAT_FILTER_ENDPOINT_INDEPENDENT);
+	struct packet p, quoted;
+
+	say(w, &(struct packet_spec){.src_port = 7000});
+	cr_assert(passes(w, WORLD_LAN,
+		&(struct packet_spec){.src_be = HOST_B_BE,
+			.src_port = 8000,
+			.dst_be = WORLD_UPLINK_BE,
+			.dst_port = 7000,
+			.ttl = 1},
+		WORLD_LAN, &p));
+	quoted = quote_of(&p);
+	cr_expect_eq(packet_l4(&p)[0], ICMP_TIME_EXCEEDED);
+	cr_expect_eq(packet_dst_be(&p), HOST_B_BE);
+	expect_ends(&quoted, HOST_B_BE, 8000, WORLD_UPLINK_BE, 7000);
+	packet_clean(&quoted);
+	packet_clean(&p);
+	path_world_destroy(w);
+}
+
 /* REQ-10 (a): so is Fragmentation Needed, for packets from outside that the LAN cannot carry. */
 Test(path_rfc5508, req10a_fragmentation_needed_is_told_to_the_outside_in_its_terms)
 {
@@ -618,9 +641,8 @@ Test(path_rfc5508, req11_other_icmp_messages_are_not_forwarded)
 		5, 6, 9, 10, 15, 16, 17, 18, 19, 30, 31, 32, 33, 36, 37, 38, 40, 42, 255};
 	struct path_world *w = path_world_create(NULL);
 
-	say(w, &(struct packet_spec){.proto = PROTO_ICMP,
-		       .icmp_type = ICMP_ECHO_REQUEST,
-		       .icmp_id = 7});
+	say(w, &(struct packet_spec){
+		       .proto = PROTO_ICMP, .icmp_type = ICMP_ECHO_REQUEST, .icmp_id = 7});
 	for (uint32_t i = 0; i < N_OF(types); i++) {
 		struct packet_spec s = {.proto = PROTO_ICMP,
 			.icmp_type = types[i],

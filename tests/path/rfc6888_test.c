@@ -54,7 +54,8 @@ Test(path_rfc6888, req4_the_ports_of_a_device_are_limited_as_configured)
 	config = path_world_config(w);
 	config->flows_per_device = 35;
 	doors_publish(w->path, config);
-	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 100), 10 + 5, "the ten there are, and five");
+	cr_expect_eq(
+		open_flows(w, HOST_A_BE, PROTO_UDP, 100), 10 + 5, "the ten there are, and five");
 	path_world_destroy(w);
 }
 
@@ -114,6 +115,27 @@ Test(path_rfc6888, req5_greedy_devices_together_leave_room_for_one_more)
 	for (uint8_t i = 0; i < 10; i++)
 		open_flows(w, V4(192, 168, 50, 100 + i), PROTO_UDP, 100);
 	cr_expect_geq(open_flows(w, HOST_B_BE, PROTO_UDP, 5), 5);
+	path_world_destroy(w);
+}
+
+/* REQ-5: nor can strangers, where the filter lets them in, use up what a device may have. */
+Test(path_rfc6888, req5_strangers_cannot_use_up_the_share_of_a_device)
+{
+	KNOWN_GAP("flows from outside count like the device's own");
+
+	struct path_world_params params = {.tune = small_table};
+	struct path_world *w = path_world_create(&params);
+
+	set_filter(w, NAT_FILTER_ENDPOINT_INDEPENDENT);
+	say(w, &(struct packet_spec){0});
+	for (uint16_t i = 0; i < 200; i++)
+		passes(w, WORLD_UPLINK,
+			&(struct packet_spec){.src_be = STRANGER_BE,
+				.src_port = (uint16_t)(1000 + i),
+				.dst_be = WORLD_UPLINK_BE,
+				.dst_port = PACKET_SRC_PORT},
+			WORLD_LAN, NULL);
+	cr_expect_geq(open_flows(w, HOST_A_BE, PROTO_UDP, 5), 5);
 	path_world_destroy(w);
 }
 

@@ -126,8 +126,7 @@ struct packet quote_of(const struct packet *error)
 void expect_silence(struct path_world *w)
 {
 	for (enum world_port i = 0; i < WORLD_PORTS; i++)
-		cr_expect_eq(
-			path_world_discard(w, i), 0, "%s sent something", w->ports[i]->name);
+		cr_expect_eq(path_world_discard(w, i), 0, "%s sent something", w->ports[i]->name);
 }
 
 uint32_t n_flows(const struct path_world *w)
@@ -149,6 +148,10 @@ static uint8_t flag_of(char letter)
 		return TCP_RST;
 	case 'P':
 		return TCP_PSH;
+	case 'E':
+		return 0x40; /* ECE */
+	case 'C':
+		return 0x80; /* CWR */
 	default:
 		return TCP_ACK;
 	}

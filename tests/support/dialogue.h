@@ -70,7 +70,7 @@ void expect_silence(struct path_world *w);
 uint32_t n_flows(const struct path_world *w);
 
 /*
- * Plays a dialogue of TCP segments: "> S" is a SYN of the host, "< SA" the SYN-ACK of the server; letters S A F R P, tokens
+ * Plays a dialogue of TCP segments: ">S" is a SYN of the host, "<SA" the SYN-ACK of the server; letters S A F R P E C, tokens
  * apart by blanks, as in ">S <SA >A". Each must reach the other side. `said` has the host's ends.
  */
 void play(struct path_world *w, const struct packet_spec *said, const char *script);

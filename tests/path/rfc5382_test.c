@@ -275,8 +275,6 @@ Test(path_rfc5382, req5_a_simultaneous_open_is_established_by_its_syn_acks)
 /* REQ-5: one FIN does not begin the closing phase: FIN-WAIT-2 and CLOSE-WAIT are established. */
 Test(path_rfc5382, req5_a_half_closed_connection_is_kept_like_an_open_one)
 {
-	KNOWN_GAP("a half-closed connection has the transitory timeout");
-
 	expect_timeout(HANDSHAKE " >FA <A", ESTABLISHED_US);
 	expect_timeout(HANDSHAKE " <FA >A", ESTABLISHED_US);
 	expect_timeout(HANDSHAKE " >FA <A <PA >A", ESTABLISHED_US);

@@ -275,7 +275,7 @@ static const struct schema_row rows[] = {
 	{ .path = "timeouts.udp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.udp_us),
 	  .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "5m", .help = "UDP in both directions (RFC 4787 REQ-5)." },
 	{ .path = "timeouts.udp_one_way", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
-	  FIELD(config, timeouts.udp_one_way_us), .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "2m",
+	  FIELD(config, timeouts.udp_one_way_us), .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "5m",
 	  .help = "UDP that was not answered yet (RFC 4787 REQ-5)." },
 	{ .path = "timeouts.icmp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.icmp_us),
 	  .min = MINUTE, .max = HOUR, .fallback = "1m", .help = "ICMP queries (RFC 5508 REQ-1)." },

@@ -50,11 +50,13 @@ static uint32_t tcp_timeout_ms(const struct flow_timeouts *to, uint8_t state)
 {
 	switch (state) {
 	case TCP_STATE_ESTABLISHED:
+	case TCP_STATE_FIN_INTERNAL: /* RFC 5382 section 5: one FIN does not begin the closing phase */
+	case TCP_STATE_FIN_REMOTE:
 		return to->tcp_established_ms;
 	case TCP_STATE_FIN_BOTH:
 	case TCP_STATE_RESET:
 		return to->tcp_closed_ms;
-	default: /* opening or half closed: RFC 5382 REQ-5 */
+	default: /* opening: RFC 5382 REQ-5 */
 		return to->tcp_transitory_ms;
 	}
 }

@@ -4,6 +4,8 @@
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
 
+#define IPV4_HEADER_BYTES_MAX 60
+
 #define ICMP_TTL         64
 #define ICMP_QUOTED_L4   8    /* octets of L4 that RFC 792 promises in a quote */
 #define TOS_INTERNETWORK 0xc0 /* RFC 1812 4.3.2.5: precedence 6 */
@@ -77,6 +79,8 @@ void icmp_echo_reply(uint8_t *ip, uint16_t len_bytes)
 	old_word = load16(icmp);
 	icmp[0] = ICMP_ECHO_REPLY;
 	rewrite_checksum(icmp + 2, checksum_delta16(old_word, load16(icmp)));
+	if (load16(icmp + 2) == 0)
+		store16(icmp + 2, 0xffff); /* as in rewrite_l4(): a reply of nothing but zeros */
 }
 
 /* RFC 5508 REQ-3. Of a fragment only a part is here, and its checksum covers all. */
@@ -101,6 +105,19 @@ static uint32_t quote_end(const uint8_t *ip, uint32_t end, uint32_t inner_off)
 	return min_u32(end, inner_off + load_be16(ip + inner_off + 2));
 }
 
+/* RFC 5508 REQ-3 (a). Routers have taken one off the TTL before they quote the packet, and some leave it at that: their
+ * errors, Fragmentation Needed among them, must not be lost. */
+static bool is_header_sound(const uint8_t *inner)
+{
+	uint8_t header[IPV4_HEADER_BYTES_MAX];
+
+	memcpy(header, inner, header_length(inner));
+	if (checksum_of(header, header_length(header)) == 0)
+		return true;
+	header[8]++;
+	return checksum_of(header, header_length(header)) == 0;
+}
+
 /* Reads the quoted IPv4 header at ip + l3_off. */
 static enum drop_reason quote_header(const uint8_t *ip, uint32_t end, struct pkt_meta *quote)
 {
@@ -111,6 +128,8 @@ static enum drop_reason quote_header(const uint8_t *ip, uint32_t end, struct pkt
 	if (inner_bytes < IPV4_HEADER_BYTES || inner[0] >> 4 != 4)
 		return DROP_NAT_BAD_QUOTE;
 	if (header_length(inner) < IPV4_HEADER_BYTES || header_length(inner) > inner_bytes)
+		return DROP_NAT_BAD_QUOTE;
+	if (!is_header_sound(inner))
 		return DROP_NAT_BAD_QUOTE;
 	fragment = load_be16(inner + 6);
 	if ((fragment & IPV4_FRAGMENT_OFFSET) != 0)

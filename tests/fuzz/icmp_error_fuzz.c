@@ -14,6 +14,20 @@ static void demand(bool holds)
 		abort();
 }
 
+/* Makes the checksum of the header that an error quotes right. */
+static void fix_quoted_checksum(uint8_t *inner, uint32_t inner_bytes)
+{
+	uint32_t header_bytes;
+
+	if (inner_bytes < IPV4_HEADER_BYTES)
+		return;
+	header_bytes = (inner[0] & 0x0fu) * 4;
+	if (header_bytes < IPV4_HEADER_BYTES || header_bytes > inner_bytes)
+		return;
+	store16(inner + 10, 0);
+	store16(inner + 10, checksum_of(inner, header_bytes));
+}
+
 /* Makes a packet's header and ICMP checksum right, so that what lies behind them is reached. */
 static void fix_checksums(uint8_t *ip, uint32_t len_bytes)
 {
@@ -30,6 +44,8 @@ static void fix_checksums(uint8_t *ip, uint32_t len_bytes)
 	store16(ip + 10, checksum_of(ip, header_bytes));
 	if (ip[9] != PROTO_ICMP)
 		return;
+	fix_quoted_checksum(
+		ip + header_bytes + ICMP_HEADER_BYTES, end - header_bytes - ICMP_HEADER_BYTES);
 	store16(ip + header_bytes + 2, 0);
 	store16(ip + header_bytes + 2, checksum_of(ip + header_bytes, end - header_bytes));
 }

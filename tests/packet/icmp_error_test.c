@@ -278,12 +278,26 @@ Test(packet_icmp_error, one_with_a_wrong_checksum_is_refused)
 	packet_clean(&p);
 }
 
-Test(packet_icmp_error, the_quoted_headers_own_checksum_is_nobodys_concern)
+/* RFC 5508 REQ-3 (a). */
+Test(packet_icmp_error, a_quoted_header_with_a_wrong_checksum_is_refused)
+{
+	for (uint32_t off = 0; off < IPV4_HEADER_BYTES; off++) {
+		struct packet p = error_about(&(struct packet_spec){.payload_bytes = 4}, 8);
+		struct pkt_meta quote;
+
+		p.bytes[28 + off] ^= 0x10;
+		packet_fix_l4_checksum(&p);
+		cr_expect_eq(quote_of(&p, &quote), DROP_NAT_BAD_QUOTE, "octet %u", off);
+		packet_clean(&p);
+	}
+}
+
+Test(packet_icmp_error, a_quoted_header_may_have_lost_one_off_its_ttl)
 {
 	struct packet p = error_about(&(struct packet_spec){.payload_bytes = 4}, 8);
 	struct pkt_meta quote;
 
-	p.bytes[28 + 10] ^= 0xff;
+	p.bytes[28 + 8]--;
 	packet_fix_l4_checksum(&p);
 	cr_assert_eq(quote_of(&p, &quote), DROP_NONE);
 	packet_clean(&p);

@@ -91,8 +91,8 @@ void icmp_echo_reply(uint8_t *ip, uint16_t len_bytes);
  * proto, icmp_type, ip_octets, l3_off and l4_off counted from `ip`); every other field is 0 or
  * none. DROP_NAT_BAD_QUOTE when fewer than the 8 octets of L4 that RFC 792 promises are quoted,
  * when it is malformed, itself an ICMP error or a later fragment, or when the error's own checksum
- * is wrong (RFC 5508 REQ-3). The quoted packet's own header checksum is not verified: routers have
- * decremented its TTL.
+ * or the quoted IP header's is wrong (RFC 5508 REQ-3); of the latter a TTL that a router has lowered
+ * by one is forgiven.
  */
 enum drop_reason icmp_error_quote(const uint8_t *ip, uint16_t len_bytes, struct pkt_meta *quote);
 

@@ -63,12 +63,13 @@ static inline bool rewrite_has_port(uint8_t proto)
 static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewrite *r)
 {
 	uint8_t *checksum = l4 + rewrite_checksum_off[r->proto];
-	uint16_t none_instead_of_0 = r->proto == PROTO_UDP ? 0xffff : 0;
+	/* 0 says "none" in UDP, and is wrong for an ICMP reply of nothing but zeros. */
+	uint16_t instead_of_0 = r->proto == PROTO_TCP ? 0 : 0xffff;
 	uint16_t old_checksum = load16(checksum);
 	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
 
 	if (new_checksum == 0)
-		new_checksum = none_instead_of_0;
+		new_checksum = instead_of_0;
 	if (old_checksum == 0 && r->proto == PROTO_UDP)
 		new_checksum = 0;
 	store16(checksum, new_checksum);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* RFC 6888, many hosts behind one address: one test a requirement, named after it; REQ-1 is the other documents' tests.
+ * docs/conformance.md has the table. */
+#include "dialogue.h"
+
+/* Opens flows from one host, each from a port of its own, until one is refused; returns how many there are. */
+static uint32_t open_flows(struct path_world *w, uint32_t host_be, uint8_t proto, uint32_t n)
+{
+	uint32_t n_open = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_open += passes(w, WORLD_LAN,
+			&(struct packet_spec){.proto = proto,
+				.src_be = host_be,
+				.src_port = (uint16_t)(10000 + i),
+				.tcp_flags = TCP_SYN,
+				.icmp_type = ICMP_ECHO_REQUEST,
+				.icmp_id = (uint16_t)(10000 + i)},
+			WORLD_UPLINK, NULL);
+	path_world_discard(w, WORLD_LAN);
+	return n_open;
+}
+
+/* REQ-2: paired pooling, for all protocols of a subscriber (say() looks at the address). */
+Test(path_rfc6888, req2_a_device_has_one_external_address)
+{
+	const uint8_t protos[] = {PROTO_UDP, PROTO_TCP, PROTO_ICMP};
+	struct path_world *w = path_world_create(NULL);
+
+	for (uint32_t i = 0; i < 30; i++)
+		say(w, &(struct packet_spec){.proto = protos[i % 3],
+			       .src_be = V4(192, 168, 50, 10 + i % 7),
+			       .src_port = (uint16_t)(100 * i + 1),
+			       .tcp_flags = TCP_SYN,
+			       .icmp_type = ICMP_ECHO_REQUEST,
+			       .icmp_id = (uint16_t)i});
+	path_world_destroy(w);
+}
+
+/* REQ-4, (a): external ports of a device are limited, as configured, also live; all protocols count. */
+Test(path_rfc6888, req4_the_ports_of_a_device_are_limited_as_configured)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+	struct path_stats s;
+
+	config->flows_per_device = 30;
+	doors_publish(w->path, config);
+	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 10), 10);
+	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_TCP, 10), 10);
+	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_ICMP, 100), 10);
+	doors_stats_read(w->path, &s);
+	cr_expect_eq(s.n_mappings, 30);
+	config = path_world_config(w);
+	config->flows_per_device = 35;
+	doors_publish(w->path, config);
+	cr_expect_eq(
+		open_flows(w, HOST_A_BE, PROTO_UDP, 100), 10 + 5, "the ten there are, and five");
+	path_world_destroy(w);
+}
+
+/* REQ-4: what a device had, it has again when it is over. */
+Test(path_rfc6888, req4_what_has_ended_does_not_count_against_a_device)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+
+	config->flows_per_device = 30;
+	doors_publish(w->path, config);
+	for (int i = 0; i < 5; i++) {
+		cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 100), 30);
+		wait_for(w, 122 * WORLD_S);
+	}
+	path_world_destroy(w);
+}
+
+/* REQ-4 (c): nor may a device make new mappings faster than a threshold. */
+Test(path_rfc6888, req4c_a_device_makes_no_more_than_so_many_mappings_a_second)
+{
+	KNOWN_GAP("the rate of new flows is not limited by device");
+
+	struct path_world_params params = {0};
+	struct path_world *w = path_world_create(&params);
+
+	cr_expect_lt(open_flows(w, HOST_A_BE, PROTO_UDP, 500), 500, "all within no time");
+	path_world_destroy(w);
+}
+
+static void small_table(struct path_setup *setup, struct path_config *config)
+{
+	setup->flow_capacity = 100;
+	config->flows_per_device = 25; /* a quarter, as by default */
+}
+
+/* REQ-5: memory is limited by device: one that opens all it can keeps nobody else from opening his own. */
+Test(path_rfc6888, req5_one_device_cannot_take_the_memory_of_another)
+{
+	struct path_world_params params = {.tune = small_table};
+	struct path_world *w = path_world_create(&params);
+
+	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 1000), 25);
+	cr_expect_eq(open_flows(w, HOST_B_BE, PROTO_UDP, 25), 25);
+	cr_expect_eq(open_flows(w, HOST_C_BE, PROTO_TCP, 25), 25);
+	path_world_destroy(w);
+}
+
+/* REQ-5: nor can several together. */
+Test(path_rfc6888, req5_greedy_devices_together_leave_room_for_one_more)
+{
+	KNOWN_GAP("four devices at a quarter each fill the table");
+
+	struct path_world_params params = {.tune = small_table};
+	struct path_world *w = path_world_create(&params);
+
+	for (uint8_t i = 0; i < 10; i++)
+		open_flows(w, V4(192, 168, 50, 100 + i), PROTO_UDP, 100);
+	cr_expect_geq(open_flows(w, HOST_B_BE, PROTO_UDP, 5), 5);
+	path_world_destroy(w);
+}
+
+/* REQ-5: nor can strangers, where the filter lets them in, use up what a device may have. */
+Test(path_rfc6888, req5_strangers_cannot_use_up_the_share_of_a_device)
+{
+	KNOWN_GAP("flows from outside count like the device's own");
+
+	struct path_world_params params = {.tune = small_table};
+	struct path_world *w = path_world_create(&params);
+
+	set_filter(w, NAT_FILTER_ENDPOINT_INDEPENDENT);
+	say(w, &(struct packet_spec){0});
+	for (uint16_t i = 0; i < 200; i++)
+		passes(w, WORLD_UPLINK,
+			&(struct packet_spec){.src_be = STRANGER_BE,
+				.src_port = (uint16_t)(1000 + i),
+				.dst_be = WORLD_UPLINK_BE,
+				.dst_port = PACKET_SRC_PORT},
+			WORLD_LAN, NULL);
+	cr_expect_geq(open_flows(w, HOST_A_BE, PROTO_UDP, 5), 5);
+	path_world_destroy(w);
+}
+
+static void few_ports(struct path_setup *setup, struct path_config *config)
+{
+	(void)config;
+	setup->nat_port_min = 60000;
+	setup->nat_port_max = 60063;
+}
+
+/* REQ-5: of the external ports there is a share for each, too. */
+Test(path_rfc6888, req5_one_device_cannot_take_the_ports_of_another)
+{
+	KNOWN_GAP("ports are first come, first served");
+
+	struct path_world_params params = {.tune = few_ports};
+	struct path_world *w = path_world_create(&params);
+
+	open_flows(w, HOST_A_BE, PROTO_UDP, 100); /* keeps its own ports, so that B needs others */
+	open_flows(w, HOST_B_BE, PROTO_UDP, 100);
+	cr_expect_geq(open_flows(w, HOST_C_BE, PROTO_UDP, 5), 5);
+	path_world_destroy(w);
+}
+
+/* REQ-7: endpoint-independent filtering can be had. */
+Test(path_rfc6888, req7_filtering_can_be_endpoint_independent)
+{
+	struct path_world *w = world_with_filter(NAT_FILTER_ENDPOINT_INDEPENDENT);
+
+	say(w, &(struct packet_spec){0});
+	cr_expect(passes(w, WORLD_UPLINK,
+		&(struct packet_spec){.src_be = STRANGER_BE,
+			.dst_be = WORLD_UPLINK_BE,
+			.dst_port = PACKET_SRC_PORT},
+		WORLD_LAN, NULL));
+	path_world_destroy(w);
+}
+
+/* REQ-8: a port that was given up is nobody else's for 120 s: what still comes for its former owner must not reach another. */
+Test(path_rfc6888, req8_a_port_is_not_given_to_another_for_two_minutes)
+{
+	KNOWN_GAP("a port is free as soon as its mapping ends");
+
+	const uint8_t protos[] = {PROTO_UDP, PROTO_ICMP};
+
+	for (uint32_t i = 0; i < N_OF(protos); i++)
+		for (uint32_t late = 0; late < 2; late++) {
+			struct path_world *w = world_with_filter(NAT_FILTER_ENDPOINT_INDEPENDENT);
+			struct packet_spec s = {.proto = protos[i],
+				.icmp_type = ICMP_ECHO_REQUEST,
+				.icmp_id = PACKET_SRC_PORT};
+
+			say(w, &s);
+			wait_for(w, (i == 0 ? 121 : 61) * WORLD_S);
+			cr_expect_eq(n_flows(w), 0);
+			wait_for(w, (late ? 121 : 118) * WORLD_S);
+			s.src_be = HOST_B_BE;
+			cr_expect_eq(say(w, &s) == PACKET_SRC_PORT, late == 1);
+			path_world_destroy(w);
+		}
+}
+
+/* REQ-8 (c): but its owner may have it again. */
+Test(path_rfc6888, req8_a_port_may_go_back_to_its_owner_at_once)
+{
+	struct path_world *w = path_world_create(NULL);
+
+	say(w, &(struct packet_spec){0});
+	wait_for(w, 121 * WORLD_S);
+	cr_expect_eq(n_flows(w), 0);
+	cr_expect_eq(say(w, &(struct packet_spec){0}), PACKET_SRC_PORT);
+	path_world_destroy(w);
+}
+
+static void tiny_table(struct path_setup *setup, struct path_config *config)
+{
+	(void)config;
+	setup->flow_capacity = 8;
+}
+
+/* REQ-11 (a), (c), (d): when no mapping can be made the packet is dropped, control is told, and no mapping that is there
+ * makes room. */
+Test(path_rfc6888, req11_a_full_table_refuses_tells_and_evicts_nobody)
+{
+	struct path_world_params params = {.tune = tiny_table};
+	struct path_world *w = path_world_create(&params);
+	uint32_t n_open[16], n_refused = 0;
+
+	for (uint8_t i = 0; i < 16; i++) {
+		n_open[i] = open_flows(w, V4(192, 168, 50, 100 + i), PROTO_UDP, 8);
+		n_refused += n_open[i] == 0;
+	}
+	cr_expect_gt(n_refused, 0);
+	cr_expect_leq(n_flows(w), 8);
+	cr_expect(path_world_saw(w, EVENT_FLOW_TABLE_FULL));
+	for (uint8_t i = 0; i < 16; i++)
+		cr_expect_eq(open_flows(w, V4(192, 168, 50, 100 + i), PROTO_UDP, n_open[i]),
+			n_open[i], "as they were");
+	path_world_destroy(w);
+}
+
+/* REQ-11 (b): its sender is told: Host Unreachable (RFC 5508 REQ-8 says code 13; either says so at once). */
+Test(path_rfc6888, req11b_who_finds_no_room_is_told)
+{
+	KNOWN_GAP("a session beyond a limit is dropped silently");
+
+	struct path_world_params params = {.tune = tiny_table};
+	struct path_world *w = path_world_create(&params);
+	struct packet p;
+
+	open_flows(w, HOST_A_BE, PROTO_UDP, 8);
+	cr_assert(passes(w, WORLD_LAN, &(struct packet_spec){.src_be = HOST_B_BE}, WORLD_LAN, &p));
+	cr_expect_eq(packet_l4(&p)[0], ICMP_UNREACHABLE);
+	cr_expect(packet_l4(&p)[1] == ICMP_CODE_HOST || packet_l4(&p)[1] == ICMP_CODE_ADMIN);
+	packet_clean(&p);
+	path_world_destroy(w);
+}
+
+/* REQ-13: the ports of the range are given out before any host finds none. */
+Test(path_rfc6888, req13_nearly_every_port_can_be_used)
+{
+	struct path_world_params params = {.tune = few_ports};
+	struct path_world *w = path_world_create(&params);
+	uint32_t n_open = 0;
+
+	cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 100), 100, "their own");
+	for (uint8_t i = 0; i < 20; i++)
+		n_open += open_flows(w, V4(192, 168, 50, 100 + i), PROTO_UDP, 100);
+	cr_expect_geq(n_open, 62, "%u of 64", n_open);
+	path_world_destroy(w);
+}
+
+/* REQ-15: replaced ports are hard to guess: they are spread over the range, and none follows from the one before. */
+Test(path_rfc6888, req15_chosen_ports_are_spread_over_the_range)
+{
+	struct path_world *w = path_world_create(NULL);
+	uint32_t n_in[8] = {0};
+	int last = 0;
+	uint32_t n_near = 0;
+
+	for (uint16_t n = 0; n < 200; n++) {
+		struct packet_spec s = {.src_port = (uint16_t)(5000 + n)};
+		int port;
+
+		say(w, &s);
+		s.src_be = HOST_B_BE;
+		port = say(w, &s);
+		n_in[port / 8192]++;
+		n_near += abs(port - last) < 64;
+		last = port;
+	}
+	for (uint32_t i = 0; i < 8; i++)
+		cr_expect(n_in[i] >= 8 && n_in[i] <= 50, "%u of 200 in an eighth", n_in[i]);
+	cr_expect_leq(n_near, 5, "%u lie beside the one before", n_near);
+	path_world_destroy(w);
+}

@@ -239,24 +239,25 @@ static int open_port(
 	return 0;
 }
 
-static bool find_mapping(void *context, uint8_t proto, const struct ip_addr *internal,
-	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port)
+static bool find_external(void *context, const struct sides_conversation *c,
+	struct ip_addr *ret_external, uint16_t *ret_external_port)
 {
 	const struct replay_run *r = context;
+	struct flow_key_v4 up = replay_uplink_key(c);
 
-	return doors_mapping_find(
-		r->path, proto, internal, internal_port, ret_external, ret_external_port);
+	return doors_external_find(r->path, &up, ret_external, ret_external_port);
 }
 
 /* Pool, ports, sides and path; takes path_config over. */
 static int open_path(struct replay_run *r, struct path_setup *setup, struct path_config *pc)
 {
 	struct sides_params sides = {
-		.seed = setup->seed, .mapping_find = find_mapping, .context = r};
+		.seed = setup->seed, .external_find = find_external, .context = r};
 	int rc = -ENOMEM;
 
 	r->scratch = malloc(REPLAY_SCRATCH_BYTES);
-	r->pool = path_pool_create("replay", r->config->runtime.packet_buffers, REPLAY_ROOM_BYTES);
+	r->pool = path_pool_create(
+		"replay", r->config->runtime.packet_buffers + REPLAY_WINDOW, REPLAY_ROOM_BYTES);
 	if (r->scratch == NULL || r->pool == NULL)
 		goto err_config;
 	for (uint32_t i = 0; i < pc->n_ports; i++) {
@@ -317,7 +318,6 @@ static void close_all(struct replay_run *r)
 
 static int play(const struct arguments *args, struct replay_run *r)
 {
-	struct capture_packet first = {0};
 	struct path_config *pc;
 	struct path_setup setup;
 	int rc = open_captures(args, r);
@@ -331,13 +331,14 @@ static int play(const struct arguments *args, struct replay_run *r)
 		return fail("cannot use", args->config_file, rc);
 	if (args->seed != 0 || setup.seed == 0)
 		setup.seed = args->seed != 0 ? args->seed : DEFAULT_SEED;
-	if (capture_set_next(r->captures, &first))
-		r->now_us = first.time_us;
+	r->has_next = capture_set_next(r->captures, &r->next);
+	if (r->has_next)
+		r->now_us = r->next.time_us;
 	r->first_us = r->now_us;
 	rc = open_path(r, &setup, pc);
 	if (rc != 0)
 		return fail("cannot set up", args->config_file, rc);
-	rc = replay_run(r, &first);
+	rc = replay_run(r);
 	if (rc == 0)
 		rc = close_files(r);
 	if (rc == 0 && args->out_dir != NULL)

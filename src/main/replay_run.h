@@ -3,7 +3,7 @@
  * One replay: captures through a path on a virtual clock.
  *
  * Shapes:   replay.c reads the arguments and puts the pieces together, replay_run.c is the clock and the loop,
- *           replay_report.c checks the sums and writes what is to be told.
+ *           replay_window.c reads ahead, replay_report.c checks the sums and writes what is to be told.
  * Units:    microseconds of the captures' own clock, which never runs backwards here.
  * Threads:  one.
  */
@@ -27,6 +27,23 @@ struct replay_sum {
 	uint64_t octets;
 };
 
+#define REPLAY_WINDOW 32 /* packets that are read and routed before they are played */
+
+enum replay_entry_kind {
+	ENTRY_FRAME,   /* in `frame` */
+	ENTRY_LARGE,   /* longer than the MTU; its bytes are still the capture's */
+	ENTRY_REFUSED, /* by sides, for `verdict` */
+	ENTRY_NO_BUFFER
+};
+
+struct replay_entry {
+	enum replay_entry_kind kind;
+	enum sides_verdict verdict;
+	struct capture_packet packet;
+	struct sides_route route;
+	struct rte_mbuf *frame;
+};
+
 struct replay_run {
 	const struct config *config;
 	const struct path_config *path_config; /* the path's */
@@ -39,6 +56,13 @@ struct replay_run {
 	struct capture_writer *lan_writer;    /* NULL without --out */
 	struct capture_writer *uplink_writer; /* NULL without --out */
 	struct export_records *records;       /* NULL without --out */
+
+	struct capture_packet next; /* when has_next: read, and not yet in the window */
+	bool has_next;
+	uint8_t burst_port; /* where frames wait; PORT_NONE: nowhere */
+	uint32_t n_steps;   /* since records were collected */
+	uint64_t housekept_us;
+	struct replay_entry window[REPLAY_WINDOW];
 
 	uint64_t now_us;
 	uint64_t first_us;
@@ -59,7 +83,14 @@ struct replay_run {
 
 /* Plays all captures, lets the queues run empty and ends all flows. Returns 0 or a negative errno: no memory, or the files
  * cannot be written. */
-int replay_run(struct replay_run *r, struct capture_packet *first);
+int replay_run(struct replay_run *r);
+
+/* Reads and routes what comes next into the window, up to and with the first large packet; returns how many entries, 0
+ * at the end of the captures. */
+uint32_t replay_window_fill(struct replay_run *r);
+
+/* The uplink key of a conversation's flow. */
+struct flow_key_v4 replay_uplink_key(const struct sides_conversation *c);
 
 /* One sentence a law that does not hold, to `out` where it is not NULL. Returns how many. */
 uint32_t replay_check(const struct replay_run *r, FILE *out);

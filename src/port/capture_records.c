@@ -7,6 +7,7 @@
 
 #define BUFFER_BYTES        (1u << 19)
 #define PIECE_BYTES         (1u << 17) /* read at once: still in the second-level cache when it is used */
+#define FILE_HEADER_BYTES   24
 #define RECORD_HEADER_BYTES 16
 #define RECORD_MAX_BYTES    262144 /* as libpcap: no link type known here has longer ones */
 #define MAGIC_MICROSECONDS  0xa1b2c3d4u
@@ -15,8 +16,9 @@
 struct records {
 	FILE *stream;
 	uint8_t *buffer;
-	uint32_t at;  /* not yet handed out: from here */
-	uint32_t end; /* to here */
+	uint32_t at;          /* not yet handed out: from here */
+	uint32_t end;         /* to here */
+	uint32_t piece_bytes; /* to be read next */
 	uint32_t snap_bytes;
 	bool is_swapped;
 };
@@ -57,6 +59,8 @@ int records_create(FILE *stream, const struct records_format *format, uint32_t s
 		return -ENOMEM;
 	}
 	r->stream = stream;
+	/* What the stream has buffered goes first; whole pieces after that go past its buffer, uncopied. */
+	r->piece_bytes = PIECE_BYTES - FILE_HEADER_BYTES;
 	r->snap_bytes = snap_bytes;
 	r->is_swapped = format->is_swapped;
 	*ret_records = r;
@@ -78,8 +82,9 @@ static bool fill(struct records *r, uint32_t n)
 	r->end -= r->at;
 	r->at = 0;
 	while (r->end < n) {
-		size_t got = fread(r->buffer + r->end, 1, PIECE_BYTES, r->stream);
+		size_t got = fread(r->buffer + r->end, 1, r->piece_bytes, r->stream);
 
+		r->piece_bytes = PIECE_BYTES;
 		if (got == 0)
 			return false;
 		r->end += (uint32_t)got;

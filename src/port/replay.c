@@ -90,9 +90,10 @@ static uint16_t replay_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct replay_port *r = self(p);
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		send_one(r, pkts[i]);
-	rte_pktmbuf_free_bulk(pkts, n);
+		rte_pktmbuf_free(pkts[i]);
+	}
 	return n;
 }
 

@@ -166,7 +166,10 @@ static json_t *replayed_json(const struct replay_run *r)
 	set_count(o, "out_of_order", r->n_backwards);
 	set_count(o, "filled_up", sides_n_padded(r->sides));
 	set_count(o, "checksums_finished", sides_n_checksums_finished(r->sides));
-	set_count(o, "super_frames_cut", r->n_cut);
+	set_count(o, "lengths_finished", sides_n_lengths_finished(r->sides));
+	set_count(o, "super_frames_cut", r->n_cut[REPLAY_SEGMENTS]);
+	set_count(o, "datagrams_cut", r->n_cut[REPLAY_DATAGRAMS]);
+	set_count(o, "fragmented", r->n_cut[REPLAY_FRAGMENTS]);
 	for (int v = SIDES_ENTERS + 1; v < N_SIDES_VERDICTS; v++) {
 		json_t *why;
 
@@ -433,7 +436,12 @@ static void print_replayed(const json_t *o, FILE *out)
 		{"out_of_order", "before the packet in front of them; time stood still for them"},
 		{"filled_up", "cut off by the capture, filled up with zeros"},
 		{"checksums_finished", "checksums finished that offloads had left open"},
-		{"super_frames_cut", "super-frames cut to the MTU"},
+		{"lengths_finished", "IP lengths finished that offloads had left open"},
+		{"super_frames_cut", "TCP super-frames cut into segments of the MTU"},
+		{"datagrams_cut",
+			"UDP super-frames cut into datagrams of the MTU (how long they were on the "
+			"wire is in no capture)"},
+		{"fragmented", "packets larger than the MTU, replayed as IP fragments"},
 		{"truncated", "not replayed: larger than a packet buffer"},
 		{"no_buffer", "not replayed: no packet buffer left (runtime.packet_buffers)"},
 	};

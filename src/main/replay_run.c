@@ -120,11 +120,13 @@ static void put_segments(struct replay_run *r, uint8_t port_id, uint32_t len)
 		rte_pktmbuf_pkt_len(m) = bytes;
 		put(r, port_id, m);
 	}
-	r->n_truncated += index == 0;
-	r->n_cut += index > 1;
+	if (index == 0)
+		r->n_truncated++;
+	else
+		r->n_cut[replay_port_cut(port, r->scratch, len)]++;
 }
 
-/* Larger than the MTU: a super-frame enters as the packets that were on the wire. */
+/* Larger than the MTU: enters as the packets that were on the wire. */
 static enum sides_verdict put_large(struct replay_run *r, const struct replay_entry *e)
 {
 	uint32_t len;

@@ -68,9 +68,9 @@ struct replay_run {
 	uint64_t first_us;
 	uint64_t n_backwards; /* packets whose time lay before the clock */
 	uint64_t n_no_buffer;
-	uint64_t n_truncated; /* longer than a buffer, and not to be cut */
-	uint64_t n_cut;       /* super-frames cut to the MTU */
-	uint64_t n_packets;   /* read from the captures */
+	uint64_t n_truncated;          /* longer than a buffer, and not to be cut */
+	uint64_t n_cut[N_REPLAY_CUTS]; /* packets larger than the MTU */
+	uint64_t n_packets;            /* read from the captures */
 	uint64_t n_not_entered[N_SIDES_VERDICTS];
 	uint64_t n_records;
 	struct replay_sum by_flows[PORTS_MAX]

@@ -43,6 +43,7 @@ struct sides {
 	/* of lans: host number within it, counting down; 0: none is left */
 	uint32_t next_substitute[PORTS_MAX];
 	uint64_t n_padded;
+	uint64_t n_lengths_finished;
 	uint64_t n_checksums_finished;
 };
 
@@ -527,7 +528,25 @@ static void write_link_header(const struct sides *s, const struct capture_packet
 	store_be16(at, p->ether_type);
 }
 
-/* What an offloading sender leaves to its card: a zero header checksum. */
+/* What segmentation offload leaves to the card: an IP length of zero, as in Windows' and some old drivers' captures. The frame
+ * is as long as the packet, since super-frames need no padding. */
+static void finish_length(struct sides *s, uint8_t *ip, uint32_t len_bytes)
+{
+	uint32_t header = (uint32_t)(ip[0] & 0xf) * 4;
+	bool is_offloaded = ip[9] == PROTO_TCP || ip[9] == PROTO_UDP;
+	uint16_t checksum;
+
+	if (load_be16(ip + 2) != 0 || !is_offloaded || ip[0] >> 4 != 4 || header < IPV4_HEADER_MIN
+		|| header > len_bytes)
+		return;
+	store_be16(ip + 2, (uint16_t)len_bytes);
+	memset(ip + 10, 0, sizeof(checksum));
+	checksum = checksum_of(ip, header);
+	memcpy(ip + 10, &checksum, sizeof(checksum));
+	s->n_lengths_finished++;
+}
+
+/* And a zero header checksum. */
 static enum drop_reason parse_finished(
 	struct sides *s, uint8_t *ip, uint32_t len_bytes, struct pkt_meta *m)
 {
@@ -686,6 +705,7 @@ static void enter(struct sides *s, uint8_t *ip, uint32_t len_bytes, const struct
 {
 	struct pkt_meta m;
 
+	finish_length(s, ip, len_bytes);
 	if (parse_finished(s, ip, len_bytes, &m) != DROP_NONE) {
 		enter_malformed(s, ip, route);
 		return;
@@ -766,6 +786,11 @@ const struct sides_host *sides_host_at(const struct sides *s, uint32_t i)
 uint64_t sides_n_padded(const struct sides *s)
 {
 	return s->n_padded;
+}
+
+uint64_t sides_n_lengths_finished(const struct sides *s)
+{
+	return s->n_lengths_finished;
 }
 
 uint64_t sides_n_checksums_finished(const struct sides *s)

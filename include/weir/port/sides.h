@@ -14,7 +14,7 @@
  *           first LAN that nobody has, and so does a host that finds its own address given away.
  *           Frames for a LAN are Ethernet, with the captured MACs or such as 02:00:a:b:c:d made from the address; frames for an
  *           uplink have the framing of that port. Packets cut off by the capture are filled up with zeros.
- *           Checksums left unfinished by the capturing machine's offloads are finished; changes keep all others true.
+ *           Checksums, and IP lengths of zero, left unfinished by the capturing machine's offloads are finished; changes keep all others true.
  * Units:    ports in host byte order.
  * Errors:   enum sides_verdict says why a packet cannot enter.
  * Threads:  one owner; the same packets and seed give the same bytes.
@@ -121,8 +121,9 @@ bool sides_conversation_of(const struct capture_packet *packet, const struct sid
 uint32_t sides_n_hosts(const struct sides *s);
 const struct sides_host *sides_host_at(const struct sides *s, uint32_t i);
 
-/* Packets filled up because the capture had cut them off, and checksums that were finished. */
+/* Packets filled up because the capture had cut them off; checksums, and lengths, that were finished. */
 uint64_t sides_n_padded(const struct sides *s);
+uint64_t sides_n_lengths_finished(const struct sides *s);
 uint64_t sides_n_checksums_finished(const struct sides *s);
 
 /* One sentence for people; never NULL. */

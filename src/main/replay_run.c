@@ -188,11 +188,12 @@ static void drain(struct replay_run *r)
 	}
 }
 
-static int write_error(const struct replay_run *r)
+/* Why there is no use in going on; 0: there is. */
+static int reason_to_end(const struct replay_run *r)
 {
-	int error = 0;
+	int error = *r->interrupted != 0 ? -EINTR : 0;
 
-	if (r->lan_writer != NULL)
+	if (r->lan_writer != NULL && error == 0)
 		error = capture_writer_error(r->lan_writer);
 	if (r->uplink_writer != NULL && error == 0)
 		error = capture_writer_error(r->uplink_writer);
@@ -214,12 +215,12 @@ int replay_run(struct replay_run *r)
 			if (v == SIDES_NO_MEMORY)
 				return -ENOMEM;
 		}
-		if (write_error(r) != 0)
-			return write_error(r);
+		if (reason_to_end(r) != 0)
+			return reason_to_end(r);
 	}
 	drain(r);
 	while (!path_end_flows(r->path, FLOW_END_FORCED, r->now_us))
 		collect(r);
 	collect(r);
-	return write_error(r);
+	return reason_to_end(r);
 }

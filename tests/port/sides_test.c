@@ -589,6 +589,30 @@ Test(port_sides, checksums_left_to_the_card_are_finished)
 	sides_destroy(s);
 }
 
+Test(port_sides, an_ip_length_left_to_the_card_is_finished)
+{
+	static const struct {
+		uint8_t proto;
+		bool finished;
+	} cases[] = {{PROTO_TCP, true}, {PROTO_UDP, true}, {PROTO_ICMP, false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct trip t = {.verdict = SIDES_ENTERS};
+		uint32_t len = build(t.packet, cases[i].proto, DEVICE, 4000, SERVER, 80);
+
+		memset(t.packet + 2, 0, 2);
+		memset(t.packet + 10, 0, 2);
+		enter(s, &t, len);
+		cr_expect_eq(sides_n_lengths_finished(s), cases[i].finished);
+		cr_expect_eq(read16(t.ip + 2), cases[i].finished ? len : 0);
+		if (cases[i].finished)
+			expect_true_checksums(t.ip);
+		sides_destroy(s);
+	}
+}
+
 Test(port_sides, a_udp_checksum_of_zero_stays_zero)
 {
 	struct asked asked;

@@ -237,7 +237,7 @@ static void end_by_signal(void)
 	struct sigaction action = {.sa_handler = SIG_DFL};
 
 	sigaction(caught, &action, NULL);
-	raise(caught);
+	(void)raise(caught);
 }
 
 static int play(const struct arguments *args, struct replay_run *r)

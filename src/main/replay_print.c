@@ -140,13 +140,13 @@ static int compare_devices(const void *a, const void *b)
 static void print_devices(const json_t *list, FILE *out)
 {
 	size_t n = json_array_size(list);
-	const json_t **rows = n > 0 ? calloc(n, sizeof(*rows)) : NULL;
+	const json_t **rows = n > 0 ? calloc(n, sizeof(const json_t *)) : NULL;
 
 	if (rows == NULL)
 		return;
 	for (size_t i = 0; i < n; i++)
 		rows[i] = json_array_get(list, i);
-	qsort(rows, n, sizeof(*rows), compare_devices);
+	qsort(rows, n, sizeof(const json_t *), compare_devices);
 	print_head("device", out);
 	for (size_t i = 0; i < n && i < DEVICES_SHOWN; i++) {
 		fprintf(out, "%-18s", text_of(rows[i], "address"));
@@ -178,21 +178,21 @@ static void print_lists(const json_t *o, FILE *out)
 		text_of(row, "captured"), text_of(row, "replayed"), text_of(row, "port"));
 }
 
-void replay_print_people(const json_t *o, FILE *out)
+void replay_print_people(const json_t *summary, FILE *out)
 {
-	const json_t *flows = json_object_get(o, "flows");
+	const json_t *flows = json_object_get(summary, "flows");
 
-	print_captures(o, out);
-	print_replayed(o, out);
-	print_table(json_object_get(o, "ports"), "port", "name", out);
-	print_table(json_object_get(o, "plans"), "plan", "name", out);
-	print_devices(json_object_get(o, "devices"), out);
-	print_lists(o, out);
+	print_captures(summary, out);
+	print_replayed(summary, out);
+	print_table(json_object_get(summary, "ports"), "port", "name", out);
+	print_table(json_object_get(summary, "plans"), "plan", "name", out);
+	print_devices(json_object_get(summary, "devices"), out);
+	print_lists(summary, out);
 	fprintf(out, "\n%" PRIu64 " flows, %" PRIu64 " records\n", count_of(flows, "created"),
 		count_of(flows, "records"));
 	if (count_of(flows, "records_lost") > 0)
 		fprintf(out, "%" PRIu64 " records lost\n", count_of(flows, "records_lost"));
 	fprintf(out, "sums: %s\n",
-		json_is_true(json_object_get(o, "sums_agree")) ? "all agree"
-							       : "do NOT agree, see stderr");
+		json_is_true(json_object_get(summary, "sums_agree")) ? "all agree"
+								     : "do NOT agree, see stderr");
 }

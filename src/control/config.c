@@ -2,6 +2,7 @@
 #include "config_check.h"
 #include "tree.h"
 
+#include <weir/base/clock.h>
 #include <weir/control/config.h>
 #include <weir/control/schema.h>
 
@@ -13,10 +14,29 @@
 
 #define FILE_MAX_BYTES (1 << 20)
 
+/* Buffers: on their way through weir, kept by the rings of a device that DPDK drives, and in the queues of a shaper. */
+#define BUFFERS_PLAIN      4096u
+#define BUFFERS_DEVICE     2048u
+#define BUFFERS_QUEUED_MAX 16384u
+#define QUEUED_OCTETS      512u /* of a packet that waits, on average and with something to spare */
+
 struct binder {
 	struct config *config;
 	struct config_report *report;
 };
+
+/* "role:lan" is one word to YAML. */
+static bool is_glued(const struct schema_row *parent, const char *key)
+{
+	size_t len = strcspn(key, ":");
+	char first[CONFIG_NAME_MAX];
+
+	if (key[len] == '\0' || len >= sizeof(first))
+		return false;
+	memcpy(first, key, len);
+	first[len] = '\0';
+	return schema_child(parent, first) != NULL;
+}
 
 static void unknown_key(struct binder *b, const struct tree_node *n)
 {
@@ -25,7 +45,12 @@ static void unknown_key(struct binder *b, const struct tree_node *n)
 	char keys[SCHEMA_WHY_MAX];
 	char path[TREE_PATH_MAX];
 
-	if (nearest != NULL)
+	if (is_glued(parent, n->key))
+		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
+			"%s: the colon wants a space behind it; write '%.*s: %.40s'",
+			tree_path(n, path), (int)strcspn(n->key, ":"), n->key,
+			strchr(n->key, ':') + 1);
+	else if (nearest != NULL)
 		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
 			"%s: unknown key; did you mean '%s'?", tree_path(n, path), nearest);
 	else
@@ -34,21 +59,33 @@ static void unknown_key(struct binder *b, const struct tree_node *n)
 			schema_keys(parent, keys, sizeof(keys)));
 }
 
+static const char *kind_text(const struct tree_node *n)
+{
+	return n->kind == TREE_SEQUENCE  ? "a list"
+	       : n->kind == TREE_MAPPING ? "a section"
+					 : "one value";
+}
+
 static void wrong_shape(struct binder *b, const struct tree_node *n)
 {
 	char range[SCHEMA_RANGE_MAX];
 	char keys[SCHEMA_WHY_MAX];
 	char path[TREE_PATH_MAX];
 
+	if (n->row->type == SCHEMA_ITEM && n->key != NULL && schema_child(n->row, n->key) != NULL) {
+		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
+			"%s: belongs below a name of your choice; indent it further than that name",
+			tree_path(n, path));
+		return;
+	}
 	if (n->row->type == SCHEMA_SECTION || n->row->type == SCHEMA_ITEM) {
 		config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
 			"%s: is a section; write its keys below it: %s", tree_path(n, path),
 			schema_keys(n->row, keys, sizeof(keys)));
 		return;
 	}
-	config_report_add(b->report, CONFIG_ERROR, n->line, n->column,
-		"%s: has the wrong shape; write %s", tree_path(n, path),
-		schema_range(n->row, range));
+	config_report_add(b->report, CONFIG_ERROR, n->line, n->column, "%s: cannot be %s; write %s",
+		tree_path(n, path), kind_text(n), schema_range(n->row, range));
 }
 
 /* The next place of the array that holds a node's children, or NULL when it is full. */
@@ -348,6 +385,30 @@ enum config_device_kind config_device_kind(const char *device)
 		|| strcmp(device, "..") == 0 || strpbrk(device, "/: %'\"\\$&;<>|*?") != NULL)
 		return DEVICE_INVALID;
 	return DEVICE_INTERFACE;
+}
+
+bool config_is_dpdk(const struct config_port *p)
+{
+	return p->driver == DRIVER_AF_XDP || p->driver == DRIVER_DPDK
+	       || config_device_kind(p->device) != DEVICE_INTERFACE;
+}
+
+uint32_t config_packet_buffers(const struct config *c)
+{
+	uint64_t n = BUFFERS_PLAIN;
+
+	if (c->runtime.packet_buffers != 0)
+		return c->runtime.packet_buffers;
+	for (uint32_t i = 0; i < c->n_ports; i++) {
+		const struct config_port *p = &c->ports[i];
+		uint64_t octets_us = p->rate_uplink_bps / 8 * p->queue_us
+				     + p->rate_downlink_bps / 8 * p->queue_us;
+		uint64_t queued = octets_us / US_PER_S / QUEUED_OCTETS;
+
+		n += queued < BUFFERS_QUEUED_MAX ? queued : BUFFERS_QUEUED_MAX;
+		n += config_is_dpdk(p) ? BUFFERS_DEVICE : 0;
+	}
+	return (uint32_t)n;
 }
 
 uint8_t config_find_plan(const struct config *c, const char *name)

@@ -49,7 +49,8 @@ static bool has_room(struct config_checker *k, uint32_t i)
 {
 	const struct config_port *p = &k->config->ports[i];
 
-	if (p->role != PORT_LAN || (p->address.len_bits >= 8 && p->address.len_bits <= 30))
+	if (!config_is_set(k->ports[i], "role") || p->role != PORT_LAN
+		|| (p->address.len_bits >= 8 && p->address.len_bits <= 30))
 		return true;
 	if (p->address.len_bits == 32)
 		config_complain(k, CONFIG_ERROR, k->ports[i], "address",

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define MINUTE (60 * US_PER_S)
 #define HOUR   (60 * MINUTE)
@@ -287,7 +288,7 @@ static const struct schema_row rows[] = {
 	{ .path = "flows", .type = SCHEMA_SECTION, .help = "The flow table." },
 	{ .path = "flows.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, flows_capacity), .min = 256, .max = 1 << 24, .fallback = "65536",
-	  .help = "Flows at most; each takes about 270 octets of memory." },
+	  .help = "Flows at most; each takes about 330 octets of memory, as it is first used." },
 	{ .path = "flows.per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config, flows_per_device), .min = 1, .max = 1 << 24,
 	  .fallback_words = "a quarter of flows.capacity", .help = "Flows that one device may have." },
@@ -335,8 +336,9 @@ static const struct schema_row rows[] = {
 	  .min = 0, .max = UINT64_MAX, .fallback = "0",
 	  .help = "Seed of all chance, for runs that can be repeated; 0 takes a new one at each start." },
 	{ .path = "runtime.packet_buffers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
-	  FIELD(config, runtime.packet_buffers), .min = 1024, .max = 1 << 20, .fallback = "16384",
-	  .help = "Packets that can be inside weir at one time, about 2.4 kB of memory each." },
+	  FIELD(config, runtime.packet_buffers), .min = 1024, .max = 1 << 20,
+	  .fallback_words = "4096, 2048 more for each device that DPDK drives, and what the shapers' queues may hold",
+	  .help = "Packets that can be inside weir at one time, 2.4 kB of memory each; where DPDK drives a device, 4 kB." },
 	{ .path = "runtime.workers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.workers), .min = 1, .max = 1, .fallback = "1",
 	  .help = "Threads that carry packets; this version has one." },
@@ -430,6 +432,61 @@ static uint32_t edit_distance(const char *a, const char *b)
 	return lines[1][len_b];
 }
 
+/* What people write from habit, and what weir calls it. */
+static const struct {
+	const char *written;
+	const char *meant;
+} habits[] = {
+	{"interfaces", "ports"},
+	{"firewall", "policy"},
+	{"interface", "device"},
+	{"iface", "device"},
+	{"ifname", "device"},
+	{"dev", "device"},
+	{"ip", "address"},
+	{"router", "gateway"},
+	{"gw", "gateway"},
+	{"limit", "quota"},
+	{"data", "quota"},
+	{"volume", "quota"},
+	{"bandwidth", "rate"},
+	{"speed", "rate"},
+	{"wan", "uplink"},
+	{"internet", "uplink"},
+	{"up", "uplink"},
+	{"upload", "uplink"},
+	{"down", "downlink"},
+	{"download", "downlink"},
+	{"modem", "cellular"},
+	{"mobile", "cellular"},
+	{"lte", "cellular"},
+	{"4g", "cellular"},
+	{"5g", "cellular"},
+	{"wlan", "wifi"},
+	{"wireless", "wifi"},
+	{"eth", "ethernet"},
+	{"raw", "raw-ip"},
+	{"accept", "allow"},
+	{"permit", "allow"},
+	{"pass", "allow"},
+	{"deny", "drop"},
+	{"block", "drop"},
+	{"stop", "block"},
+	{"warn", "notify"},
+	{"alert", "notify"},
+	{"throttle", "shape"},
+	{"verbose", "debug"},
+};
+
+static bool is_habit(const char *text, const char *known)
+{
+	for (size_t i = 0; i < sizeof(habits) / sizeof(habits[0]); i++) {
+		if (strcasecmp(text, habits[i].written) == 0 && strcmp(known, habits[i].meant) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distance)
 {
 	uint32_t distance;
@@ -438,6 +495,8 @@ bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distan
 	if (strlen(text) > SLIP_LEN_MAX || len > SLIP_LEN_MAX)
 		return false;
 	distance = edit_distance(text, known);
+	if (strcasecmp(text, known) == 0 || is_habit(text, known))
+		distance = 0;
 	/* A third of the word wrong is still a slip; more is another word. */
 	if (distance > (len + 2) / 3 || distance >= *best_distance)
 		return false;

@@ -174,7 +174,7 @@ static bool pack(const char *text, char packed[GUESS_MAX])
 	return *text == '\0';
 }
 
-/* What was probably meant by a quantity that does not parse; its example where nothing comes to mind. */
+/* What was probably meant by a quantity that does not parse; NULL where nothing comes to mind. */
 static const char *quantity_guess(const struct schema_row *row, const struct quantity *q,
 	const char *text, char guess[GUESS_MAX])
 {
@@ -182,7 +182,7 @@ static const char *quantity_guess(const struct schema_row *row, const struct qua
 	int n_number;
 
 	if (!pack(text, packed))
-		return q->example;
+		return NULL;
 	n_number = (int)strspn(packed, "0123456789.");
 	(void)snprintf(guess, GUESS_MAX, "%s", packed);
 	if (is_fit(row, q, guess))
@@ -199,7 +199,7 @@ static const char *quantity_guess(const struct schema_row *row, const struct qua
 		if (is_fit(row, q, guess))
 			return guess;
 	}
-	return q->example;
+	return NULL;
 }
 
 static void uint_store(void *field, size_t size_bytes, uint64_t value)
@@ -223,15 +223,20 @@ static int quantity_set(const struct schema_row *row, const char *text, void *fi
 	const struct quantity *q = quantity_of(row->type);
 	char range[SCHEMA_RANGE_MAX];
 	char guess[GUESS_MAX];
-	char instead[96];
+	char instead[SCHEMA_RANGE_MAX];
+	const char *meant;
 	uint64_t value = 0;
 	int error = q->parse(text, &value);
 
 	if (error == -EINVAL && row->type == SCHEMA_INTEGER)
 		return why_not(why, text, "is not a whole number", schema_range(row, range));
 	if (error == -EINVAL) {
-		(void)snprintf(instead, sizeof(instead), "a number with a unit: %s",
-			quantity_guess(row, q, text, guess));
+		meant = quantity_guess(row, q, text, guess);
+		if (meant == NULL && is_fit(row, q, q->example))
+			meant = q->example;
+		(void)snprintf(instead, sizeof(instead), "%s%s",
+			meant == NULL ? "" : "a number with a unit: ",
+			meant == NULL ? schema_range(row, range) : meant);
 		return why_not(why, text,
 			text[strspn(text, "0123456789.")] == '\0' ? "has no unit"
 								  : "cannot be read",
@@ -262,9 +267,13 @@ static int word_set(const struct schema_row *row, const char *text, void *field,
 		if (schema_is_nearer(text, w->text, &distance))
 			nearest = w->text;
 	}
-	(void)snprintf(instead, sizeof(instead), "'%s'", nearest == NULL ? "" : nearest);
-	return why_not(why, text, "is not known here",
-		nearest == NULL ? schema_range(row, range) : instead);
+	if (nearest != NULL)
+		(void)snprintf(instead, sizeof(instead), "'%s'", nearest);
+	else
+		(void)snprintf(instead, sizeof(instead), "%s%s%s", schema_range(row, range),
+			row->fallback_words != NULL ? ", or remove the key for " : "",
+			row->fallback_words != NULL ? row->fallback_words : "");
+	return why_not(why, text, "is not known here", instead);
 }
 
 static int bool_set(const char *text, bool *field, char *why)
@@ -283,9 +292,12 @@ static int bool_set(const char *text, bool *field, char *why)
 static int address_set(const struct schema_row *row, const char *text, void *field, char *why)
 {
 	static const char ipv6[] = "is IPv6, which this version does not route";
+	static const char dhcp[] = "is not asked for by this version: addresses are fixed";
 	char range[SCHEMA_RANGE_MAX];
 	struct ip_prefix p;
 
+	if (strcasecmp(text, "dhcp") == 0 || strcasecmp(text, "auto") == 0)
+		return why_not(why, text, dhcp, schema_range(row, range));
 	if (row->type == SCHEMA_ADDRESS) {
 		if (ip_addr_parse(text, &p.addr) != 0)
 			return why_not(why, text, "is no address", schema_range(row, range));
@@ -451,8 +463,8 @@ const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX
 {
 	static const char *const fixed[] = {
 		[SCHEMA_SECTION] = "the keys below it",
-		[SCHEMA_NAMED] = "a name of your choice and its keys",
-		[SCHEMA_LIST] = "a list, each item with its keys",
+		[SCHEMA_NAMED] = "a name of your choice and its keys below it",
+		[SCHEMA_LIST] = "a list, each item with a dash before it",
 		[SCHEMA_ITEM] = "the keys below it",
 		[SCHEMA_NAME] = "a name of a-z, 0-9, _ and -",
 		[SCHEMA_TEXT] = "one word",

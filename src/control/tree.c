@@ -9,6 +9,8 @@
 #include <string.h>
 #include <yaml.h>
 
+#define BEGUN_MAX 96
+
 struct builder {
 	struct config_report *report;
 	const char *text;
@@ -32,9 +34,12 @@ static struct place place_of(const yaml_mark_t *mark)
 	return (struct place){(uint32_t)mark->line + 1, (uint32_t)mark->column + 1};
 }
 
+/* The parser cannot go on, and without a whole tree no value is looked at. */
+#define STOPPED "; checking stopped here, so there may be more"
+
 static int fail(struct builder *b, struct place at, const char *what)
 {
-	config_report_add(b->report, CONFIG_ERROR, at.line, at.column, "%s", what);
+	config_report_add(b->report, CONFIG_ERROR, at.line, at.column, "%s" STOPPED, what);
 	return -EINVAL;
 }
 
@@ -254,25 +259,56 @@ static bool has_tab(const struct builder *b, uint32_t line)
 	return at != NULL && at < end && *at == '\t';
 }
 
+/* libyaml's words, or plainer ones for what happens most. */
+static const char *problem_text(const char *problem)
+{
+	static const char *const plain[][2] = {
+		{"mapping values are not allowed in this context",
+			"a colon stands where none can: the line before lacks its own, or this "
+			"one is indented too far"},
+		{"could not find expected ':'", "a key lacks its colon, and a space behind that"},
+	};
+
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++) {
+		if (strcmp(problem, plain[i][0]) == 0)
+			return plain[i][1];
+	}
+	return problem;
+}
+
+/* Where the quote or bracket was opened that does not end here; "" when that is on the same line. */
+static const char *begun_text(const yaml_parser_t *parser, char text[BEGUN_MAX])
+{
+	text[0] = '\0';
+	if (parser->context != NULL && parser->context_mark.line < parser->problem_mark.line)
+		(void)snprintf(text, BEGUN_MAX, ", %s that begins in line %u",
+			strncmp(parser->context, "while ", 6) == 0 ? parser->context : "in what",
+			place_of(&parser->context_mark).line);
+	return text;
+}
+
 static int syntax_error(struct builder *b, const yaml_parser_t *parser)
 {
 	struct place at = place_of(&parser->problem_mark);
 	const char *problem = parser->problem == NULL ? "cannot be read" : parser->problem;
+	char begun[BEGUN_MAX];
+	const char *where = begun_text(parser, begun)[0] == '\0' ? "here and in the line before"
+								 : "from there on";
 
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
 	if (parser->error == YAML_READER_ERROR)
 		config_report_add(b->report, CONFIG_ERROR, 0, 0,
-			"no text at octet %zu (%s); write it in UTF-8 without control characters",
+			"no text at octet %zu (%s); write it in UTF-8 without control "
+			"characters" STOPPED,
 			parser->problem_offset, problem);
 	else if (has_tab(b, at.line))
 		config_report_add(b->report, CONFIG_ERROR, at.line, at.column,
-			"indented by a tab; YAML wants spaces");
+			"indented by a tab; YAML wants spaces" STOPPED);
 	else
 		config_report_add(b->report, CONFIG_ERROR, at.line, at.column,
-			"not YAML: %s; check indentation, colons and brackets here and in the line "
-			"before",
-			problem);
+			"not YAML: %s%s; check indentation, colons, quotes and brackets %s" STOPPED,
+			problem_text(problem), begun, where);
 	return -EINVAL;
 }
 
@@ -306,9 +342,12 @@ int tree_read(
 	struct builder b = {.report = report, .text = text, .len = len};
 	int error = document_read(&b);
 
-	if (error == 0 && (b.top == NULL || b.top->kind != TREE_MAPPING))
-		error = fail(&b, (struct place){0, 0},
-			"holds no keys; write at least 'ports:' with a lan and an uplink below it");
+	if (error == 0 && (b.top == NULL || b.top->kind != TREE_MAPPING)) {
+		config_report_add(report, CONFIG_ERROR, 0, 0,
+			"holds no keys; write at least 'ports:' with a lan and an uplink below "
+			"it");
+		error = -EINVAL;
+	}
 	if (error != 0) {
 		tree_destroy(b.top);
 		return error;

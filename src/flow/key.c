@@ -26,6 +26,11 @@ uint32_t flow_hash(const struct flow_hash_key *k, const struct flow_key *key)
 {
 	if (!ip_addr_is_v4(&key->src) || !ip_addr_is_v4(&key->dst))
 		return flow_hash_v6(k, key);
-	return flow_hash_v4(
-		k, key->src.words[3], key->dst.words[3], key->src_port, key->dst_port, key->proto);
+	return flow_hash_v4(k, &(struct flow_key_v4){
+				       .src_be = key->src.words[3],
+				       .dst_be = key->dst.words[3],
+				       .src_port = key->src_port,
+				       .dst_port = key->dst_port,
+				       .proto = key->proto,
+			       });
 }

@@ -158,17 +158,16 @@ static struct flow_key key_of(
 {
 	const struct flow *f = &t->flows[flow_id];
 	const struct flow_more *more = &t->more[flow_id];
-	bool is_query = f->proto == PROTO_ICMP;
 
 	if (direction == UPLINK)
 		return (struct flow_key){.src = more->internal,
 			.dst = more->remote,
 			.src_port = f->internal_port,
-			.dst_port = is_query ? f->internal_port : f->remote_port,
+			.dst_port = f->remote_port,
 			.proto = f->proto};
 	return (struct flow_key){.src = more->remote,
 		.dst = more->external,
-		.src_port = is_query ? f->external_port : f->remote_port,
+		.src_port = f->remote_port,
 		.dst_port = f->external_port,
 		.proto = f->proto};
 }

@@ -85,19 +85,26 @@ static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *
 	return 0;
 }
 
-static int parse_flows(char *text, struct arguments *args)
+/* Leaves the text as it is: the program may have to be executed again with it (eal.h). */
+static int parse_flows(const char *text, struct arguments *args)
 {
-	char *rest = text;
-	char *word;
+	char word[16];
 	uint64_t n;
 
-	args->n_flows = 0;
-	while ((word = strsep(&rest, ",")) != NULL) {
-		if (args->n_flows == FLOWS_MAX_CASES || parse_number(word, 1, FLOWS_MAX, &n) != 0)
+	for (args->n_flows = 0;; text++) {
+		size_t len = strcspn(text, ",");
+
+		if (args->n_flows == FLOWS_MAX_CASES || len >= sizeof(word))
+			return -EINVAL;
+		memcpy(word, text, len);
+		word[len] = '\0';
+		if (parse_number(word, 1, FLOWS_MAX, &n) != 0)
 			return -EINVAL;
 		args->flows[args->n_flows++] = (uint32_t)n;
+		text += len;
+		if (*text == '\0')
+			return 0;
 	}
-	return 0;
 }
 
 static int parse_direction(const char *text, struct arguments *args)

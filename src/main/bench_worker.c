@@ -399,7 +399,7 @@ int bench_worker_open(struct bench_worker *w, bool profile)
 		return fail(w, -EINVAL,
 			"needs a LAN port and an uplink port, each with an IPv4 address");
 	snprintf(name, sizeof(name), "bench%u", w->id);
-	w->pool = path_pool_create(name, BENCH_MBUFS, BENCH_ROOM_BYTES);
+	w->pool = path_pool_create(name, BENCH_MBUFS, BENCH_ROOM_BYTES, false);
 	if (w->pool == NULL)
 		return fail(w, -ENOMEM, "packet buffers");
 	rc = choose_flows(w);

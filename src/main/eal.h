@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* Free huge pages of this machine, in MiB. */
+/* Free huge pages of this machine, in MiB; 0 once it has shown that they are not to be had. */
 unsigned eal_huge_mib_free(void);
 
 #define EAL_PCI_MAX 16
@@ -23,7 +23,11 @@ struct eal_pci {
 	unsigned n;
 };
 
-/* Starts EAL with `memory_mib` for mempools: on huge pages, or on ordinary ones. `pci` may be NULL. */
+/*
+ * Starts EAL with `memory_mib` for mempools: on huge pages, or on ordinary ones. `pci` may be NULL. Where huge pages are
+ * not to be had after all, it says so and does not return: the program is executed again, and eal_huge_mib_free() is 0
+ * there.
+ */
 int eal_start(bool huge_pages, unsigned memory_mib, const struct eal_pci *pci);
 
 /* Gives everything back. */

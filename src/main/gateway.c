@@ -27,8 +27,10 @@
 #include <time.h>
 
 #define MBUF_ROOM_BYTES  2048u
-#define MBUF_TOTAL_BYTES (MBUF_ROOM_BYTES + 512u) /* with headroom, metadata and mbuf */
-#define POOL_SPARE_MIB   200
+#define MBUF_EXTRA_BYTES 512u  /* headroom, metadata, mbuf, mempool's own */
+#define PAGE_BYTES       4096u /* ordinary; larger ones waste no less of theirs */
+#define EAL_SPARE_MIB    16u   /* the pool's ring and caches, drivers' tables */
+#define DEVICE_SPARE_MIB 16u   /* descriptors of a device that DPDK drives */
 #define RECORDS_BATCH    256
 #define EVENTS_BATCH     64
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
@@ -93,12 +95,32 @@ static uint16_t room_bytes(const struct config *c)
 	return (uint16_t)room;
 }
 
+/* Ports whose device reads and writes buffers by itself. */
+static uint32_t n_devices(const struct config *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		n += config_is_dpdk(&c->ports[i]);
+	return n;
+}
+
+/* What EAL is to hold for packet buffers and drivers. */
+static unsigned memory_mib(const struct config *c)
+{
+	uint64_t each = room_bytes(c) + MBUF_EXTRA_BYTES;
+
+	if (n_devices(c) > 0)
+		each = (each + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+	return (unsigned)(config_packet_buffers(c) * each >> 20) + EAL_SPARE_MIB
+	       + n_devices(c) * DEVICE_SPARE_MIB;
+}
+
 static int start_eal(struct gateway *g)
 {
 	const struct config *c = g->config;
-	uint64_t pool_bytes = (uint64_t)c->runtime.packet_buffers
-			      * (room_bytes(c) + MBUF_TOTAL_BYTES - MBUF_ROOM_BYTES);
-	unsigned need_mib = (unsigned)(pool_bytes >> 20) + POOL_SPARE_MIB;
+	uint32_t n_buffers = config_packet_buffers(c);
+	unsigned need_mib = memory_mib(c);
 	bool huge = c->runtime.huge_pages == HUGE_PAGES_AUTO && eal_huge_mib_free() >= need_mib;
 	struct eal_pci pci = {0};
 	int err;
@@ -117,12 +139,12 @@ static int start_eal(struct gateway *g)
 			"start.no_huge_pages need_mib=%u remedy=\"sysctl vm.nr_hugepages=%u makes "
 			"look-ups faster\"",
 			need_mib, need_mib / 2 + 32);
-	g->pool = path_pool_create("weir", c->runtime.packet_buffers, room_bytes(c));
+	g->pool = path_pool_create("weir", n_buffers, room_bytes(c), n_devices(c) > 0);
 	if (g->pool == NULL) {
 		log_event(LOG_ERROR,
 			"start.packet_buffers n=%u error=\"no memory\" remedy=\"lower "
 			"runtime.packet_buffers\"",
-			c->runtime.packet_buffers);
+			n_buffers);
 		return -ENOMEM;
 	}
 	return 0;

@@ -55,8 +55,7 @@ static int open_one(const struct config *c, const struct config_port *p, struct 
 		.state_dir = c->runtime.state_dir,
 	};
 
-	if (p->driver == DRIVER_AF_XDP || p->driver == DRIVER_DPDK
-		|| config_device_kind(p->device) != DEVICE_INTERFACE)
+	if (config_is_dpdk(p))
 		return open_dpdk(c, p, pool, ret_port, error);
 	return rawsock_open(&params, ret_port, error);
 }

@@ -173,8 +173,8 @@ static int open_path(struct replay_run *r, struct path_setup *setup, struct path
 	int rc = -ENOMEM;
 
 	r->scratch = malloc(REPLAY_SCRATCH_BYTES);
-	r->pool = path_pool_create(
-		"replay", r->config->runtime.packet_buffers + REPLAY_WINDOW, REPLAY_ROOM_BYTES);
+	r->pool = path_pool_create("replay", config_packet_buffers(r->config) + REPLAY_WINDOW,
+		REPLAY_ROOM_BYTES, false);
 	if (r->scratch == NULL || r->pool == NULL)
 		goto err_config;
 	for (uint32_t i = 0; i < pc->n_ports; i++) {
@@ -289,7 +289,7 @@ static struct config *load_config(const char *file)
 
 static int run(const struct arguments *args, const struct config *config)
 {
-	uint32_t pool_mib = (uint32_t)((uint64_t)config->runtime.packet_buffers
+	uint32_t pool_mib = (uint32_t)((uint64_t)config_packet_buffers(config)
 				       * (REPLAY_ROOM_BYTES + MBUF_OVERHEAD) / MIB);
 	struct replay_run *r = calloc(1, sizeof(*r));
 	int status = EXIT_FAILURE;

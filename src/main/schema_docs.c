@@ -61,6 +61,7 @@ static const struct {
 	{"policy.rules.[].port", "25", true},
 	{"policy.rules.[].action", "reject", true},
 	{"flows.per_device", "16384", false},
+	{"runtime.packet_buffers", "4096", false},
 	{"runtime.socket", "/run/weir/weir.sock", false},
 	{"runtime.records", "/var/lib/weir/flows.json", false},
 	{"topology.sensors.attachment", "wifi", true},
@@ -115,7 +116,8 @@ static const char *applies_text(const struct schema_row *row)
 	return row->applies == APPLIES_LIVE ? "live" : "at start";
 }
 
-static void help_print(const struct schema_row *row, int indent)
+/* `is_live`: what stands behind the key is no comment, and may not be the default. */
+static void help_print(const struct schema_row *row, int indent, bool is_live)
 {
 	char range[SCHEMA_RANGE_MAX];
 
@@ -129,6 +131,8 @@ static void help_print(const struct schema_row *row, int indent)
 		printf("required; ");
 	else if (row->fallback_words != NULL)
 		printf("default: %s; ", row->fallback_words);
+	else if (is_live && row->fallback != NULL)
+		printf("default: %s; ", row->fallback);
 	printf("%s%s)\n", applies_text(row),
 		(row->flags & SCHEMA_NOT_ENFORCED) != 0 ? "; not enforced by this version" : "");
 }
@@ -147,7 +151,7 @@ static void key_print(const struct schema_row *row, const char *name, bool is_fi
 		if (!is_live)
 			return;
 	} else {
-		help_print(row, is_item ? indent + 2 : indent);
+		help_print(row, is_item ? indent + 2 : indent, is_live);
 	}
 	printf("%*s%s%s%s:%s%s\n", indent, "", is_live ? "" : "#", dash, schema_key(row),
 		value[0] == '\0' ? "" : " ", value);
@@ -276,7 +280,15 @@ static void markdown_print(void)
 	       "- Keys that apply *live* change on reload; those that apply *at start* are named "
 	       "in a warning "
 	       "then.\n"
-	       "- Anchors, aliases, tags and further documents of YAML are not read.\n");
+	       "- Anchors, aliases, tags and further documents of YAML are not read.\n"
+	       "- Memory is fixed at start. A plain site on ordinary pages holds about 50 MB, half "
+	       "of it programs and "
+	       "libraries,\n"
+	       "  and 330 octets for each flow that there has been at one time (`flows.capacity`: "
+	       "22 MB with the default);\n"
+	       "  `runtime.packet_buffers` is the rest that can be chosen. With free huge pages "
+	       "(`sysctl vm.nr_hugepages`) all\n"
+	       "  of it is taken at once.\n");
 	markdown_head_print("gateway", "Who this is.");
 	for (const struct schema_row *row = schema_rows(); row->path != NULL; row++) {
 		if (is_section(row) && depth_of(row) == 0)

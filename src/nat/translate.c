@@ -7,8 +7,8 @@ void translate_prepare(struct flow *f)
 {
 	uint16_t internal_port_be = htons(f->internal_port);
 	uint16_t external_port_be = htons(f->external_port);
-	uint64_t address = 0;
-	uint64_t l4 = 0;
+	uint16_t address = 0;
+	uint16_t l4 = 0;
 
 	f->flags &= (uint8_t)~FLOW_TRANSLATED;
 	if (f->internal_be != f->external_be) {
@@ -21,9 +21,9 @@ void translate_prepare(struct flow *f)
 	}
 	/* The pseudo-header with the addresses is summed by TCP and UDP, not by ICMP. */
 	if (f->proto == PROTO_TCP || f->proto == PROTO_UDP)
-		l4 += address;
-	f->ip_delta = checksum_fold(address);
-	f->l4_delta = checksum_fold(l4);
+		l4 = checksum_add(l4, address);
+	f->ip_delta = address;
+	f->l4_delta = l4;
 }
 
 /* The error's direction names the endpoint that the quoted packet was to or from, and that is the

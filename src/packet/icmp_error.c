@@ -73,10 +73,10 @@ void icmp_echo_reply(uint8_t *ip, uint16_t len_bytes)
 	store32(ip + 12, load32(ip + 16));
 	store32(ip + 16, src_be);
 	ip[8] = ICMP_TTL;
-	rewrite_checksum(ip + 10, checksum_fold(checksum_delta16(old_word, load16(ip + 8))));
+	rewrite_checksum(ip + 10, checksum_delta16(old_word, load16(ip + 8)));
 	old_word = load16(icmp);
 	icmp[0] = ICMP_ECHO_REPLY;
-	rewrite_checksum(icmp + 2, checksum_fold(checksum_delta16(old_word, load16(icmp))));
+	rewrite_checksum(icmp + 2, checksum_delta16(old_word, load16(icmp)));
 }
 
 /* RFC 5508 REQ-3. Of a fragment only a part is here, and its checksum covers all. */
@@ -145,8 +145,7 @@ static enum drop_reason quote_l4(const uint8_t *ip, uint32_t end, struct pkt_met
 	if (!icmp_is_query(l4[0]))
 		return DROP_NAT_BAD_QUOTE;
 	quote->icmp_type = l4[0];
-	quote->src_port = load_be16(l4 + 4);
-	quote->dst_port = quote->src_port;
+	*(icmp_is_request(l4[0]) ? &quote->src_port : &quote->dst_port) = load_be16(l4 + 4);
 	return DROP_NONE;
 }
 
@@ -195,6 +194,6 @@ void icmp_error_rewrite_quote(uint8_t *ip, uint16_t len_bytes, const struct pkt_
 		store16(l4 + (is_source ? 0 : 2), r->port_be);
 	/* All that changes lies in these octets, at an even distance from the start of the ICMP
 	 * message. */
-	rewrite_checksum(icmp + 2, checksum_fold(checksum_delta16(old_sum,
-					   checksum_fold(checksum_sum(inner, changed_bytes)))));
+	rewrite_checksum(icmp + 2,
+		checksum_delta16(old_sum, checksum_fold(checksum_sum(inner, changed_bytes))));
 }

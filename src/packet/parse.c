@@ -2,24 +2,29 @@
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
 
-#define ETHERNET_HEADER_BYTES 14
-#define VLAN_TAG_BYTES        4
-#define VLAN_TAGS_MAX         2
-#define VLAN_ID_MASK          0x0fff
-
-enum {
-	ETHERTYPE_IPV4 = 0x0800,
-	ETHERTYPE_ARP = 0x0806,
-	ETHERTYPE_VLAN = 0x8100, /* 802.1Q customer tag */
-	ETHERTYPE_IPV6 = 0x86dd,
-	ETHERTYPE_VLAN_SERVICE = 0x88a8, /* 802.1ad service tag */
-};
+#define VLAN_TAG_BYTES 4
+#define VLAN_TAGS_MAX  2
+#define VLAN_ID_MASK   0x0fff
 
 enum {
 	IPV4_OPTION_END = 0,
 	IPV4_OPTION_NOP = 1,
 	IPV4_OPTION_LSRR = 131,
 	IPV4_OPTION_SSRR = 137,
+};
+
+/* Combinations that scanners send and stacks never do: none of the flags (bit 0), and SYN with FIN or RST (bits 3, 6 and
+ * 7 of each octet). */
+#define TCP_FLAGS_BAD (0xc8c8c8c8c8c8c8c8ull | 1)
+
+const struct parse_l4_shape parse_l4_shapes[UINT8_MAX + 1] = {
+	[PROTO_TCP] = {.bad_flags = TCP_FLAGS_BAD,
+		.length_mask = 0x3c,
+		.length_off = 12,
+		.length_shift = 10,
+		.header_bytes = TCP_HEADER_BYTES,
+		.flags_mask = 0xff},
+	[PROTO_UDP] = {.length_mask = 0xffff, .length_off = 4, .header_bytes = UDP_HEADER_BYTES},
 };
 
 static bool is_vlan(uint16_t ethertype)
@@ -46,8 +51,7 @@ static enum drop_reason parse_vlan(const uint8_t *frame, uint32_t len_bytes, uin
 	return DROP_NONE;
 }
 
-/* Ethernet frames that are no untagged IPv4; apart, so that parse_frame stays small. */
-__attribute__((noinline)) static struct parse_result parse_ethernet_uncommon(
+static struct parse_result parse_ethernet_uncommon(
 	const uint8_t *frame, uint32_t len_bytes, struct pkt_meta *m)
 {
 	struct parse_result result = {DROP_NONE, PARSE_IPV4};
@@ -73,23 +77,13 @@ __attribute__((noinline)) static struct parse_result parse_ethernet_uncommon(
 	return result;
 }
 
-struct parse_result parse_frame(
+struct parse_result parse_frame_uncommon(
 	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m)
 {
-	bool is_ethernet = framing == FRAMING_ETHERNET;
-	enum drop_reason why;
-
-	m->vlan = 0;
-	if (is_ethernet
-		&& (len_bytes < ETHERNET_HEADER_BYTES || load_be16(frame + 12) != ETHERTYPE_IPV4))
+	if (framing == FRAMING_ETHERNET)
 		return parse_ethernet_uncommon(frame, len_bytes, m);
-	if (!is_ethernet && len_bytes == 0)
-		why = DROP_PARSE_SHORT_FRAME;
-	else if (!is_ethernet && frame[0] >> 4 == 6)
-		why = DROP_PARSE_IPV6;
-	else
-		why = parse_ipv4(frame, len_bytes, is_ethernet ? ETHERNET_HEADER_BYTES : 0, m);
-	return (struct parse_result){why, PARSE_IPV4};
+	return (struct parse_result){
+		len_bytes == 0 ? DROP_PARSE_SHORT_FRAME : DROP_PARSE_IPV6, PARSE_IPV4};
 }
 
 /* RFC 1812 5.3.13: options must be well formed. Source routes let a sender walk around filters
@@ -192,8 +186,7 @@ enum drop_reason parse_l4_other(const uint8_t *l4, uint32_t present_bytes, struc
 		return DROP_PARSE_TRUNCATED_L4;
 	m->icmp_type = l4[0];
 	if (icmp_is_query(l4[0])) {
-		m->src_port = load_be16(l4 + 4);
-		m->dst_port = m->src_port;
+		*(icmp_is_request(l4[0]) ? &m->src_port : &m->dst_port) = load_be16(l4 + 4);
 	} else if (icmp_is_error(l4[0])) {
 		m->flags |= PKT_ICMP_ERROR;
 	}

@@ -13,18 +13,19 @@ enum {
 struct rewrite rewrite_prepare(uint8_t proto, uint32_t old_addr_be, uint16_t old_port_be,
 	uint32_t new_addr_be, uint16_t new_port_be)
 {
-	uint32_t addr_delta = checksum_delta32(old_addr_be, new_addr_be);
-	uint32_t l4_delta = 0;
+	uint16_t addr_delta = checksum_delta32(old_addr_be, new_addr_be);
+	uint16_t l4_delta = 0;
 
 	if (rewrite_has_port(proto))
 		l4_delta = checksum_delta16(old_port_be, new_port_be);
 	if (proto == PROTO_TCP || proto == PROTO_UDP)
-		l4_delta += addr_delta; /* by the pseudo header; ICMP has none */
+		l4_delta = checksum_add(
+			l4_delta, addr_delta); /* by the pseudo header; ICMP has none */
 	return (struct rewrite){
 		.addr_be = new_addr_be,
 		.port_be = new_port_be,
-		.ip_delta = (uint16_t)addr_delta,
-		.l4_delta = checksum_fold(l4_delta),
+		.ip_delta = addr_delta,
+		.l4_delta = l4_delta,
 		.proto = proto,
 	};
 }
@@ -38,7 +39,7 @@ static bool clamp_mss_at(uint8_t *l4, uint32_t off, uint16_t mss_max)
 
 	if (ntohs(old_mss) <= mss_max)
 		return false;
-	delta = checksum_fold(checksum_delta16(old_mss, new_mss));
+	delta = checksum_delta16(old_mss, new_mss);
 	/* RFC 1071 section 2(B): at an odd offset its bytes belong to two words, each in the
 	 * other's place. */
 	if (off % 2 != 0)

@@ -7,82 +7,124 @@
 
 #include <weir/packet/parse.h>
 
-#define ETHER_HEADER_BYTES 14
+#define PREFETCH_AHEAD 4
 
-/* A frame for another station: seen where a switch floods or an interface is promiscuous. */
-static bool is_for_other_host(
-	const struct stage_ctx *ctx, const struct port *port, const uint8_t *frame)
+/* What a burst's packets are held against. */
+struct arrival {
+	enum link_framing framing;
+	uint16_t vlan;
+	uint32_t mac_head; /* of the station that a frame must be for, as in memory */
+	uint16_t mac_tail;
+	bool any_station; /* raw IP, the kernel's side, captures */
+};
+
+static struct arrival arrival_at(const struct stage_ctx *ctx, const struct port *port)
 {
-	if (port->framing != FRAMING_ETHERNET || ctx->setup->virtual_clock || (frame[0] & 1) != 0)
-		return false;
-	if (ctx->config->ports[ctx->rx_port].role == PORT_TAP)
-		return false; /* the kernel speaks to LAN hosts through it */
-	return memcmp(frame, port->mac.bytes, sizeof(port->mac.bytes)) != 0;
+	const struct path_port *p = &ctx->config->ports[ctx->rx_port];
+
+	return (struct arrival){
+		.framing = port->framing,
+		.vlan = p->vlan,
+		.mac_head = load32(port->mac.bytes),
+		.mac_tail = load16(port->mac.bytes + 4),
+		.any_station = port->framing != FRAMING_ETHERNET || ctx->setup->virtual_clock
+			       || p->role == PORT_TAP,
+	};
 }
 
-static enum drop_reason parse_one(struct stage_ctx *ctx, const struct port *port,
-	struct rte_mbuf *pkt, struct pkt_meta *m, bool *ret_is_arp)
+/* False for a frame to another station: seen where a switch floods or an interface is promiscuous. */
+static inline bool is_for_us(const struct arrival *a, const uint8_t *frame)
+{
+	if (a->any_station || (load32(frame) == a->mac_head && load16(frame + 4) == a->mac_tail))
+		return true;
+	return (frame[0] & 1) != 0; /* for all stations */
+}
+
+static inline struct parse_result parse_one(
+	const struct arrival *a, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(pkt, const uint8_t *);
-	struct parse_result r = parse_frame(frame, rte_pktmbuf_data_len(pkt), port->framing, m);
+	struct parse_result r = parse_frame(frame, rte_pktmbuf_data_len(pkt), a->framing, m);
 
-	if (r.why != DROP_NONE)
-		return r.why;
-	if (m->vlan != ctx->config->ports[ctx->rx_port].vlan)
-		return DROP_PARSE_VLAN_UNKNOWN;
-	if (is_for_other_host(ctx, port, frame))
-		return DROP_PARSE_OTHER_HOST;
-	*ret_is_arp = r.kind == PARSE_ARP;
-	return DROP_NONE;
+	if (likely(r.why == DROP_NONE) && unlikely(m->vlan != a->vlan))
+		r.why = DROP_PARSE_VLAN_UNKNOWN;
+	if (likely(r.why == DROP_NONE) && unlikely(!is_for_us(a, frame)))
+		r.why = DROP_PARSE_OTHER_HOST;
+	return r;
 }
 
 /* What a frame that is not good IPv4 weighs at the edge: all behind its link-layer header. */
 static uint32_t raw_octets(const struct port *port, const struct rte_mbuf *pkt)
 {
-	uint32_t header = port->framing == FRAMING_ETHERNET ? ETHER_HEADER_BYTES : 0;
+	uint32_t header = port->framing == FRAMING_ETHERNET ? ETHERNET_HEADER_BYTES : 0;
 	uint32_t len = rte_pktmbuf_pkt_len(pkt);
 
 	return len > header ? len - header : 0;
 }
 
-uint16_t parse_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+/* What is not good IPv4 for us. What the carrier counts, it counts whatever becomes of it. */
+__attribute__((noinline)) static void parse_rest(struct stage_ctx *ctx, const struct port *port,
+	struct rte_mbuf *pkt, struct parse_result r, struct edge *seen)
+{
+	if (r.why == DROP_NONE) {
+		local_arp(ctx, pkt, stage_meta(pkt));
+		return;
+	}
+	if (r.why != DROP_PARSE_OTHER_HOST && r.why != DROP_PARSE_ETHERTYPE) {
+		seen->octets += raw_octets(port, pkt);
+		seen->packets++;
+	}
+	stage_drop(ctx, pkt, r.why);
+}
+
+/* The burst of one framing: the compiler makes a loop for each. */
+static __rte_always_inline struct rte_mbuf **parse_burst(struct stage_ctx *ctx,
+	struct arrival arrival, struct rte_mbuf **pkts, uint32_t n_pkts, struct edge *ret_seen)
 {
 	const struct port *port = ctx->ports[ctx->rx_port];
+	struct rte_mbuf **kept = pkts;
+	struct edge rest = {0};
+	uint64_t octets = 0;
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct rte_mbuf *pkt = pkts[i];
+		struct pkt_meta *m = stage_meta(pkt);
+		struct parse_result r;
+
+		if (i + PREFETCH_AHEAD < n_pkts)
+			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], const void *));
+		r = parse_one(&arrival, pkt, m);
+		if (unlikely(r.why != DROP_NONE || r.kind != PARSE_IPV4)) {
+			parse_rest(ctx, port, pkt, r, &rest);
+			continue;
+		}
+		octets += m->ip_octets;
+		*kept++ = pkt;
+	}
+	ret_seen->octets = octets + rest.octets;
+	ret_seen->packets = (uint64_t)(kept - pkts) + rest.packets;
+	return kept;
+}
+
+uint16_t parse_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	struct arrival arrival = arrival_at(ctx, ctx->ports[ctx->rx_port]);
 	bool is_uplink = ctx->is_uplink[ctx->rx_port];
 	struct edge *edge = &ctx->edge[ctx->rx_port][is_uplink ? DOWNLINK : UPLINK];
 	uint8_t plan_id = ctx->config->ports[ctx->rx_port].plan_id;
-	uint64_t octets = 0;
-	uint32_t n_counted = 0;
-	uint16_t kept = 0;
+	struct rte_mbuf **kept;
+	struct edge seen;
 
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		struct pkt_meta *m = stage_meta(pkts[i]);
-		bool is_arp = false;
-		enum drop_reason why;
-
-		if (i + 4 < n_pkts)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + 4], const void *));
-		why = parse_one(ctx, port, pkts[i], m, &is_arp);
-		if (is_arp) {
-			local_arp(ctx, pkts[i], m);
-			continue;
-		}
-		if (why == DROP_NONE) {
-			octets += m->ip_octets;
-			n_counted++;
-			pkts[kept++] = pkts[i];
-			continue;
-		}
-		if (why != DROP_PARSE_OTHER_HOST && why != DROP_PARSE_ETHERTYPE
-			&& why != DROP_PARSE_BAD_ARP) {
-			octets += raw_octets(port, pkts[i]);
-			n_counted++;
-		}
-		stage_drop(ctx, pkts[i], why);
+	if (arrival.framing == FRAMING_RAW_IP) {
+		arrival.framing = FRAMING_RAW_IP;
+		kept = parse_burst(ctx, arrival, pkts, n_pkts, &seen);
+	} else {
+		arrival.framing = FRAMING_ETHERNET;
+		kept = parse_burst(ctx, arrival, pkts, n_pkts, &seen);
 	}
-	edge->octets += octets;
-	edge->packets += n_counted;
+	edge->octets += seen.octets;
+	edge->packets += seen.packets;
 	if (is_uplink && plan_id != PLAN_NONE)
-		meter_add(&ctx->plans[plan_id], DOWNLINK, octets, n_counted);
-	return kept;
+		meter_add(&ctx->plans[plan_id], DOWNLINK, seen.octets, seen.packets);
+	return (uint16_t)(kept - pkts);
 }

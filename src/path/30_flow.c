@@ -8,32 +8,35 @@
 #include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
 
-#define TTL_OFFSET            8
 #define IDENTIFICATION_OFFSET 4
 
-static uint32_t hash_of(const struct stage_ctx *ctx, const struct pkt_meta *m)
-{
-	return flow_hash_v4(&ctx->flows->hash_key, m->src.words[3], m->dst.words[3], m->src_port,
-		m->dst_port, m->proto);
-}
+/* Packets whose flow is not told by addresses and ports of their own alone. */
+#define NEEDS_SLOW_PATH (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR)
 
-static void prefetch_buckets(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+/* Of the burst's packets, hashes and the buckets they lead to. */
+static void prefetch_buckets(
+	const struct flow_table *t, struct rte_mbuf *const *pkts, uint32_t n_pkts)
 {
-	for (uint16_t i = 0; i < n_pkts; i++) {
+	const struct flow_hash_key hash_key = t->hash_key;
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct pkt_meta *m = stage_meta(pkts[i]);
 
-		m->hash = hash_of(ctx, m);
-		rte_prefetch0(flow_table_bucket(ctx->flows, m->hash));
+		m->hash = stage_hash(&hash_key, m);
+		rte_prefetch0(flow_table_bucket(t, m->hash));
 	}
 }
 
-static void prefetch_flows(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+/* The likely flow of each packet, or FLOW_REF_NONE. */
+static void prefetch_flows(const struct flow_table *t, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, uint32_t *ret_candidates)
 {
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		uint32_t ref = flow_table_candidate(ctx->flows, stage_meta(pkts[i])->hash);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		uint32_t ref = flow_table_candidate(t, stage_meta(pkts[i])->hash);
 
-		if (ref != FLOW_REF_NONE)
-			rte_prefetch0(&ctx->flows->flows[ref >> 1]);
+		ret_candidates[i] = ref;
+		if (likely(ref != FLOW_REF_NONE))
+			rte_prefetch0(&t->flows[ref >> 1]);
 	}
 }
 
@@ -94,7 +97,7 @@ static bool later_fragment(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct p
 		return false;
 	m->src_port = ports.src;
 	m->dst_port = ports.dst;
-	m->hash = hash_of(ctx, m);
+	m->hash = stage_hash(&ctx->flows->hash_key, m);
 	return true;
 }
 
@@ -115,10 +118,7 @@ enum drop_reason flow_of_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt,
 		.dst_port = quote.src_port,
 		.proto = quote.proto,
 	};
-	ref = flow_table_find_v4(ctx->flows,
-		flow_hash_v4(&ctx->flows->hash_key, key.src_be, key.dst_be, key.src_port,
-			key.dst_port, key.proto),
-		&key);
+	ref = flow_table_find_v4(ctx->flows, flow_hash_v4(&ctx->flows->hash_key, &key), &key);
 	if (ref == FLOW_REF_NONE)
 		return DROP_FLOW_ICMP_UNRELATED;
 	m->flow_id = ref >> 1;
@@ -127,33 +127,40 @@ enum drop_reason flow_of_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt,
 }
 
 /* What RFC 1812 5.3.1 and RFC 1191 demand before a packet goes on by its flow's port. */
-static enum drop_reason check_forwarding(
+static enum drop_reason refuse_forwarding(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
 {
-	if (unlikely(stage_ip(pkt, m)[TTL_OFFSET] <= 1)) {
+	if ((m->flags & PKT_TTL_SPENT) != 0) {
 		local_icmp_error(ctx, pkt, m, ICMP_TIME_EXCEEDED, 0, 0);
 		return DROP_FLOW_TTL;
 	}
-	if (unlikely((m->flags & PKT_DF) != 0 && m->ip_octets > ctx->mtu[m->out_port])) {
-		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_FRAGMENTATION_NEEDED,
-			ctx->mtu[m->out_port]);
-		return DROP_FLOW_TOO_BIG;
-	}
-	return DROP_NONE;
+	if ((m->flags & PKT_DF) == 0)
+		return DROP_NONE; /* tx sends it in fragments */
+	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_FRAGMENTATION_NEEDED,
+		ctx->mtu[m->out_port]);
+	return DROP_FLOW_TOO_BIG;
+}
+
+static inline enum drop_reason check_forwarding(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	if (likely((m->flags & PKT_TTL_SPENT) == 0 && m->ip_octets <= ctx->mtu[m->out_port]))
+		return DROP_NONE;
+	return refuse_forwarding(ctx, pkt, m);
 }
 
 /* Takes up a packet whose flow is known. */
-static enum drop_reason follow(
+static inline enum drop_reason follow(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct flow *f)
 {
-	uint8_t came_by = m->direction == UPLINK ? f->lan_port : f->wan_port;
+	bool is_down = m->direction == DOWNLINK;
 
-	if (unlikely(m->in_port != came_by))
+	if (unlikely(m->in_port != (is_down ? f->wan_port : f->lan_port)))
 		return DROP_FLOW_WRONG_PORT;
 	/* Only the LAN side speaks on a hairpinned flow: hairpin.c leads it back. */
-	if (unlikely((f->flags & FLOW_HAIRPIN) != 0 && m->direction == DOWNLINK))
+	if (unlikely((f->flags & FLOW_HAIRPIN) != 0 && is_down))
 		return DROP_FLOW_SPOOFED_UPLINK;
-	m->out_port = m->direction == UPLINK ? f->wan_port : f->lan_port;
+	m->out_port = is_down ? f->lan_port : f->wan_port;
 	m->device_id = f->device_id;
 	return check_forwarding(ctx, pkt, m);
 }
@@ -174,7 +181,7 @@ void flow_track(
 	}
 }
 
-static enum drop_reason flow_hit(
+static inline enum drop_reason flow_hit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t ref)
 {
 	struct flow *f = &ctx->flows->flows[ref >> 1];
@@ -188,13 +195,15 @@ static enum drop_reason flow_hit(
 	return why;
 }
 
-/* Fragments and ICMP errors, and whatever has no flow. */
-static enum drop_reason flow_slow(
+/* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. */
+__attribute__((noinline)) static enum drop_reason flow_slow(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, bool *ret_gone)
 {
 	enum drop_reason why = DROP_NONE;
-	uint32_t ref;
+	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? FLOW_REF_NONE : stage_find(ctx, m);
 
+	if (ref != FLOW_REF_NONE)
+		return flow_hit(ctx, pkt, m, ref);
 	if (local_deliver(ctx, pkt, m, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
 		return why;
@@ -225,31 +234,38 @@ static enum drop_reason flow_slow(
 	return why;
 }
 
+/* True when `ref` is the packet's flow, as far as one look tells. */
+static inline bool is_flow_of(const struct flow_table *t, uint32_t ref, const struct pkt_meta *m)
+{
+	struct flow_key_v4 key = stage_key(m);
+
+	return ref != FLOW_REF_NONE && (m->flags & NEEDS_SLOW_PATH) == 0
+	       && flow_has_key_v4(&t->flows[ref >> 1], ref & 1, &key);
+}
+
 uint16_t flow_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	const uint16_t slow_flags = PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR;
-	uint16_t kept = 0;
+	const struct flow_table *t = ctx->flows;
+	struct rte_mbuf **kept = pkts;
+	uint32_t candidates[BURST_ROOM];
 
-	prefetch_buckets(ctx, pkts, n_pkts);
-	prefetch_flows(ctx, pkts, n_pkts);
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		struct pkt_meta *m = stage_meta(pkts[i]);
-		enum drop_reason why = DROP_NONE;
+	ctx->n_new_flows = 0;
+	prefetch_buckets(t, pkts, n_pkts);
+	prefetch_flows(t, pkts, n_pkts, candidates);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct rte_mbuf *pkt = pkts[i];
+		struct pkt_meta *m = stage_meta(pkt);
+		enum drop_reason why;
 		bool gone = false;
-		uint32_t ref = FLOW_REF_NONE;
 
-		if (likely((m->flags & slow_flags) == 0))
-			ref = stage_find(ctx, m);
-		if (likely(ref != FLOW_REF_NONE))
-			why = flow_hit(ctx, pkts[i], m, ref);
+		if (likely(is_flow_of(t, candidates[i], m)))
+			why = flow_hit(ctx, pkt, m, candidates[i]);
 		else
-			why = flow_slow(ctx, pkts[i], m, &gone);
-		if (unlikely(gone))
-			continue;
-		if (likely(why == DROP_NONE))
-			pkts[kept++] = pkts[i];
-		else
-			stage_drop(ctx, pkts[i], why);
+			why = flow_slow(ctx, pkt, m, &gone);
+		if (likely(why == DROP_NONE && !gone))
+			*kept++ = pkt;
+		else if (!gone)
+			stage_drop(ctx, pkt, why);
 	}
-	return kept;
+	return (uint16_t)(kept - pkts);
 }

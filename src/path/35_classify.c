@@ -6,6 +6,8 @@
 
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
+	if (likely(ctx->n_new_flows == 0))
+		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 		struct flow *f;

@@ -55,6 +55,8 @@ uint16_t policy_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pk
 {
 	uint16_t kept = 0;
 
+	if (likely(ctx->n_new_flows == 0))
+		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		struct pkt_meta *m = stage_meta(pkts[i]);
 		enum drop_reason why = DROP_NONE;

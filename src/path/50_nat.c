@@ -122,50 +122,55 @@ static void clamp_mss(const struct stage_ctx *ctx, struct rte_mbuf *pkt, const s
 		(uint16_t)(mtu - IP_TCP_HEADERS_OCTETS));
 }
 
-static enum drop_reason nat_one(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+/* New flows, errors, hairpins, packets that keep their addresses, SYNs. */
+__attribute__((noinline)) static enum drop_reason nat_uncommon(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
-	uint8_t *ip = stage_ip(pkt, m);
-	uint8_t *l4 = m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off);
 	enum drop_reason why = DROP_NONE;
-	struct rewrite r;
 	const struct flow *f;
 
-	if (unlikely((m->flags & PKT_NEW_FLOW) != 0))
+	if ((m->flags & PKT_NEW_FLOW) != 0)
 		why = nat_new(ctx, m);
-	if (unlikely(why != DROP_NONE))
+	if (why != DROP_NONE)
 		return why;
 	f = stage_flow(ctx, m);
-	if (unlikely((m->flags & PKT_ICMP_ERROR) != 0)) {
+	if ((f->flags & FLOW_TRANSLATED) != 0 && (m->flags & PKT_ICMP_ERROR) == 0) {
+		translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
+	} else {
 		if ((f->flags & FLOW_TRANSLATED) != 0)
 			why = nat_translate_error(ctx, pkt, m);
-	} else if (likely((f->flags & FLOW_TRANSLATED) != 0)) {
-		r = translate_rewrite(f, m->direction);
-		if (m->direction == UPLINK)
-			rewrite_source(ip, l4, &r);
-		else
-			rewrite_destination(ip, l4, &r);
+		if (why != DROP_NONE)
+			return why;
+		rewrite_ttl(stage_ip(pkt, m));
 	}
-	if (unlikely(why != DROP_NONE))
-		return why;
-	rewrite_ttl(ip);
-	if (unlikely((f->flags & FLOW_HAIRPIN) != 0))
+	if ((f->flags & FLOW_HAIRPIN) != 0)
 		why = hairpin_turn(ctx, pkt, m);
-	if (unlikely((m->flags & PKT_TCP_SYN) != 0 && why == DROP_NONE))
+	if ((m->flags & PKT_TCP_SYN) != 0 && why == DROP_NONE)
 		clamp_mss(ctx, pkt, m);
 	return why;
 }
 
 uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	uint16_t kept = 0;
+	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN;
+	const struct flow *flows = ctx->flows->flows;
+	struct rte_mbuf **kept = pkts;
 
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		enum drop_reason why = nat_one(ctx, pkts[i], stage_meta(pkts[i]));
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		struct rte_mbuf *pkt = pkts[i];
+		struct pkt_meta *m = stage_meta(pkt);
+		const struct flow *f = &flows[m->flow_id];
+		enum drop_reason why = DROP_NONE;
 
-		if (likely(why == DROP_NONE))
-			pkts[kept++] = pkts[i];
+		if (likely((m->flags & uncommon) == 0
+			    && (f->flags & (FLOW_TRANSLATED | FLOW_HAIRPIN)) == FLOW_TRANSLATED))
+			translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
 		else
-			stage_drop(ctx, pkts[i], why);
+			why = nat_uncommon(ctx, pkt, m);
+		if (likely(why == DROP_NONE))
+			*kept++ = pkt;
+		else
+			stage_drop(ctx, pkt, why);
 	}
-	return kept;
+	return (uint16_t)(kept - pkts);
 }

@@ -15,31 +15,69 @@ static uint8_t crossed_uplink(const struct stage_ctx *ctx, const struct pkt_meta
 	return ctx->is_uplink[m->in_port] ? m->in_port : PORT_NONE;
 }
 
-static void count(struct stage_ctx *ctx, const struct pkt_meta *m)
-{
-	struct flow *f = stage_flow(ctx, m);
-	struct device *d = &ctx->devices->devices[f->device_id];
-	uint8_t port = crossed_uplink(ctx, m);
-	uint32_t last_ms = f->last_ms[m->direction];
+/* Packets in a row that go from one port to one other, in one direction of their flows. */
+struct run {
+	uint16_t way;
+	uint8_t direction;
+	struct edge sum;
+	struct edge *attributed; /* NULL when they cross no uplink */
+};
 
-	usage_count(f, m->direction, m->ip_octets, ctx->now_ms);
+static struct run begin(struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	uint8_t port = crossed_uplink(ctx, m);
+
+	return (struct run){
+		.way = stage_way(m),
+		.direction = m->direction,
+		.attributed = port == PORT_NONE ? NULL : &ctx->attributed[port][m->direction],
+	};
+}
+
+static void end(const struct run *run)
+{
+	if (run->attributed == NULL)
+		return;
+	run->attributed->octets += run->sum.octets;
+	run->attributed->packets += run->sum.packets;
+}
+
+static inline void count(
+	struct stage_ctx *ctx, const struct pkt_meta *m, struct flow *f, struct device *d)
+{
 	/* RFC 5508 REQ-6: an error that somebody quotes at a flow must not keep it alive. */
-	if (unlikely((m->flags & PKT_ICMP_ERROR) != 0))
-		f->last_ms[m->direction] = last_ms;
+	uint32_t last_ms =
+		unlikely((m->flags & PKT_ICMP_ERROR) != 0) ? f->last_ms[m->direction] : ctx->now_ms;
+
+	usage_count(f, m->direction, m->ip_octets, last_ms);
 	f->tcp_flags[m->direction] |= m->tcp_flags;
 	d->octets[m->direction] += m->ip_octets;
 	d->packets[m->direction]++;
 	d->last_us = ctx->now_us;
-	if (port != PORT_NONE) {
-		ctx->attributed[port][m->direction].octets += m->ip_octets;
-		ctx->attributed[port][m->direction].packets++;
-	}
 }
 
 uint16_t account_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	for (uint16_t i = 0; i < n_pkts; i++)
-		count(ctx, stage_meta(pkts[i]));
+	struct flow *flows = ctx->flows->flows;
+	struct device *devices = ctx->devices->devices;
+	struct run run;
+
+	if (n_pkts == 0)
+		return 0;
+	run = begin(ctx, stage_meta(pkts[0]));
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		struct flow *f = &flows[m->flow_id];
+
+		if (unlikely(stage_way(m) != run.way || m->direction != run.direction)) {
+			end(&run);
+			run = begin(ctx, m);
+		}
+		count(ctx, m, f, &devices[f->device_id]);
+		run.sum.octets += m->ip_octets;
+		run.sum.packets++;
+	}
+	end(&run);
 	return n_pkts;
 }
 

@@ -30,6 +30,8 @@ uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkt
 {
 	uint16_t kept = 0;
 
+	if (likely(!ctx->any_shaped))
+		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 		struct fifo *q = queue_of(ctx, m);

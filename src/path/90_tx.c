@@ -7,12 +7,9 @@
 
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/ipv4_fragment.h>
+#include <weir/packet/parse.h>
 
-#define ETHER_HEADER_BYTES 14
-#define VLAN_TAG_BYTES     4
-
-static const uint8_t vlan_tpid[2] = {0x81, 0x00};
-static const uint8_t ethertype_ipv4[2] = {0x08, 0x00};
+#define VLAN_TAG_BYTES 4
 
 /* Sends what the batch holds; what the port refuses is dropped. */
 static void flush(struct stage_ctx *ctx, uint8_t port_id)
@@ -20,41 +17,37 @@ static void flush(struct stage_ctx *ctx, uint8_t port_id)
 	struct tx_batch *b = &ctx->batches[port_id];
 	struct port *port = ctx->ports[port_id];
 	struct edge *edge = &ctx->edge[port_id][ctx->is_uplink[port_id] ? UPLINK : DOWNLINK];
-	uint64_t octets = 0;
-	uint64_t packets = 0;
-	uint16_t n_sent;
+	uint16_t n_sent = port_is_up(port) ? port->ops->tx(port, b->pkts, b->n) : 0;
 
-	for (uint16_t i = 0; i < b->n; i++) {
-		uint16_t ip_octets = stage_meta(b->pkts[i])->ip_octets;
-
-		octets += ip_octets;
-		packets += ip_octets != 0;
-	}
-	n_sent = port_is_up(port) ? port->ops->tx(port, b->pkts, b->n) : 0;
 	ctx->stages[STAGE_tx].out += n_sent;
 	for (uint16_t i = n_sent; i < b->n; i++) {
 		uint16_t ip_octets = stage_meta(b->pkts[i])->ip_octets;
 
-		octets -= ip_octets;
-		packets -= ip_octets != 0;
+		b->sum.octets -= ip_octets;
+		b->sum.packets -= ip_octets != 0;
 		stage_drop(ctx, b->pkts[i], port_is_up(port) ? DROP_TX_REFUSED : DROP_TX_PORT_DOWN);
 	}
-	edge->octets += octets;
-	edge->packets += packets;
+	edge->octets += b->sum.octets;
+	edge->packets += b->sum.packets;
+	b->sum = (struct edge){0};
 	b->n = 0;
 }
 
-static void enqueue(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+/* ARP, which nobody bills, has no IP octets. */
+static inline void enqueue(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
 	struct tx_batch *b = &ctx->batches[port_id];
+	uint16_t ip_octets = stage_meta(pkt)->ip_octets;
 
+	b->sum.octets += ip_octets;
+	b->sum.packets += ip_octets != 0;
 	b->pkts[b->n++] = pkt;
-	if (b->n == BURST_MAX)
+	if (unlikely(b->n == BURST_MAX))
 		flush(ctx, port_id);
 }
 
 /* Makes the frame begin `header_bytes` before the IP header and end with it: no padding, no tags of the other side. */
-static uint8_t *reframe(struct rte_mbuf *pkt, struct pkt_meta *m, uint16_t header_bytes)
+static inline uint8_t *reframe(struct rte_mbuf *pkt, struct pkt_meta *m, uint16_t header_bytes)
 {
 	pkt->data_off = (uint16_t)(pkt->data_off + m->l3_off - header_bytes);
 	pkt->data_len = (uint16_t)(header_bytes + m->ip_octets);
@@ -62,21 +55,6 @@ static uint8_t *reframe(struct rte_mbuf *pkt, struct pkt_meta *m, uint16_t heade
 	m->l4_off = m->l4_off == 0 ? 0 : (uint8_t)(m->l4_off - m->l3_off + header_bytes);
 	m->l3_off = (uint8_t)header_bytes;
 	return rte_pktmbuf_mtod(pkt, uint8_t *);
-}
-
-static void put_ethernet(
-	uint8_t *frame, const struct mac_addr *dst, const struct mac_addr *src, uint16_t vlan)
-{
-	memcpy(frame, dst, sizeof(*dst));
-	memcpy(frame + 6, src, sizeof(*src));
-	frame += 12;
-	if (vlan != 0) {
-		memcpy(frame, vlan_tpid, sizeof(vlan_tpid));
-		frame[2] = (uint8_t)(vlan >> 8);
-		frame[3] = (uint8_t)vlan;
-		frame += VLAN_TAG_BYTES;
-	}
-	memcpy(frame, ethertype_ipv4, sizeof(ethertype_ipv4));
 }
 
 /* In replay no host answers ARP: a MAC made of the address stands for each. */
@@ -88,45 +66,115 @@ static const struct mac_addr *made_up_mac(uint32_t addr_be, struct mac_addr *mac
 	return mac;
 }
 
-/* Frames a packet and queues it for its port, or lets it wait for its next hop's answer. */
-static void put(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id, uint32_t next_hop_be)
+/* The address to ask for: the destination on a LAN, the configured gateway on an Ethernet uplink. */
+static uint32_t next_hop_of(const struct path_port *p, const uint8_t *ip)
 {
-	const struct port *port = ctx->ports[port_id];
-	struct pkt_meta *m = stage_meta(pkt);
+	uint32_t dst_be;
+
+	memcpy(&dst_be, ip + 16, sizeof(dst_be));
+	if (p->role != PORT_UPLINK || ip_addr_is_unset(&p->gateway))
+		return dst_be;
+	return ((dst_be ^ p->address.addr.words[3]) & ip_v4_mask(p->address.len_bits)) == 0
+			       && p->address.len_bits < 32
+		       ? dst_be
+		       : p->gateway.words[3];
+}
+
+/* The MAC of a next hop; NULL while it is not known. */
+static const struct mac_addr *mac_of(
+	struct stage_ctx *ctx, uint8_t port_id, uint32_t next_hop_be, struct mac_addr *room)
+{
+	if (ctx->setup->virtual_clock)
+		return made_up_mac(next_hop_be, room);
+	if (ctx->config->ports[port_id].role == PORT_TAP)
+		return &ctx->ports[port_id]->mac;
+	return neighbor_find(ctx->neighbors, port_id, next_hop_be, ctx->now_us);
+}
+
+/* Begins the header of a burst's frames: all but the destination. */
+__attribute__((noinline)) static void begin_header(
+	const struct stage_ctx *ctx, uint8_t port_id, struct tx_header *h)
+{
 	uint16_t vlan = ctx->config->ports[port_id].vlan;
-	const struct mac_addr *mac;
-	struct mac_addr made_up;
+	uint8_t *at = h->bytes + sizeof(struct mac_addr);
+
+	memcpy(at, &ctx->ports[port_id]->mac, sizeof(struct mac_addr));
+	at += sizeof(struct mac_addr);
+	if (vlan != 0) {
+		store_be16(at, ETHERTYPE_VLAN);
+		store_be16(at + 2, vlan);
+		at += VLAN_TAG_BYTES;
+	}
+	store_be16(at, ETHERTYPE_IPV4);
+	h->n_bytes = (uint16_t)(at + sizeof(uint16_t) - h->bytes);
+	h->has_next_hop = false;
+}
+
+/* Puts the MAC of a next hop into the header. False while it is not known. */
+static bool turn_header(
+	struct stage_ctx *ctx, uint8_t port_id, uint32_t next_hop_be, struct tx_header *h)
+{
+	struct mac_addr room;
+	const struct mac_addr *mac = mac_of(ctx, port_id, next_hop_be, &room);
+
+	if (unlikely(mac == NULL))
+		return false;
+	memcpy(h->bytes, mac, sizeof(*mac));
+	h->next_hop_be = next_hop_be;
+	h->has_next_hop = true;
+	return true;
+}
+
+/* Lets a packet wait for its next hop's answer. */
+__attribute__((noinline)) static void wait(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id, uint32_t next_hop_be)
+{
+	stage_meta(pkt)->out_port = port_id;
+	if (!neighbor_wait(ctx->neighbors, port_id, next_hop_be, pkt, ctx->now_us)) {
+		stage_drop(ctx, pkt, DROP_TX_NEIGHBOR_QUEUE);
+		return;
+	}
+	stage_hold(ctx);
+	ctx->must_ask = true;
+}
+
+/* Packets in a row mostly go to one next hop, and then under the header of the one before. */
+static inline void put_ethernet(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+{
+	struct tx_header *h = &ctx->batches[port_id].header;
+	struct pkt_meta *m = stage_meta(pkt);
+	uint32_t next_hop_be = next_hop_of(&ctx->config->ports[port_id], stage_ip(pkt, m));
 	uint8_t *frame;
 
-	if (port->framing == FRAMING_RAW_IP) {
-		reframe(pkt, m, 0);
-		enqueue(ctx, pkt, port_id);
+	if (unlikely(h->n_bytes == 0))
+		begin_header(ctx, port_id, h);
+	if (!(h->has_next_hop && h->next_hop_be == next_hop_be)
+		&& !turn_header(ctx, port_id, next_hop_be, h)) {
+		wait(ctx, pkt, port_id, next_hop_be);
 		return;
 	}
-	if (ctx->setup->virtual_clock)
-		mac = made_up_mac(next_hop_be, &made_up);
-	else if (ctx->config->ports[port_id].role == PORT_TAP)
-		mac = &port->mac;
-	else
-		mac = neighbor_find(ctx->neighbors, port_id, next_hop_be, ctx->now_us);
-	if (mac == NULL) {
-		m->out_port = port_id;
-		if (neighbor_wait(ctx->neighbors, port_id, next_hop_be, pkt, ctx->now_us)) {
-			stage_hold(ctx);
-			ctx->must_ask = true;
-		} else {
-			stage_drop(ctx, pkt, DROP_TX_NEIGHBOR_QUEUE);
-		}
+	frame = reframe(pkt, m, h->n_bytes);
+	memcpy(frame, h->bytes, ETHERNET_HEADER_BYTES);
+	if (unlikely(h->n_bytes > ETHERNET_HEADER_BYTES))
+		memcpy(frame + ETHERNET_HEADER_BYTES, h->bytes + ETHERNET_HEADER_BYTES,
+			VLAN_TAG_BYTES);
+	enqueue(ctx, pkt, port_id);
+}
+
+/* Frames a packet and queues it for its port, or lets it wait for its next hop's answer. */
+static inline void put(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+{
+	if (ctx->ports[port_id]->framing != FRAMING_RAW_IP) {
+		put_ethernet(ctx, pkt, port_id);
 		return;
 	}
-	frame = reframe(pkt, m, (uint16_t)(ETHER_HEADER_BYTES + (vlan != 0 ? VLAN_TAG_BYTES : 0)));
-	put_ethernet(frame, mac, &port->mac, vlan);
+	reframe(pkt, stage_meta(pkt), 0);
 	enqueue(ctx, pkt, port_id);
 }
 
 /* RFC 791: a packet without DF that is larger than the MTU goes in fragments. */
-static void send_fragments(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id, uint32_t next_hop_be)
+__attribute__((noinline)) static void send_fragments(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
 	struct pkt_meta *m = stage_meta(pkt);
 	struct ipv4_fragmenter f;
@@ -153,7 +201,7 @@ static void send_fragments(
 		octets += pm->ip_octets;
 		n++;
 		ctx->stages[STAGE_tx].made++;
-		put(ctx, piece, port_id, next_hop_be);
+		put(ctx, piece, port_id);
 	}
 	if (n == 0) {
 		stage_drop(ctx, pkt, DROP_TX_FRAGMENT);
@@ -164,28 +212,12 @@ static void send_fragments(
 	rte_pktmbuf_free(pkt);
 }
 
-/* The address to ask for: the destination on a LAN, the configured gateway on an Ethernet uplink. */
-static uint32_t next_hop_of(const struct stage_ctx *ctx, const uint8_t *ip, uint8_t port_id)
+static inline void send_ip(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
-	const struct path_port *p = &ctx->config->ports[port_id];
-	uint32_t dst_be;
-
-	memcpy(&dst_be, ip + 16, sizeof(dst_be));
-	if (p->role != PORT_UPLINK || ip_addr_is_unset(&p->gateway))
-		return dst_be;
-	return ((dst_be ^ p->address.addr.words[3]) & ip_v4_mask(p->address.len_bits)) == 0
-			       && p->address.len_bits < 32
-		       ? dst_be
-		       : p->gateway.words[3];
-}
-
-static void send_ip(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id, uint32_t next_hop_be)
-{
-	if (unlikely(stage_meta(pkt)->ip_octets > ctx->mtu[port_id]))
-		send_fragments(ctx, pkt, port_id, next_hop_be);
+	if (likely(stage_meta(pkt)->ip_octets <= ctx->mtu[port_id]))
+		put(ctx, pkt, port_id);
 	else
-		put(ctx, pkt, port_id, next_hop_be);
+		send_fragments(ctx, pkt, port_id);
 }
 
 /* The gateway's own packets are billed like all others; when the plan is spent none is sent. ARP is not billed. */
@@ -217,8 +249,7 @@ static void send_asides(struct stage_ctx *ctx)
 		if (a->is_frame)
 			enqueue(ctx, a->pkt, a->port);
 		else
-			send_ip(ctx, a->pkt, a->port,
-				next_hop_of(ctx, stage_ip(a->pkt, m), a->port));
+			send_ip(ctx, a->pkt, a->port);
 	}
 	ctx->stages[STAGE_tx].in += ctx->n_asides;
 	ctx->n_asides = 0;
@@ -229,20 +260,18 @@ uint16_t tx_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 	send_asides(ctx);
 	for (uint32_t i = 0; i < ctx->n_resolved; i++) {
 		struct rte_mbuf *pkt = ctx->resolved[i];
-		struct pkt_meta *m = stage_meta(pkt);
 
-		put(ctx, pkt, m->out_port, next_hop_of(ctx, stage_ip(pkt, m), m->out_port));
+		put(ctx, pkt, stage_meta(pkt)->out_port);
 	}
 	ctx->stages[STAGE_tx].taken += ctx->n_resolved;
 	ctx->n_resolved = 0;
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		const struct pkt_meta *m = stage_meta(pkts[i]);
-
-		send_ip(ctx, pkts[i], m->out_port,
-			next_hop_of(ctx, stage_ip(pkts[i], m), m->out_port));
-	}
-	for (uint8_t port = 0; port < ctx->config->n_ports; port++)
+	for (uint32_t i = 0; i < n_pkts; i++)
+		send_ip(ctx, pkts[i], stage_meta(pkts[i])->out_port);
+	for (uint8_t port = 0; port < ctx->config->n_ports; port++) {
+		ctx->batches[port].header.n_bytes =
+			0; /* a neighbour may change before the next burst */
 		if (ctx->batches[port].n > 0)
 			flush(ctx, port);
+	}
 	return 0; /* flush has counted what went out */
 }

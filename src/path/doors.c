@@ -241,16 +241,11 @@ bool doors_mapping_find(const struct path *p, uint8_t proto, const struct ip_add
 	return false;
 }
 
-static uint32_t hash_of(const struct path *p, const struct flow_key_v4 *up)
-{
-	return flow_hash_v4(&p->ctx.flows->hash_key, up->src_be, up->dst_be, up->src_port,
-		up->dst_port, up->proto);
-}
-
 bool doors_external_find(const struct path *p, const struct flow_key_v4 *up,
 	struct ip_addr *ret_external, uint16_t *ret_external_port)
 {
-	uint32_t ref = flow_table_find_v4(p->ctx.flows, hash_of(p, up), up);
+	uint32_t ref =
+		flow_table_find_v4(p->ctx.flows, flow_hash_v4(&p->ctx.flows->hash_key, up), up);
 	const struct flow *f = ref == FLOW_REF_NONE ? NULL : &p->ctx.flows->flows[ref >> 1];
 	struct ip_addr internal = ip_addr_v4(up->src_be);
 
@@ -269,7 +264,7 @@ void doors_expect(const struct path *p, const struct flow_key_v4 *ups, uint32_t 
 	uint32_t words[DOORS_EXPECT_MAX]; /* hashes, then references */
 
 	for (uint32_t i = 0; i < n; i++) {
-		words[i] = hash_of(p, &ups[i]);
+		words[i] = flow_hash_v4(&t->hash_key, &ups[i]);
 		rte_prefetch0(flow_table_bucket(t, words[i]));
 	}
 	for (uint32_t i = 0; i < n; i++) {

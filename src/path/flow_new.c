@@ -134,6 +134,7 @@ static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 	}
 	m->flow_id = id;
 	m->flags |= PKT_NEW_FLOW;
+	ctx->n_new_flows++;
 	f = stage_flow(ctx, m);
 	f->proto = m->proto;
 	f->device_id = m->device_id;
@@ -151,7 +152,7 @@ static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 static bool is_opening_query(const struct pkt_meta *m)
 {
 	return m->proto != PROTO_ICMP || (m->flags & PKT_FRAGMENT_LATER) != 0
-	       || m->icmp_type == ICMP_ECHO_REQUEST || m->icmp_type == ICMP_TIMESTAMP_REQUEST;
+	       || icmp_is_request(m->icmp_type);
 }
 
 static enum drop_reason new_from_lan(

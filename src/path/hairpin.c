@@ -17,8 +17,7 @@ static enum drop_reason find_or_begin(struct stage_ctx *ctx, struct pkt_meta *in
 	uint32_t ref;
 	enum drop_reason why;
 
-	in->hash = flow_hash_v4(&ctx->flows->hash_key, in->src.words[3], in->dst.words[3],
-		in->src_port, in->dst_port, in->proto);
+	in->hash = stage_hash(&ctx->flows->hash_key, in);
 	ref = stage_find(ctx, in);
 	if (ref != FLOW_REF_NONE) {
 		in->flow_id = ref >> 1;
@@ -47,7 +46,7 @@ static enum drop_reason turn_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, 
 enum drop_reason hairpin_turn(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	const struct flow *outbound = stage_flow(ctx, m);
-	uint8_t *l4 = m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off);
+	uint8_t *l4 = stage_l4(pkt, m);
 	struct pkt_meta in = *m;
 	enum drop_reason why;
 	struct rewrite r;

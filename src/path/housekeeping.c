@@ -11,6 +11,7 @@
 #define EXPIRE_BUDGET 1024 /* flows looked at a call */
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
+#define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
 
 static enum flow_end_reason end_reason_of(const struct flow *f)
 {
@@ -50,6 +51,55 @@ static void expire_flows(struct stage_ctx *ctx)
 	}
 }
 
+/* A bit for each uplink that is down while another one is up. */
+static uint32_t abandoned_uplinks(const struct stage_ctx *ctx)
+{
+	uint32_t down = 0;
+	bool has_other = false;
+
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
+		if (!ctx->is_uplink[i])
+			continue;
+		if (port_is_up(ctx->ports[i]))
+			has_other = true;
+		else
+			down |= UINT32_C(1) << i;
+	}
+	return has_other ? down : 0;
+}
+
+/*
+ * Ends the flows of an uplink that went down, so that their next packets begin anew on another one: a UDP client goes on,
+ * a TCP one learns by the reset that a stranger's segment earns. A flow whose packets may still wait for the uplink is
+ * met in the next round.
+ */
+static void leave_abandoned_uplinks(struct path *p)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	uint32_t abandoned = abandoned_uplinks(ctx);
+
+	if ((abandoned & ~p->abandoned) != 0)
+		p->sweep_left = ctx->flows->capacity;
+	p->abandoned = abandoned;
+	for (uint32_t n = 0; n < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0; n++) {
+		uint32_t id = p->sweep_left - 1;
+		const struct flow *f = &ctx->flows->flows[id];
+
+		if (ctx->flows->more[id].in_use && (abandoned >> f->wan_port & 1) != 0
+			&& (f->flags & FLOW_HAIRPIN) == 0) {
+			if (records_room(ctx) == 0)
+				return;
+			if (may_be_queued(ctx, f)) {
+				p->abandoned = 0;
+			} else {
+				flow_wheel_remove(ctx->wheel, id);
+				flow_end(ctx, id, FLOW_END_FORCED);
+			}
+		}
+		p->sweep_left = id;
+	}
+}
+
 static void expire_fragments(struct stage_ctx *ctx)
 {
 	void *expired[FAILED_MAX];
@@ -77,9 +127,7 @@ static void tell_unreachable(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct
 	if ((f->flags & FLOW_TRANSLATED) != 0 && m->direction == UPLINK) {
 		back = rewrite_prepare(f->proto, f->external_be, htons(f->external_port),
 			f->internal_be, htons(f->internal_port));
-		rewrite_source(stage_ip(pkt, m),
-			m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off),
-			&back);
+		rewrite_source(stage_ip(pkt, m), stage_l4(pkt, m), &back);
 	}
 	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_HOST, 0);
 }
@@ -180,12 +228,8 @@ static void refresh_ports(struct stage_ctx *ctx)
 		ctx->mtu[i] = (uint16_t)RTE_MIN(mtu, (uint32_t)UINT16_MAX);
 		if (bearer != 0 && bearer < ctx->mtu[i])
 			ctx->mtu[i] = bearer;
-		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
-			if (ctx->queues[i][d] != NULL
-				&& path_rate_bps(ctx->config, (uint8_t)i, d) == 0
-				&& fifo_n_packets(ctx->queues[i][d]) == 0)
-				ctx->shaped[i][d] = false;
 	}
+	path_find_shaped(ctx);
 	if (ctx->flows->n_flows < ctx->flows->capacity)
 		ctx->table_full = false;
 }
@@ -216,6 +260,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	refresh_ports(ctx);
 	watch_plans(ctx);
 	expire_flows(ctx);
+	leave_abandoned_uplinks(p);
 	expire_fragments(ctx);
 	if (!ctx->setup->virtual_clock) {
 		forget_neighbors(p);

@@ -85,6 +85,19 @@ static bool is_gateway_address(const struct stage_ctx *ctx, const struct ip_addr
 	return false;
 }
 
+/* A ping from a LAN to the address that the carrier gave us. No mapping can be meant: a query has no port of the asked. */
+static bool is_ping_of_uplink(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	if (m->proto != PROTO_ICMP || m->icmp_type != ICMP_ECHO_REQUEST
+		|| (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
+		return false;
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		if (ctx->is_uplink[i]
+			&& ip_addr_equal(&ctx->config->ports[i].address.addr, &m->dst))
+			return true;
+	return false;
+}
+
 /* RFC 1812 4.3.3.6: echo is answered, within limits. */
 static enum drop_reason echo(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
@@ -133,7 +146,7 @@ bool local_deliver(
 		*ret_why = to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_FROM_UPLINK;
 		break;
 	case PORT_LAN:
-		if (!to_group && !is_gateway_address(ctx, &m->dst))
+		if (!to_group && !is_gateway_address(ctx, &m->dst) && !is_ping_of_uplink(ctx, m))
 			return false;
 		*ret_why = from_lan(ctx, pkt, m, to_group);
 		break;

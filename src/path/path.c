@@ -5,6 +5,9 @@
 #include <weir/base/clock.h>
 #include <weir/base/rng.h>
 
+#include <rte_eal.h>
+#include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <rte_ring_elem.h>
@@ -30,10 +33,37 @@
 static_assert(sizeof(struct flow_record) % 4 == 0, "fits rte_ring's elements");
 static_assert(sizeof(struct path_event) % 4 == 0, "fits rte_ring's elements");
 
-struct rte_mempool *path_pool_create(const char *name, uint32_t n_mbufs, uint16_t room_bytes)
+/* rte_pktmbuf_pool_create() with a choice of flags. */
+static struct rte_mempool *pool_create(
+	const char *name, uint32_t n_mbufs, uint16_t room_bytes, unsigned int flags)
 {
-	return rte_pktmbuf_pool_create(name, n_mbufs, MBUF_CACHE, sizeof(struct pkt_meta),
-		(uint16_t)(room_bytes + RTE_PKTMBUF_HEADROOM), 0);
+	struct rte_pktmbuf_pool_private layout = {
+		.mbuf_data_room_size = (uint16_t)(room_bytes + RTE_PKTMBUF_HEADROOM),
+		.mbuf_priv_size = sizeof(struct pkt_meta),
+	};
+	unsigned int element_bytes = (unsigned int)(sizeof(struct rte_mbuf) + layout.mbuf_priv_size
+						    + layout.mbuf_data_room_size);
+	struct rte_mempool *pool = rte_mempool_create_empty(
+		name, n_mbufs, element_bytes, MBUF_CACHE, sizeof(layout), 0, flags);
+
+	if (pool == NULL)
+		return NULL;
+	rte_pktmbuf_pool_init(pool, &layout);
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0
+		|| rte_mempool_populate_default(pool) < 0) {
+		rte_mempool_free(pool);
+		return NULL;
+	}
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+}
+
+struct rte_mempool *path_pool_create(
+	const char *name, uint32_t n_mbufs, uint16_t room_bytes, bool for_devices)
+{
+	bool is_packed = !for_devices && rte_eal_iova_mode() == RTE_IOVA_VA;
+
+	return pool_create(name, n_mbufs, room_bytes, is_packed ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
 }
 
 uint64_t path_rate_bps(const struct path_config *config, uint8_t port, uint32_t direction)
@@ -62,6 +92,20 @@ static struct fifo_params fifo_params_of(
 	};
 }
 
+void path_find_shaped(struct stage_ctx *ctx)
+{
+	ctx->any_shaped = false;
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+			const struct fifo *q = ctx->queues[i][d];
+
+			ctx->shaped[i][d] = q != NULL
+					    && (path_rate_bps(ctx->config, (uint8_t)i, d) != 0
+						    || fifo_n_packets(q) > 0);
+			ctx->any_shaped |= ctx->shaped[i][d];
+		}
+}
+
 static void adopt(struct path *p, struct path_config *config)
 {
 	struct stage_ctx *ctx = &p->ctx;
@@ -76,13 +120,12 @@ static void adopt(struct path *p, struct path_config *config)
 			if (ctx->queues[i][d] == NULL)
 				continue;
 			fifo_set_params(ctx->queues[i][d], &params, ctx->now_us);
-			ctx->shaped[i][d] =
-				params.rate_bps != 0 || fifo_n_packets(ctx->queues[i][d]) > 0;
 		}
 	}
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
+	path_find_shaped(ctx);
 }
 
 void path_adopt_next(struct path *p)

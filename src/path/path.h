@@ -49,6 +49,8 @@ struct path {
 	uint32_t generation[PORTS_MAX]; /* of the ports whose next hops are known */
 	uint64_t interim_credit;
 	uint32_t interim_cursor;
+	uint32_t abandoned;  /* uplinks whose flows were told to leave: a bit each */
+	uint32_t sweep_left; /* flows still to be asked */
 	uint64_t records_lost;
 	uint64_t loops;
 	uint64_t sleeps;
@@ -56,6 +58,9 @@ struct path {
 
 /* The shaped rate of a port in a direction; 0 when it is unshaped. */
 uint64_t path_rate_bps(const struct path_config *config, uint8_t port, uint32_t direction);
+
+/* Finds out which queues packets must pass: those with a rate, and those that still hold packets of a former one. */
+void path_find_shaped(struct stage_ctx *ctx);
 
 /* Owner: takes a published configuration over, if there is one. */
 void path_adopt_next(struct path *p);

@@ -69,10 +69,20 @@ struct edge {
 	uint64_t octets;
 };
 
+/* The link-layer header of the last packet of a burst. */
+struct tx_header {
+	uint32_t next_hop_be;
+	bool has_next_hop;
+	uint16_t n_bytes;  /* 0: not begun */
+	uint8_t bytes[18]; /* with a VLAN tag */
+};
+
 /* Frames that wait for the port's next tx burst. */
 struct tx_batch {
 	struct rte_mbuf *pkts[BURST_MAX];
 	uint16_t n;
+	struct edge sum;
+	struct tx_header header;
 };
 
 struct stage_ctx {
@@ -88,8 +98,9 @@ struct stage_ctx {
 	bool is_uplink[PORTS_MAX];
 	bool profile;                         /* read the counter between stages */
 	bool shaped[PORTS_MAX][N_DIRECTIONS]; /* a rate is set, or packets of a former rate wait */
-	bool plan_spent[PLANS_MAX];           /* the event was raised */
-	bool table_full;                      /* the event was raised */
+	bool any_shaped;
+	bool plan_spent[PLANS_MAX]; /* the event was raised */
+	bool table_full;            /* the event was raised */
 	struct edge edge[PORTS_MAX][N_DIRECTIONS];
 	/* of the edge's sums, what flows account for */
 	struct edge attributed[PORTS_MAX][N_DIRECTIONS];
@@ -120,6 +131,7 @@ struct stage_ctx {
 
 	struct stage_limit error_limit;
 	struct stage_limit echo_limit;
+	uint32_t n_new_flows; /* taken for packets of this burst */
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
@@ -136,6 +148,18 @@ static inline struct pkt_meta *stage_meta(struct rte_mbuf *pkt)
 static inline uint8_t *stage_ip(struct rte_mbuf *pkt, const struct pkt_meta *m)
 {
 	return rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l3_off);
+}
+
+/* The L4 header; NULL when there is none. */
+static inline uint8_t *stage_l4(struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	return m->l4_off == 0 ? NULL : rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off);
+}
+
+/* The pair of ports that a packet goes between. */
+static inline uint16_t stage_way(const struct pkt_meta *m)
+{
+	return (uint16_t)(m->in_port << 8 | m->out_port);
 }
 
 static inline struct flow *stage_flow(const struct stage_ctx *ctx, const struct pkt_meta *m)
@@ -159,6 +183,13 @@ static inline struct flow_key_v4 stage_key(const struct pkt_meta *m)
 		.dst_port = m->dst_port,
 		.proto = m->proto,
 	};
+}
+
+static inline uint32_t stage_hash(const struct flow_hash_key *k, const struct pkt_meta *m)
+{
+	struct flow_key_v4 key = stage_key(m);
+
+	return flow_hash_v4(k, &key);
 }
 
 /* The flow reference of a packet whose hash is set. */

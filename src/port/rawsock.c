@@ -269,11 +269,13 @@ static int open_send(struct rawsock *r, int index)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = index};
 	int send_bytes = SEND_BYTES, on = 1;
+	uint32_t mark = TAKEOVER_MARK;
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0
+		|| bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		int error = -errno;
 
 		(void)close(fd);
@@ -343,7 +345,9 @@ static int open_sockets(struct rawsock *r, const struct netdev *n, char error[PO
 		close_sockets(r);
 		(void)snprintf(error, PORT_ERROR_MAX, "%s: cannot open a packet socket: %s%s",
 			r->device, strerror(-result),
-			result == -EPERM ? ": run weir as root or with CAP_NET_RAW" : "");
+			result == -EPERM
+				? ": run weir as root or with CAP_NET_RAW and CAP_NET_ADMIN"
+				: "");
 		return result;
 	}
 	r->port.fd = r->ring.fd;

@@ -23,7 +23,8 @@
 
 #define SUFFIX         ".offloads"
 #define TABLE_MAX      (sizeof("weir_") + 3ul * NETDEV_NAME_MAX)
-#define RULES_MAX      512
+#define RULES_MAX      1024
+#define EGRESS_MAX     256
 #define STATE_PATH_MAX 512
 #define RECORD_MAX     256
 
@@ -34,6 +35,7 @@ struct takeover {
 	int index;           /* of the interface whose offloads were changed */
 	uint32_t switched;   /* offloads to be put back */
 	bool is_owned;       /* the table goes with the socket in nft */
+	bool has_egress;     /* the kernel's own sending is kept back */
 	struct nft_ctx *nft; /* holds the socket that owns the table */
 };
 
@@ -66,12 +68,30 @@ static struct nft_ctx *open_nft(void)
 	return nft;
 }
 
-/* One transaction: whatever table of this name there was is replaced. */
-static int add_table(struct nft_ctx *nft, const char *device, bool is_owned)
+/*
+ * PACKET_QDISC_BYPASS does not lead around this hook, so weir's own frames show a mark. Frames of 802.1X go no further than
+ * the other end of the link, and without them a Wi-Fi link ends.
+ */
+static void format_egress(const char *device, char chain[EGRESS_MAX])
 {
-	char table[TABLE_MAX], rules[RULES_MAX];
+	(void)snprintf(chain, EGRESS_MAX,
+		"chain egress {\n"
+		"type filter hook egress device \"%s\" priority -500; policy drop;\n"
+		"meta mark %#x accept\n"
+		"meta protocol 0x888e accept\n"
+		"counter\n"
+		"}\n",
+		device, TAKEOVER_MARK);
+}
+
+/* One transaction: whatever table of this name there was is replaced. */
+static int add_table(struct nft_ctx *nft, const char *device, bool is_owned, bool has_egress)
+{
+	char table[TABLE_MAX], rules[RULES_MAX], egress[EGRESS_MAX] = "";
 
 	format_table(device, table);
+	if (has_egress)
+		format_egress(device, egress);
 	(void)snprintf(rules, sizeof(rules),
 		"add table netdev %s\n"
 		"delete table netdev %s\n"
@@ -79,8 +99,9 @@ static int add_table(struct nft_ctx *nft, const char *device, bool is_owned)
 		"%s"
 		"chain ingress { type filter hook ingress device \"%s\" priority -500; policy "
 		"drop; }\n"
+		"%s"
 		"}\n",
-		table, table, table, is_owned ? "flags owner\n" : "", device);
+		table, table, table, is_owned ? "flags owner\n" : "", device, egress);
 	return nft_run_cmd_from_buffer(nft, rules) == 0 ? 0 : -EIO;
 }
 
@@ -114,29 +135,49 @@ static void copy_complaint(struct nft_ctx *nft, char *to, size_t size)
 		text != NULL ? text : "");
 }
 
-static int hold_ingress(struct takeover *t, char error[PORT_ERROR_MAX])
+/*
+ * As much as this kernel can: owned tables came with Linux 5.12, and without them a crash leaves the table to
+ * takeover_recover(); the egress hook came with 5.16, and not every distribution builds it.
+ */
+static int hold(struct takeover *t, char error[PORT_ERROR_MAX])
 {
-	char complaint[96];
+	static const struct {
+		bool is_owned;
+		bool has_egress;
+	} ways[] = {{true, true}, {true, false}, {false, false}};
+	char complaint[96] = "";
 
 	drop_table(t);
 	t->nft = open_nft();
 	if (t->nft == NULL)
 		return REFUSE(error, -ENOMEM, "no memory for nftables");
-	t->is_owned = true;
-	if (add_table(t->nft, t->device, true) == 0)
-		return 0;
-	copy_complaint(t->nft, complaint, sizeof(complaint));
-	/* Owned tables came with Linux 5.12. Without them a crash leaves the table to takeover_recover(). */
-	t->is_owned = false;
-	if (add_table(t->nft, t->device, false) == 0)
-		return 0;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		t->is_owned = ways[i].is_owned;
+		t->has_egress = ways[i].has_egress;
+		if (add_table(t->nft, t->device, t->is_owned, t->has_egress) == 0)
+			return 0;
+		copy_complaint(t->nft, complaint, sizeof(complaint));
+	}
 	nft_ctx_free(t->nft);
 	t->nft = NULL;
 	return REFUSE(error, -EPERM,
 		"%s: cannot keep the kernel from answering (nft: %s): needs CAP_NET_ADMIN, and "
-		"nftables "
-		"with the netdev family (modprobe nf_tables)",
+		"nftables with the netdev family (modprobe nf_tables)",
 		t->device, complaint);
+}
+
+/* Once for an interface, and not for each time that it comes back. */
+static void tell_of_egress(const struct takeover *t)
+{
+	if (!t->has_egress)
+		log_event(LOG_WARNING,
+			"takeover.egress interface=%s reason=\"this kernel has no nftables egress "
+			"hook, "
+			"so it may send frames of its own that weir does not count\" "
+			"remedy=\"Linux "
+			"5.16 with CONFIG_NETFILTER_EGRESS; or sysctl "
+			"net.ipv6.conf.%s.disable_ipv6=1, and no address on it\"",
+			t->device, t->device);
 }
 
 static int format_path(char path[STATE_PATH_MAX], const char *state_dir, const char *device)
@@ -330,6 +371,7 @@ int takeover_begin(const char *device, const char *state_dir, struct takeover **
 		takeover_end(t);
 		return r;
 	}
+	tell_of_egress(t);
 	*ret_takeover = t;
 	return 0;
 
@@ -346,7 +388,7 @@ int takeover_renew(struct takeover *t, char error[PORT_ERROR_MAX])
 	/* The table outlives a mere down and up; a new interface of the same name needs a new chain. */
 	if (r < 0 || (t->nft != NULL && t->index == held_index))
 		return r;
-	return hold_ingress(t, error);
+	return hold(t, error);
 }
 
 void takeover_end(struct takeover *t)

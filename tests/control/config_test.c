@@ -148,6 +148,40 @@ Test(control_config, a_small_file_gets_the_safe_defaults)
 	config_destroy(c);
 }
 
+Test(control_config, packet_buffers_follow_from_ports_and_rates_unless_told)
+{
+	static const struct {
+		const char *lan; /* of the LAN port */
+		const char *uplink;
+		const char *more;
+		uint32_t n_buffers;
+	} cases[] = {
+		{"", "", "", 4096},
+		{", driver: af-xdp", "", "", 4096 + 2048},
+		/* 100 ms of 8 Mbit/s is 100 kB, in packets of 512 octets */
+		{"", ", rate: {uplink: 8Mbps}", "", 4096 + 195},
+		{"", ", rate: {uplink: 4Mbps, downlink: 4Mbps}", "", 4096 + 195},
+		{"", ", rate: {uplink: 100Gbps, downlink: 100Gbps}, queue: 10s", "", 4096 + 16384},
+		{", driver: af-xdp", ", rate: {uplink: 8Mbps}", "runtime: {packet_buffers: 5000}\n",
+			5000},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[512];
+		struct config *c;
+
+		snprintf(text, sizeof(text),
+			"ports:\n  lan0: {role: lan, device: eth1, address: 192.168.50.1/24%s}\n"
+			"  wan0: {role: uplink, device: eth0, address: 192.0.2.2/24, gateway: "
+			"192.0.2.1%s}\n%s",
+			cases[i].lan, cases[i].uplink, cases[i].more);
+		c = good(text);
+		cr_expect_eq(config_packet_buffers(c), cases[i].n_buffers, "case %zu: %u", i,
+			config_packet_buffers(c));
+		config_destroy(c);
+	}
+}
+
 Test(control_config, every_value_lands_in_its_field)
 {
 	struct config *c = good(
@@ -241,6 +275,8 @@ Test(control_config, interfaces_are_looked_for_only_where_that_is_asked_for)
 	cr_expect_str_eq(first_message(devargs, strlen(devargs), CONFIG_CHECK_INTERFACES), "");
 }
 
+#define STOPPED "; checking stopped here, so there may be more"
+
 Test(control_config, depth_nodes_and_size_are_bounded)
 {
 	char *text = malloc(2 << 20);
@@ -248,14 +284,14 @@ Test(control_config, depth_nodes_and_size_are_bounded)
 
 	cr_assert_not_null(text);
 	memset(text, '[', 1000);
-	cr_expect_str_eq(
-		first_message(text, 1000, 0), "more than 16 levels; the configuration needs 5");
+	cr_expect_str_eq(first_message(text, 1000, 0),
+		"more than 16 levels; the configuration needs 5" STOPPED);
 	len = (size_t)sprintf(text, "x: [");
 	for (int i = 0; i < 30000; i++)
 		len += (size_t)sprintf(text + len, "1,");
 	len += (size_t)sprintf(text + len, "]");
 	cr_expect_str_eq(first_message(text, len, 0),
-		"more than 20000 keys and values; this is no configuration of weir");
+		"more than 20000 keys and values; this is no configuration of weir" STOPPED);
 	free(text);
 }
 

@@ -34,9 +34,13 @@ Test(flow_key, hashes_an_ipv4_key_as_the_path_does)
 			.dst_port = (uint16_t)rng_next(&r),
 			.proto = 17};
 
-		cr_assert_eq(
-			flow_hash(&k, &key), flow_hash_v4(&k, key.src.words[3], key.dst.words[3],
-						     key.src_port, key.dst_port, 17));
+		struct flow_key_v4 v4 = {.src_be = key.src.words[3],
+			.dst_be = key.dst.words[3],
+			.src_port = key.src_port,
+			.dst_port = key.dst_port,
+			.proto = 17};
+
+		cr_assert_eq(flow_hash(&k, &key), flow_hash_v4(&k, &v4));
 	}
 }
 
@@ -99,8 +103,12 @@ Test(flow_key, spreads_dense_ipv4_tuples_evenly_over_both_halves)
 	double mean = (double)N_KEYS / N_BINS;
 
 	for (uint32_t i = 0; i < N_KEYS; i++) {
-		uint32_t h = flow_hash_v4(&k, htonl(0xc0a83200 + i % 16), htonl(0x08080808),
-			(uint16_t)(40000 + i / 16), 443, 6);
+		struct flow_key_v4 key = {.src_be = htonl(0xc0a83200 + i % 16),
+			.dst_be = htonl(0x08080808),
+			.src_port = (uint16_t)(40000 + i / 16),
+			.dst_port = 443,
+			.proto = 6};
+		uint32_t h = flow_hash_v4(&k, &key);
 
 		upper[h >> 24]++;
 		lower[h & 0xff]++;

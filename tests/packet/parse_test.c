@@ -361,32 +361,33 @@ Test(packet_parse, hands_arp_on_with_its_place)
 
 struct icmp_row {
 	uint8_t type;
-	uint16_t port;
+	uint16_t src_port;
+	uint16_t dst_port;
 	uint16_t flags;
 };
 
 Test(packet_parse, icmp_queries_go_by_identifier_and_errors_are_marked)
 {
 	static const struct icmp_row rows[] = {
-		{ICMP_ECHO_REQUEST, 0x1234, 0},
-		{ICMP_ECHO_REPLY, 0x1234, 0},
-		{ICMP_TIMESTAMP_REQUEST, 0x1234, 0},
-		{ICMP_TIMESTAMP_REPLY, 0x1234, 0},
-		{ICMP_UNREACHABLE, 0, PKT_ICMP_ERROR},
-		{ICMP_SOURCE_QUENCH, 0, PKT_ICMP_ERROR},
-		{ICMP_TIME_EXCEEDED, 0, PKT_ICMP_ERROR},
-		{ICMP_PARAMETER_PROBLEM, 0, PKT_ICMP_ERROR},
-		{ICMP_REDIRECT, 0, 0},
-		{9, 0, 0},
-		{255, 0, 0},
+		{ICMP_ECHO_REQUEST, 0x1234, 0, 0},
+		{ICMP_ECHO_REPLY, 0, 0x1234, 0},
+		{ICMP_TIMESTAMP_REQUEST, 0x1234, 0, 0},
+		{ICMP_TIMESTAMP_REPLY, 0, 0x1234, 0},
+		{ICMP_UNREACHABLE, 0, 0, PKT_ICMP_ERROR},
+		{ICMP_SOURCE_QUENCH, 0, 0, PKT_ICMP_ERROR},
+		{ICMP_TIME_EXCEEDED, 0, 0, PKT_ICMP_ERROR},
+		{ICMP_PARAMETER_PROBLEM, 0, 0, PKT_ICMP_ERROR},
+		{ICMP_REDIRECT, 0, 0, 0},
+		{9, 0, 0, 0},
+		{255, 0, 0, 0},
 	};
 
 	for (uint32_t i = 0; i < N_ROWS(rows); i++) {
 		struct pkt_meta m = parse_good(&(struct packet_spec){
 			.proto = PROTO_ICMP, .icmp_type = rows[i].type, .icmp_id = 0x1234});
 
-		cr_assert_eq(m.src_port, rows[i].port, "type %u", rows[i].type);
-		cr_assert_eq(m.dst_port, rows[i].port, "type %u", rows[i].type);
+		cr_assert_eq(m.src_port, rows[i].src_port, "type %u", rows[i].type);
+		cr_assert_eq(m.dst_port, rows[i].dst_port, "type %u", rows[i].type);
 		cr_assert_eq(m.flags, rows[i].flags, "type %u", rows[i].type);
 		cr_assert_eq(m.icmp_type, rows[i].type);
 	}

@@ -402,3 +402,48 @@ Test(path_flow, a_packet_of_an_old_flow_that_is_not_sent_is_taken_back)
 	port_up(w->ports[WORLD_UPLINK]);
 	path_world_destroy(w);
 }
+
+static void make_second_uplink(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->ports[WORLD_LAN2].role = PORT_UPLINK;
+	config->ports[WORLD_LAN2].queue_us = WORLD_S;
+}
+
+Test(path_flow, flows_go_on_by_another_uplink_when_theirs_goes_down)
+{
+	struct path_world_params params = {.tune = make_second_uplink};
+	struct path_world *w = path_world_create(&params);
+	struct packet p = path_world_pass_one(w, WORLD_LAN, &(struct packet_spec){0}, WORLD_UPLINK);
+
+	cr_expect_eq(packet_src_be(&p), WORLD_UPLINK_BE);
+	packet_clean(&p);
+	port_fail(w->ports[WORLD_UPLINK]);
+	path_world_pass(w, 10 * WORLD_MS, WORLD_MS);
+	cr_expect_eq(w->n_records, 1);
+	cr_expect_eq(w->records[0].end_reason, FLOW_END_FORCED);
+	p = path_world_pass_one(w, WORLD_LAN, &(struct packet_spec){0}, WORLD_LAN2);
+	cr_expect_eq(packet_src_be(&p), WORLD_LAN2_BE);
+	packet_clean(&p);
+	/* What has moved stays where it is when the first comes back: its remote knows no other address of ours. */
+	port_up(w->ports[WORLD_UPLINK]);
+	path_world_pass(w, 10 * WORLD_MS, WORLD_MS);
+	p = path_world_pass_one(w, WORLD_LAN, &(struct packet_spec){0}, WORLD_LAN2);
+	packet_clean(&p);
+	path_world_destroy(w);
+}
+
+Test(path_flow, flows_wait_for_their_uplink_when_there_is_no_other)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct packet p = path_world_pass_one(w, WORLD_LAN, &(struct packet_spec){0}, WORLD_UPLINK);
+
+	packet_clean(&p);
+	port_fail(w->ports[WORLD_UPLINK]);
+	path_world_pass(w, 10 * WORLD_MS, WORLD_MS);
+	cr_expect_eq(w->n_records, 0);
+	port_up(w->ports[WORLD_UPLINK]);
+	p = path_world_pass_one(w, WORLD_LAN, &(struct packet_spec){0}, WORLD_UPLINK);
+	packet_clean(&p);
+	path_world_destroy(w);
+}

@@ -207,6 +207,26 @@ Test(path_local, echo_is_answered_within_its_limit)
 	path_world_destroy(w);
 }
 
+Test(path_local, a_ping_to_the_uplinks_address_is_answered_to_the_lan_and_to_nobody_outside)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct packet_spec ping = {.proto = PROTO_ICMP,
+		.icmp_type = ICMP_ECHO_REQUEST,
+		.dst_be = WORLD_UPLINK_BE,
+		.icmp_id = 5};
+	struct packet p = path_world_pass_one(w, WORLD_LAN, &ping, WORLD_LAN);
+
+	cr_expect_eq(packet_l4(&p)[0], ICMP_ECHO_REPLY);
+	cr_expect_eq(packet_src_be(&p), WORLD_UPLINK_BE);
+	packet_clean(&p);
+	ping.src_be = V4(198, 51, 100, 7);
+	path_world_put(w, WORLD_UPLINK, &ping);
+	path_world_step(w);
+	cr_expect_eq(path_world_discard(w, WORLD_UPLINK), 0);
+	cr_expect_eq(path_world_drops(w, DROP_POLICY_INBOUND), 1);
+	path_world_destroy(w);
+}
+
 Test(path_local, what_is_for_the_gateway_goes_to_its_tap_as_it_came_and_back)
 {
 	struct path_world *w = path_world_create(NULL);

@@ -3,16 +3,36 @@
 
 #include <weir/port/takeover.h>
 
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <nftables/libnftables.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const state_dir = NETNS_STATE_DIR;
+
+/* A kernel without the egress hook, as nftables meets it. */
+static bool is_without_egress;
+
+int nft_run_cmd_from_buffer(struct nft_ctx *nft, const char *commands)
+{
+	int (*real)(struct nft_ctx *, const char *);
+	void *symbol = dlsym(RTLD_NEXT, "nft_run_cmd_from_buffer");
+
+	if (is_without_egress && strstr(commands, "hook egress") != NULL)
+		return -1;
+	memcpy(&real, &symbol, sizeof(real));
+	return real(nft, commands);
+}
 
 /* v0 here, v1 in the far namespace, which asks. */
 static pid_t enter_with_far(void)
@@ -82,6 +102,64 @@ Test(port_takeover, keeps_the_kernel_silent_until_it_ends)
 	(void)kill(far, SIGKILL);
 }
 
+/* True when a frame of this type left by `device`. */
+static bool can_send(const char *device, uint16_t type, uint32_t mark)
+{
+	struct sockaddr_ll to = {.sll_family = AF_PACKET,
+		.sll_protocol = htons(type),
+		.sll_ifindex = (int)if_nametoindex(device)};
+	uint8_t frame[60] = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0), on = 1;
+	ssize_t sent;
+
+	cr_assert_geq(fd, 0);
+	frame[12] = (uint8_t)(type >> 8);
+	frame[13] = (uint8_t)type;
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	cr_assert_eq(setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)), 0);
+	sent = sendto(fd, frame, sizeof(frame), 0, (const struct sockaddr *)&to, sizeof(to));
+	(void)close(fd);
+	return sent == (ssize_t)sizeof(frame);
+}
+
+Test(port_takeover, lets_nobody_send_but_weir_and_the_link_itself)
+{
+	static const struct {
+		uint16_t type;
+		uint32_t mark;
+		bool leaves;
+	} frames[] = {
+		{0x0800, 0, false}, {0x0806, 0, false}, {0x86dd, 0, false}, {0x0800, 1, false},
+		{0x0800, TAKEOVER_MARK, true}, {0x86dd, TAKEOVER_MARK, true},
+		{0x888e, 0, true}, /* 802.1X */
+	};
+	struct takeover *t;
+
+	enter_with_veth();
+	cr_assert(can_send("v0", 0x0800, 0), "nobody can send: this proves nothing");
+	t = begin("v0");
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++)
+		cr_expect_eq(can_send("v0", frames[i].type, frames[i].mark), frames[i].leaves,
+			"type %04x, mark %#x", frames[i].type, frames[i].mark);
+	cr_expect(can_send("v1", 0x0800, 0), "another interface is held too");
+	takeover_end(t);
+	cr_assert(can_send("v0", 0x0800, 0), "the kernel was not given the interface back");
+}
+
+Test(port_takeover, takes_over_without_an_egress_hook_what_it_can)
+{
+	pid_t far = enter_with_far();
+	struct takeover *t;
+
+	is_without_egress = true;
+	t = begin("v0");
+	cr_assert(can_send("v0", 0x0800, 0), "the hook is there: this proves nothing");
+	cr_assert_not(can_ping(far, 1), "the kernel answers");
+	takeover_end(t);
+	cr_assert_not(has_table("weir_v0"));
+	(void)kill(far, SIGKILL);
+}
+
 Test(port_takeover, switches_offloads_off_and_on_again)
 {
 	struct takeover *t;
@@ -116,6 +194,7 @@ Test(port_takeover, recovers_what_a_crashed_run_left)
 	netns_run("ethtool -K v0 gro on");
 	crash_with("v0");
 	cr_assert_not(has_table("weir_v0"), "an owned table goes with its process");
+	cr_assert(can_send("v0", 0x0800, 0));
 	cr_assert_not(is_on("v0", "generic-receive-offload"));
 	/* As a kernel without owned tables would leave it. */
 	netns_run("nft add table netdev weir_v0");
@@ -169,6 +248,7 @@ Test(port_takeover, renews_on_an_interface_made_anew_and_ends_without_one)
 	cr_assert_eq(takeover_renew(t, error), 0, "%s", error);
 	cr_assert_not(is_on("v0", "generic-receive-offload"));
 	netns_run("nft list table netdev weir_v0 | grep -q 'device \"v0\"'");
+	cr_assert_not(can_send("v0", 0x0800, 0));
 	netns_run("ip link del v0");
 	takeover_end(t);
 	cr_assert_not(has_table("weir_v0"));

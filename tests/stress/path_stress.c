@@ -197,7 +197,7 @@ int main(void)
 
 	demand(rte_eal_init(10, args) >= 0, "EAL");
 	clock_init();
-	setup.pool = path_pool_create("stress", N_MBUFS, 2048);
+	setup.pool = path_pool_create("stress", N_MBUFS, 2048, false);
 	demand(setup.pool != NULL, "pool");
 	open_ports(&s, setup.pool);
 	setup.ports[0] = s.lan;

@@ -33,7 +33,7 @@ static struct rte_mempool *create_pool(void)
 	if (pool != NULL)
 		return pool;
 	cr_assert_geq(rte_eal_init(10, args), 0);
-	pool = path_pool_create("world", N_MBUFS, ROOM);
+	pool = path_pool_create("world", N_MBUFS, ROOM, false);
 	cr_assert_not_null(pool);
 	return pool;
 }

@@ -22,7 +22,7 @@ enum flow_end_reason {
 	FLOW_END_IDLE_TIMEOUT = 1,
 	FLOW_END_ACTIVE_TIMEOUT = 2, /* not used: interim records say 0 */
 	FLOW_END_DETECTED = 3,       /* FIN or RST was seen */
-	FLOW_END_FORCED = 4,         /* weir stops, or a rule now denies it */
+	FLOW_END_FORCED = 4,         /* weir stops, a rule now denies it, or its uplink is gone */
 	FLOW_END_LACK_OF_RESOURCES = 5,
 };
 

@@ -58,12 +58,19 @@ static inline uint64_t meter_used(const struct meter *m)
 	return m->billed_octets[UPLINK] + m->billed_octets[DOWNLINK];
 }
 
+/* Octets that may be billed before the plan stops its traffic, below zero when more were; INT64_MAX when nothing stops
+ * it. */
+static inline int64_t meter_left(const struct meter *m)
+{
+	if (!m->params.block_when_spent || m->params.quota_octets == 0)
+		return INT64_MAX;
+	return (int64_t)(m->params.quota_octets - meter_used(m));
+}
+
 /* True when a packet of `octets` may be sent without going over the quota. */
 static inline bool meter_admits(const struct meter *m, uint32_t octets)
 {
-	return !m->params.block_when_spent || m->params.quota_octets == 0
-	       || meter_used(m) + octets + m->params.overhead_octets_packet
-			  <= m->params.quota_octets;
+	return (int64_t)octets + m->params.overhead_octets_packet <= meter_left(m);
 }
 
 #endif

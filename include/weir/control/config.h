@@ -101,8 +101,8 @@ struct config_runtime {
 	uint64_t interim_us;           /* 0: off */
 	enum log_level log_level;
 	enum config_huge_pages huge_pages;
-	uint64_t seed; /* 0: taken from the kernel at each start */
-	uint32_t packet_buffers;
+	uint64_t seed;           /* 0: taken from the kernel at each start */
+	uint32_t packet_buffers; /* 0: config_packet_buffers() */
 	uint32_t workers;
 };
 
@@ -266,6 +266,12 @@ enum config_device_kind {
 
 /* What a port's `device` names. */
 enum config_device_kind config_device_kind(const char *device);
+
+/* True for a port that DPDK drives: a NIC, a DPDK device, or an interface by AF_XDP. */
+bool config_is_dpdk(const struct config_port *p);
+
+/* runtime.packet_buffers, or as many as ports and rates ask for. */
+uint32_t config_packet_buffers(const struct config *c);
 
 /* Index of a plan, or PLAN_NONE. */
 uint8_t config_find_plan(const struct config *c, const char *name);

@@ -93,7 +93,7 @@ const char *schema_key(const struct schema_row *row);
 /* The known key right below `parent` that is nearest to `key`, or NULL when none is near. */
 const char *schema_nearest_key(const struct schema_row *parent, const char *key);
 
-/* True when `text` is probably a slip of `known`; lower *best_distance is nearer. Starts at UINT32_MAX. */
+/* True when `text` is probably a slip of `known`, or what it is called elsewhere; lower *best_distance is nearer. Starts at UINT32_MAX. */
 bool schema_is_nearer(const char *text, const char *known, uint32_t *best_distance);
 
 /* What may be written, for messages and documentation: "a time from 2h4m to 7d", "one of lan, uplink". */

@@ -20,18 +20,19 @@
 #include <stdint.h>
 
 struct device {
+	/* what each packet writes, in one line */
+	uint64_t octets[N_DIRECTIONS];
+	uint64_t packets[N_DIRECTIONS];
+	uint64_t last_us;
+	uint64_t first_us;
+	uint32_t n_flows;
+	uint32_t generation; /* grows when the id is given to another device */
 	struct ip_addr addr;
 	struct mac_addr mac; /* as last seen as a source; zero for the gateway itself */
 	uint8_t port;
 	uint8_t in_use;
-	uint32_t n_flows;
-	uint32_t generation; /* grows when the id is given to another device */
-	uint64_t octets[N_DIRECTIONS];
-	uint64_t packets[N_DIRECTIONS];
-	uint64_t first_us;
-	uint64_t last_us;
 	uint32_t hash_next;
-};
+} __attribute__((aligned(64)));
 
 struct device_table {
 	struct device *devices;

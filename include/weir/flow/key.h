@@ -43,11 +43,10 @@ static inline uint64_t flow_hash_fold(uint64_t a, uint64_t b)
 }
 
 /* Hash of an IPv4 5-tuple: the inlined case of flow_hash(). */
-static inline uint32_t flow_hash_v4(const struct flow_hash_key *k, uint32_t src_be, uint32_t dst_be,
-	uint16_t src_port, uint16_t dst_port, uint8_t proto)
+static inline uint32_t flow_hash_v4(const struct flow_hash_key *k, const struct flow_key_v4 *key)
 {
-	uint64_t addresses = (uint64_t)src_be << 32 | dst_be;
-	uint64_t rest = (uint64_t)src_port << 32 | (uint64_t)dst_port << 16 | proto;
+	uint64_t addresses = (uint64_t)key->src_be << 32 | key->dst_be;
+	uint64_t rest = (uint64_t)key->src_port << 32 | (uint64_t)key->dst_port << 16 | key->proto;
 	uint64_t h = flow_hash_fold(addresses ^ k->words[0], rest ^ k->words[1]);
 
 	return (uint32_t)flow_hash_fold(h ^ k->words[2], k->words[0]);

@@ -20,7 +20,9 @@
 
 #include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #if defined(__SSE2__)
 #	include <emmintrin.h>
 #elif defined(__aarch64__) && defined(__ARM_NEON)
@@ -40,13 +42,13 @@ enum flow_flag {
 };
 
 struct flow {
-	uint32_t remote_be; /* IPv4 of the three endpoints, network order */
+	/* IPv4 of the three endpoints, network order. The remote one lies in the middle, so that the source and the
+	 * destination of either direction's packets lie side by side: flow_has_key_v4() compares them at once. */
 	uint32_t internal_be;
+	uint32_t remote_be;
 	uint32_t external_be;
-	/* Ports in host order. ICMP query: identifiers; its packets carry one where others carry two
-	 * ports, so its keys are (internal_port, internal_port) and (external_port, external_port). */
+	uint16_t internal_port; /* in the same order; host byte order */
 	uint16_t remote_port;
-	uint16_t internal_port;
 	uint16_t external_port;
 	uint8_t proto;
 	uint8_t state;     /* flow/tcp_track.h for TCP; else enum flow_state */
@@ -194,27 +196,34 @@ static inline uint32_t flow_table_candidate(const struct flow_table *t, uint32_t
 }
 
 /*
- * True when an IPv4 flow has `key` as its key of this direction. Selects by mask: the directions of a
+ * True when an IPv4 flow has `key` as its key of this direction. Loads what the direction selects: the directions of a
  * burst are mixed, and a branch on them would be mispredicted half the time.
  */
 static inline bool flow_has_key_v4(
 	const struct flow *f, uint32_t direction, const struct flow_key_v4 *key)
 {
-	uint32_t down = 0u - direction;
-	uint32_t query = 0u - (uint32_t)(key->proto == PROTO_ICMP);
-	uint32_t swap = (key->src_be ^ key->dst_be) & down;
-	uint32_t swap_ports = (uint32_t)(key->src_port ^ key->dst_port) & down;
-	uint32_t local = f->internal_be ^ ((f->internal_be ^ f->external_be) & down);
-	uint32_t local_port =
-		f->internal_port ^ ((uint32_t)(f->internal_port ^ f->external_port) & down);
-	uint32_t remote_port = f->remote_port ^ ((f->remote_port ^ local_port) & query);
-	uint32_t differs = (local ^ key->src_be ^ swap) | (f->remote_be ^ key->dst_be ^ swap);
+	uint64_t addresses;
+	uint64_t key_addresses;
+	uint32_t ports;
+	uint32_t key_ports;
 
-	differs |= (local_port ^ key->src_port ^ swap_ports)
-		   | (remote_port ^ key->dst_port ^ swap_ports);
-	differs |= (uint32_t)(f->proto ^ key->proto) | (f->flags & (uint32_t)FLOW_IPV6);
-	return differs == 0;
+	memcpy(&addresses, (const uint8_t *)f + direction * sizeof(f->remote_be),
+		sizeof(addresses));
+	memcpy(&key_addresses, key, sizeof(key_addresses));
+	memcpy(&ports,
+		(const uint8_t *)f + offsetof(struct flow, internal_port)
+			+ direction * sizeof(f->remote_port),
+		sizeof(ports));
+	memcpy(&key_ports, (const uint8_t *)key + offsetof(struct flow_key_v4, src_port),
+		sizeof(key_ports));
+	return ((addresses ^ key_addresses) | (ports ^ key_ports)
+		       | (uint32_t)(f->proto ^ key->proto) | (f->flags & (uint32_t)FLOW_IPV6))
+	       == 0;
 }
+static_assert(
+	offsetof(struct flow, internal_be) == 0 && offsetof(struct flow, external_be) == 8
+		&& offsetof(struct flow, external_port) == offsetof(struct flow, internal_port) + 4,
+	"uplink: internal, remote; downlink: remote, external");
 
 /* Finds an IPv4 key of known hash: the path's case. FLOW_REF_NONE when there is none. */
 static inline uint32_t flow_table_find_v4(

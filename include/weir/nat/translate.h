@@ -29,6 +29,19 @@ static inline struct rewrite translate_rewrite(const struct flow *f, enum direct
 	};
 }
 
+/* What forwarding does to most packets: the flow's rewrite, and one off the TTL, with one change of the header's
+ * checksum. `l4` is NULL where the packet has no L4 header. */
+static inline void translate_forward(
+	const struct flow *f, enum direction direction, uint8_t *ip, uint8_t *l4)
+{
+	struct rewrite r = translate_rewrite(f, direction);
+	uint32_t is_down = direction == UPLINK ? 0 : 1;
+
+	r.ip_delta = checksum_add(r.ip_delta, REWRITE_TTL_DELTA);
+	ip[8]--;
+	rewrite_end(ip, l4, 12 + is_down * 4, is_down * 2, &r);
+}
+
 /* The rewrite inside an ICMP error that travels in `direction` and quotes a packet of the flow, which travelled the
  * other way: of the quoted destination when `direction` is UPLINK, else of the quoted source. */
 struct rewrite translate_quote(const struct flow *f, enum direction direction);

@@ -24,26 +24,30 @@ static inline uint16_t checksum_fold(uint64_t sum)
 	return (uint16_t)sum;
 }
 
-/* Delta of one 16-bit word that changes; both as in memory. */
-static inline uint32_t checksum_delta16(uint16_t old_word, uint16_t new_word)
+/* The ones' complement sum of two folded sums, folded: it carries once at most. */
+static inline uint16_t checksum_add(uint16_t a, uint16_t b)
 {
-	return (uint32_t)(uint16_t)~old_word + new_word;
+	uint32_t sum = (uint32_t)a + b;
+
+	return (uint16_t)(sum + (sum >> 16));
+}
+
+/* Delta of one 16-bit word that changes; both as in memory. */
+static inline uint16_t checksum_delta16(uint16_t old_word, uint16_t new_word)
+{
+	return checksum_add((uint16_t)~old_word, new_word);
 }
 
 /* Delta of one 32-bit word that changes; both as in memory. */
-static inline uint32_t checksum_delta32(uint32_t old_word, uint32_t new_word)
+static inline uint16_t checksum_delta32(uint32_t old_word, uint32_t new_word)
 {
 	return checksum_fold((uint64_t)(uint32_t)~old_word + new_word);
 }
 
 /* The checksum after a change by `delta` (RFC 1624: HC' = ~(~HC + ~m + m')). */
-static inline uint16_t checksum_update(uint16_t checksum, uint32_t delta)
+static inline uint16_t checksum_update(uint16_t checksum, uint16_t delta)
 {
-	/* Both terms are of little more than 16 bits, so two folds do. */
-	uint32_t sum = (uint16_t)~checksum + (delta & 0xffff) + (delta >> 16);
-
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t) ~(sum + (sum >> 16));
+	return (uint16_t)~checksum_add((uint16_t)~checksum, delta);
 }
 
 /* Sum of a block, to be folded and complemented; an odd last byte counts as padded with zero. */

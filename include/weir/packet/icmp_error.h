@@ -47,6 +47,13 @@ static inline bool icmp_is_query(uint8_t type)
 	       || type == ICMP_TIMESTAMP_REQUEST || type == ICMP_TIMESTAMP_REPLY;
 }
 
+/* Of those, true for the ones that ask. The identifier is the port of the one who asks: source of a request, destination of
+ * its reply. So a query's flow is found like any other, and nobody outside can ask at an identifier of somebody inside. */
+static inline bool icmp_is_request(uint8_t type)
+{
+	return type == ICMP_ECHO_REQUEST || type == ICMP_TIMESTAMP_REQUEST;
+}
+
 /* True for the errors that quote a packet and are translated by it. A redirect quotes one too; it
  * speaks to the hosts of one link only and is never forwarded. */
 static inline bool icmp_is_error(uint8_t type)

@@ -23,7 +23,7 @@ enum pkt_flag {
 	PKT_TCP_SYN = 1 << 5,        /* parse: SYN set, MSS may need clamping */
 	PKT_NEW_FLOW = 1 << 6,       /* flow: this packet has just created its flow */
 	PKT_HAIRPIN = 1 << 7,        /* nat: turned back to the LAN, never on the uplink */
-	PKT_REWRITTEN = 1 << 8,      /* nat: addresses are translated already */
+	PKT_TTL_SPENT = 1 << 8,      /* parse: TTL of 1 or 0: not to be forwarded */
 };
 
 /* Constant bits of an IP protocol, by number. */
@@ -46,8 +46,8 @@ enum {
 struct pkt_meta {
 	struct ip_addr src; /* parse: as received */
 	struct ip_addr dst; /* parse: as received */
-	uint16_t src_port;  /* parse: TCP, UDP; identifier of an ICMP query; else 0 */
-	uint16_t dst_port;  /* parse: TCP, UDP; identifier of an ICMP query; else 0 */
+	uint16_t src_port;  /* parse: TCP, UDP; identifier of an ICMP request; else 0 */
+	uint16_t dst_port;  /* parse: TCP, UDP; identifier of an ICMP reply; else 0 */
 	uint32_t hash;      /* flow: of the 5-tuple as received */
 	uint32_t flow_id;   /* flow: FLOW_NONE until the flow stage has run */
 	uint32_t rx_us;     /* rx: arrival on the path clock, low 32 bits */

@@ -37,11 +37,6 @@ struct parse_result {
 	enum parse_kind kind;
 };
 
-/* Parses a frame into `m`: addresses, ports, offsets, octets, flags, proto, vlan; sets flow_id to
- * FLOW_NONE. The fields of rx stay as they are. */
-struct parse_result parse_frame(
-	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m);
-
 /*
  * Addresses that no unicast packet may carry, whatever port it came from (RFC 1122 3.2.1.3,
  * RFC 6890, RFC 1812 5.3.7): martian, broadcast and multicast sources, land. DROP_NONE when both are
@@ -50,6 +45,16 @@ struct parse_result parse_frame(
 enum drop_reason parse_check_addresses(const struct pkt_meta *m);
 
 /* What follows is the path's inner half, here to be inlined there. */
+
+#define ETHERNET_HEADER_BYTES 14
+
+enum {
+	ETHERTYPE_IPV4 = 0x0800,
+	ETHERTYPE_ARP = 0x0806,
+	ETHERTYPE_VLAN = 0x8100, /* 802.1Q customer tag */
+	ETHERTYPE_IPV6 = 0x86dd,
+	ETHERTYPE_VLAN_SERVICE = 0x88a8, /* 802.1ad service tag */
+};
 
 #define IPV4_HEADER_BYTES    20 /* without options */
 #define IPV4_RESERVED        0x8000
@@ -60,6 +65,10 @@ enum drop_reason parse_check_addresses(const struct pkt_meta *m);
 #define TCP_HEADER_BYTES  20 /* without options */
 #define UDP_HEADER_BYTES  8
 #define ICMP_HEADER_BYTES 8
+
+/* The rare rest of parse_frame: whatever is not IPv4 right behind the link-layer header. */
+__attribute__((cold)) struct parse_result parse_frame_uncommon(
+	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m);
 
 /* The rare rest of parse_ipv4: a header that is malformed or has options. */
 __attribute__((cold)) enum drop_reason parse_ipv4_uncommon(
@@ -72,45 +81,42 @@ __attribute__((cold)) enum drop_reason parse_fragment(
 /* The rare rest of parse_l4: ICMP, and protocols that weir does not read. */
 enum drop_reason parse_l4_other(const uint8_t *l4, uint32_t present_bytes, struct pkt_meta *m);
 
-/* Combinations of the six flags from FIN to URG that scanners send and stacks never do, one bit
- * each: none of them set (bit 0), and SYN with FIN or RST (bits 3, 6 and 7 of each octet). */
-#define TCP_FLAGS_BAD (0xc8c8c8c8c8c8c8c8ull | 1)
+/* Where TCP and UDP differ, so that one pass reads both without a branch on which it is: they come mixed. */
+struct parse_l4_shape {
+	uint64_t bad_flags;   /* one bit for each combination of the six flags from FIN to URG */
+	uint16_t length_mask; /* of the field at length_off, shifted: */
+	uint8_t length_off; /* UDP's length; TCP's offset in words in the top 4 bits, above the flags */
+	uint8_t length_shift;
+	uint8_t header_bytes; /* 0: a protocol of another shape */
+	uint8_t flags_mask;
+};
 
-static inline bool parse_tcp_flags_bad(uint8_t flags)
-{
-	return (TCP_FLAGS_BAD >> (flags & 0x3f) & 1) != 0;
-}
+/* By protocol. */
+extern const struct parse_l4_shape parse_l4_shapes[UINT8_MAX + 1];
 
-/*
- * Reads an L4 header of which `present_bytes` are there; a length that it states may reach
- * `whole_bytes`. TCP and UDP share one pass that does not branch on which it is, since they come
- * mixed: both begin with the ports, and one field holds UDP's length, or TCP's in words in its top
- * 4 bits, above the flags.
- */
+/* Reads an L4 header of which `present_bytes` are there; a length that it states may reach `whole_bytes`. */
 static inline enum drop_reason parse_l4(
 	const uint8_t *l4, uint32_t present_bytes, uint32_t whole_bytes, struct pkt_meta *m)
 {
-	uint32_t tcp = m->proto == PROTO_TCP ? 1 : 0;
-	const uint32_t protos = 1u << PROTO_TCP | 1u << PROTO_UDP;
-	uint32_t header_bytes = UDP_HEADER_BYTES + tcp * (TCP_HEADER_BYTES - UDP_HEADER_BYTES);
-	uint32_t length_off = 4 + tcp * 8;
+	const struct parse_l4_shape *shape = &parse_l4_shapes[m->proto];
 	uint32_t stated_bytes;
 	uint32_t field;
 
-	if (m->proto > PROTO_UDP || (protos >> m->proto & 1) == 0)
+	if (shape->header_bytes == 0)
 		return parse_l4_other(l4, present_bytes, m);
-	if (present_bytes < header_bytes)
+	if (present_bytes < shape->header_bytes)
 		return DROP_PARSE_TRUNCATED_L4;
-	field = load_be16(l4 + length_off);
-	stated_bytes = field >> tcp * 10 & ~(tcp * 3);
-	if (stated_bytes < header_bytes || stated_bytes > whole_bytes)
+	field = load_be16(l4 + shape->length_off);
+	stated_bytes = field >> shape->length_shift & shape->length_mask;
+	if (stated_bytes < shape->header_bytes || stated_bytes > whole_bytes)
 		return DROP_PARSE_BAD_L4_LENGTH;
+	field &= shape->flags_mask;
 	m->src_port = load_be16(l4);
 	m->dst_port = load_be16(l4 + 2);
-	m->tcp_flags = (uint8_t)(field & tcp * 0xff);
+	m->tcp_flags = (uint8_t)field;
 	m->icmp_type = 0;
-	m->flags = (uint16_t)(m->flags | ((m->tcp_flags & TCP_SYN) != 0 ? PKT_TCP_SYN : 0));
-	if ((tcp & (uint32_t)parse_tcp_flags_bad(m->tcp_flags)) != 0)
+	m->flags |= (uint16_t)((field & TCP_SYN) * (PKT_TCP_SYN / TCP_SYN));
+	if ((shape->bad_flags >> (field & 0x3f) & 1) != 0)
 		return DROP_PARSE_BAD_TCP_FLAGS;
 	return DROP_NONE;
 }
@@ -129,13 +135,25 @@ static inline enum drop_reason parse_ipv4_payload(
 	m->flow_id = FLOW_NONE;
 	m->ip_octets = total_bytes;
 	m->flags = (uint16_t)(((fragment & IPV4_DF) != 0 ? PKT_DF : 0)
-			      | (header_bytes > IPV4_HEADER_BYTES ? PKT_OPTIONS : 0));
+			      | (header_bytes > IPV4_HEADER_BYTES ? PKT_OPTIONS : 0)
+			      | (ip[8] <= 1 ? PKT_TTL_SPENT : 0));
 	m->l3_off = (uint8_t)l3_off;
 	m->l4_off = (uint8_t)(l3_off + header_bytes);
 	m->proto = ip[9];
 	if ((fragment & (IPV4_MF | IPV4_FRAGMENT_OFFSET)) != 0)
 		return parse_fragment(frame, payload_bytes, fragment, m);
 	return parse_l4(ip + header_bytes, payload_bytes, payload_bytes, m);
+}
+
+/* RFC 1071: a right header, here of 20 octets, sums to ones' complement zero: 0xffff, as it is not all zeros. */
+static inline bool parse_ipv4_checksum_good(const uint8_t *ip)
+{
+	uint64_t sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8) + load32(ip + 12)
+		       + load32(ip + 16);
+	uint32_t half =
+		(uint32_t)(sum >> 32) + (uint32_t)(sum >> 16 & 0xffff) + (uint32_t)(sum & 0xffff);
+
+	return (uint16_t)(half + (half >> 16)) == 0xffff;
 }
 
 /* parse_frame from an IPv4 header at frame + l3_off on; l3_off is at most len_bytes. Leaves vlan
@@ -145,20 +163,31 @@ static inline enum drop_reason parse_ipv4(
 {
 	const uint8_t *ip = frame + l3_off;
 	uint32_t room_bytes = len_bytes - l3_off;
-	uint64_t sum = 0;
 	uint32_t total_bytes;
 
 	if (room_bytes < IPV4_HEADER_BYTES || ip[0] != 0x45)
 		return parse_ipv4_uncommon(frame, len_bytes, l3_off, m);
-	for (uint32_t i = 0; i < IPV4_HEADER_BYTES; i += 4)
-		sum += load32(ip + i);
-	/* RFC 1071: a right header sums to ones' complement zero, a multiple of 0xffff. */
-	if (sum % 0xffff != 0)
+	if (!parse_ipv4_checksum_good(ip))
 		return DROP_PARSE_BAD_CHECKSUM;
 	total_bytes = load_be16(ip + 2);
 	if (total_bytes < IPV4_HEADER_BYTES || total_bytes > room_bytes)
 		return DROP_PARSE_BAD_TOTAL_LENGTH;
 	return parse_ipv4_payload(frame, l3_off, IPV4_HEADER_BYTES, m);
+}
+
+/* Parses a frame into `m`: addresses, ports, offsets, octets, flags, proto, vlan; sets flow_id to
+ * FLOW_NONE. The fields of rx stay as they are. */
+static inline struct parse_result parse_frame(
+	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m)
+{
+	bool is_ethernet = framing == FRAMING_ETHERNET;
+	uint32_t l3_off = is_ethernet ? ETHERNET_HEADER_BYTES : 0;
+
+	m->vlan = 0;
+	if (len_bytes <= l3_off
+		|| (is_ethernet ? load_be16(frame + 12) != ETHERTYPE_IPV4 : frame[0] >> 4 == 6))
+		return parse_frame_uncommon(frame, len_bytes, framing, m);
+	return (struct parse_result){parse_ipv4(frame, len_bytes, l3_off, m), PARSE_IPV4};
 }
 
 #endif

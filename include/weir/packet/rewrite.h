@@ -45,54 +45,66 @@ static inline void rewrite_checksum(uint8_t *at, uint16_t delta)
 	store16(at, checksum_update(load16(at), delta));
 }
 
-/* Puts the port in at `port_off` of a TCP or UDP header, or the identifier into an ICMP query,
- * whose place is the same for either end. Which of them it is costs no branch. */
-static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewrite *r)
-{
-	bool is_udp = r->proto == PROTO_UDP;
-	uint32_t tcp = r->proto == PROTO_TCP ? 1 : 0;
-	uint32_t icmp = r->proto == PROTO_ICMP ? 1 : 0;
-	uint32_t checksum_off = 6 + tcp * 10 - icmp * 4; /* 16, 6 or 2 */
-	uint8_t *checksum = l4 + checksum_off;
-	uint16_t old_checksum = load16(checksum);
-	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
-
-	new_checksum = is_udp && new_checksum == 0 ? 0xffff : new_checksum;
-	new_checksum = is_udp && old_checksum == 0 ? 0 : new_checksum;
-	store16(checksum, new_checksum);
-	store16(l4 + (icmp != 0 ? 4 : port_off), r->port_be);
-}
+/* Where the checksum of an L4 header lies, by protocol; 0 for one without port or identifier to rewrite. */
+static const uint8_t rewrite_checksum_off[UINT8_MAX + 1] = {
+	[PROTO_ICMP] = 2,
+	[PROTO_TCP] = 16,
+	[PROTO_UDP] = 6,
+};
 
 /* True for protocols with a port or identifier to rewrite. */
 static inline bool rewrite_has_port(uint8_t proto)
 {
-	return proto == PROTO_TCP || proto == PROTO_UDP || proto == PROTO_ICMP;
+	return rewrite_checksum_off[proto] != 0;
+}
+
+/* Puts the port in at `port_off` of a TCP or UDP header, or the identifier into an ICMP query,
+ * whose place is the same for either end. Which of them it is costs no branch. */
+static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewrite *r)
+{
+	uint8_t *checksum = l4 + rewrite_checksum_off[r->proto];
+	uint16_t none_instead_of_0 = r->proto == PROTO_UDP ? 0xffff : 0;
+	uint16_t old_checksum = load16(checksum);
+	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
+
+	if (new_checksum == 0)
+		new_checksum = none_instead_of_0;
+	if (old_checksum == 0 && r->proto == PROTO_UDP)
+		new_checksum = 0;
+	store16(checksum, new_checksum);
+	store16(l4 + (r->proto == PROTO_ICMP ? 4 : port_off), r->port_be);
+}
+
+/* Replaces an address, at `addr_off` of the IP header, and its port. */
+static inline void rewrite_end(
+	uint8_t *ip, uint8_t *l4, uint32_t addr_off, uint32_t port_off, const struct rewrite *r)
+{
+	rewrite_checksum(ip + 10, r->ip_delta);
+	store32(ip + addr_off, r->addr_be);
+	if (l4 != NULL && rewrite_has_port(r->proto))
+		rewrite_l4(l4, port_off, r);
 }
 
 /* Replaces source address and source port (identifier). */
 static inline void rewrite_source(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_checksum(ip + 10, r->ip_delta);
-	store32(ip + 12, r->addr_be);
-	if (l4 != NULL && rewrite_has_port(r->proto))
-		rewrite_l4(l4, 0, r);
+	rewrite_end(ip, l4, 12, 0, r);
 }
 
 /* Replaces destination address and destination port (identifier). */
 static inline void rewrite_destination(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_checksum(ip + 10, r->ip_delta);
-	store32(ip + 16, r->addr_be);
-	if (l4 != NULL && rewrite_has_port(r->proto))
-		rewrite_l4(l4, 2, r);
+	rewrite_end(ip, l4, 16, 2, r);
 }
+
+/* The word of TTL and protocol falls by 0x0100, whatever they are: ~m + m' = ~0x0100. */
+#define REWRITE_TTL_DELTA ((uint16_t)~htons(0x0100))
 
 /* Takes one off the TTL, which must be above 1 (RFC 1812 5.3.1). */
 static inline void rewrite_ttl(uint8_t *ip)
 {
 	ip[8]--;
-	/* The word of TTL and protocol falls by 0x0100, whatever they are: ~m + m' = ~0x0100. */
-	rewrite_checksum(ip + 10, (uint16_t)~htons(0x0100));
+	rewrite_checksum(ip + 10, REWRITE_TTL_DELTA);
 }
 
 #endif

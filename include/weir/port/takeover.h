@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Keeps the kernel from answering, forwarding or merging what arrives on an interface that weir took over.
+ * Keeps the kernel from answering, forwarding or merging what arrives on an interface that weir took over, and from
+ * sending on it by itself: on a cellular link a router solicitation is billed.
  *
- * Shapes:   an nftables table `netdev weir_<interface>` with an ingress chain of policy drop (AF_PACKET still sees everything),
- *           owned by this process's netlink socket, so that it goes when the process goes, however it goes; offloads
- *           (GRO, LRO and their kin) off, with their former values in `state_dir`/<interface>.offloads until they
- *           are put back: by takeover_end, or by the next start after a crash.
+ * Shapes:   an nftables table `netdev weir_<interface>` with an ingress chain of policy drop (AF_PACKET still sees everything)
+ *           and an egress chain of policy drop, which lets marked frames pass and those of 802.1X; a kernel without that
+ *           hook (before 5.16) is warned of. AF_XDP sends past it. The table is owned by this process's netlink socket, so
+ *           that it goes when the process goes, however it goes; offloads (GRO, LRO and their kin) off, with their
+ *           former values in `state_dir`/<interface>.offloads until they are put back: by takeover_end, or by the next
+ *           start after a crash.
  * Errors:   negative errno and a sentence with the remedy.
  * Threads:  control alone.
  */
@@ -15,6 +18,9 @@
 #include <weir/port/port.h>
 
 struct takeover;
+
+/* SO_MARK of sockets whose frames may leave by an interface that was taken over: "weir". */
+#define TAKEOVER_MARK 0x77656972u
 
 /* Takes the interface over. */
 int takeover_begin(const char *device, const char *state_dir, struct takeover **ret_takeover,

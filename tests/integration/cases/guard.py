@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What must not pass, and the ways between LANs."""
+import json
 import socket
 
 from capture import Capture
@@ -42,6 +43,72 @@ def unsolicited_inbound(bench):
     at_lan.stop()
     same([p for sent, p in answers.kept if not sent], [], "answers at the carrier")
     same(at_lan.kept, [], "packets on the LAN")
+
+
+def frames_at(lab, short, device):
+    """A socket that sees what arrives there."""
+    return lab.socket(short, socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3), bind=(device, 0x0003), wait_s=0.5)
+
+
+def arrived(frames):
+    """What has arrived since, less what was sent from there."""
+    got = []
+    while True:
+        try:
+            frame, address = frames.recvfrom(2048)
+        except TimeoutError:
+            return got
+        if address[2] != socket.PACKET_OUTGOING:
+            got.append(frame)
+
+
+def let_the_kernel_send(lab):
+    """IPv6 begins (MLD, a look for duplicates, a router solicitation), and programs ping."""
+    lab.sysctl("gw", net__ipv6__conf__wan0__disable_ipv6=0, net__ipv6__conf__wan0__router_solicitation_delay=0)
+    lab.ip("gw", "address", "add", "10.77.0.1/24", "dev", "wan0")
+    lab.ping("gw", "ff02::2%wan0", "-6", "-W", "1", may_fail=True)
+    lab.ping("gw", "10.77.0.2", "-I", "wan0", "-W", "1", may_fail=True)
+    lab.sysctl("gw", net__ipv6__conf__wan0__disable_ipv6=1)
+    lab.ip("gw", "address", "del", "10.77.0.1/24", "dev", "wan0")
+
+
+@test
+def kernel_keeps_off_the_uplink(bench):
+    """Whatever the kernel would send by itself on the uplink: nothing but weir's frames leaves there."""
+    lab = bench.lab()
+    frames = frames_at(lab, "car", "car0")
+    let_the_kernel_send(lab)
+    types = {frame[12:14].hex() for frame in arrived(frames)}
+    same(types, {"0806", "86dd"}, "types of frames without weir, or this test shows nothing")
+    weir = lab.weir()
+    lab.ping("lan", SERVICE)
+    arrived(frames)
+    let_the_kernel_send(lab)
+    lab.ping("lan", SERVICE, count=3)
+    got = arrived(frames)
+    mac = bytes.fromhex(json.loads(lab.ip("gw", "-j", "link", "show", "wan0").stdout)[0]["address"].replace(":", ""))
+    own = [f for f in got if f[6:12] == mac and (f[26:30] if f[12:14] == b"\x08\0" else f[28:32]) == socket.inet_aton(EXTERNAL)]
+    same([f[:64].hex() for f in got if f not in own], [], "frames that are not weir's")
+    same(len([f for f in own if f[12:14] == b"\x08\0"]), 3, "packets of weir's")
+    weir.kill()
+    let_the_kernel_send(lab)
+    check({f[12:14].hex() for f in arrived(frames)} >= {"0806", "86dd"}, "the kernel cannot send after weir was killed")
+
+
+@test
+def kernel_keeps_off_the_modem(bench):
+    """The same on a raw-IP modem: it is handed as many packets as weir says it has sent."""
+    lab, weir = bench.site(bearer="cellink")
+    until(lambda: lab.ping("lan", SERVICE, may_fail=True).returncode == 0, "the bearer carries")
+    before = weir.settled_ports()["wan0"]["tx_packets"], handed(lab)
+    let_the_kernel_send(lab)
+    lab.ping("lan", SERVICE, count=3)
+    after = weir.settled_ports()["wan0"]["tx_packets"], handed(lab)
+    same((after[0] - before[0], after[1] - before[1]), (3, 3), "packets that weir sent, and that the modem got")
+
+
+def handed(lab):
+    return json.loads(lab.ip("gw", "-j", "-s", "link", "show", "wan0").stdout)[0]["stats64"]["tx"]["packets"]
 
 
 @test

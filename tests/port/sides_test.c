@@ -270,7 +270,7 @@ Test(port_sides, a_reply_enters_the_uplink_addressed_to_the_mapping)
 		expect_address(&asked.internal, DEVICE);
 		cr_expect_eq(asked.port, 5000);
 		expect_address(&asked.remote, SERVER);
-		cr_expect_eq(asked.remote_port, protocols[i] == PROTO_ICMP ? 5000 : 53);
+		cr_expect_eq(asked.remote_port, protocols[i] == PROTO_ICMP ? 0 : 53);
 		cr_expect_eq(asked.proto, protocols[i]);
 		expect_endpoints(
 			t->ip, SERVER, protocols[i] == PROTO_ICMP ? 0 : 53, external, 15000);

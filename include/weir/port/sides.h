@@ -45,7 +45,7 @@ struct sides_port {
 	uint16_t vlan; /* 0: untagged */
 };
 
-/* Who talks to whom, as the LAN sees it. Ports of ICMP queries are their identifier, as in pkt_meta. */
+/* Who talks to whom, as the LAN sees it. Ports of ICMP queries are as in pkt_meta. */
 struct sides_conversation {
 	struct ip_addr internal;
 	struct ip_addr remote;

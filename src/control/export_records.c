@@ -262,11 +262,14 @@ struct export_counts export_records_counts(const struct export_records *x)
 	return x->counts;
 }
 
-void export_records_close(struct export_records *x)
+uint32_t export_records_close(struct export_records *x)
 {
+	uint32_t n_unwritten;
+
 	if (x == NULL)
-		return;
+		return 0;
 	lines_write(x, 0);
+	n_unwritten = x->n_waiting;
 	if (x->n_waiting > 0)
 		log_event(LOG_WARNING, "export.closed file=\"%s\" unwritten_records=%u", x->path,
 			x->n_waiting);
@@ -274,4 +277,5 @@ void export_records_close(struct export_records *x)
 		close(x->fd);
 	text_clean(&x->lines);
 	free(x);
+	return n_unwritten;
 }

@@ -10,17 +10,16 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
 	EXIT_USAGE = 2,
 	EXIT_DAMAGED = 3
 };
 
-#define FILE_PATH_MAX 1024
 #define DEFAULT_SEED  1 /* the same result every time unless asked otherwise */
 #define MTU_DEFAULT   1500
 #define MIB           (1u << 20)
@@ -43,14 +42,17 @@ static const char usage[] =
 	"own clock.\n"
 	"Captures with both directions in them are fine: replies are addressed as the gateway has "
 	"translated them.\n"
-	"Hosts outside every configured LAN that speak first are given an address of the LAN; the "
-	"summary lists them.\n"
+	"Between hosts of no configured LAN the private one, else the first to speak, is given an "
+	"address of\n"
+	"the LAN; the summary lists them.\n"
 	"\n"
 	"  --out DIR   write lan.pcap, uplink.pcap, flows.jsonl, usage.json and drops.json there\n"
 	"  --seed N    of all chance, above 0; the same input and seed give the same bytes "
 	"(default: the\n"
 	"              configuration's, else 1)\n"
 	"  --json      the summary as JSON\n"
+	"\n"
+	"DIR holds whole files of this run or none.\n"
 	"\n"
 	"exit status: 0 all played and every sum agrees; 1 an error, or sums that do not agree; 2 "
 	"wrong arguments;\n"
@@ -99,110 +101,25 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_args)
 	return 0;
 }
 
-static int fail(const char *what, const char *name, int error)
-{
-	fprintf(stderr, "weir replay: %s %s: %s\n", what, name, strerror(-error));
-	return error;
-}
-
-/* DIR and what is missing above it. */
-static int make_dir(const char *dir)
-{
-	char path[FILE_PATH_MAX];
-	size_t len = strlen(dir);
-
-	if (len == 0 || len >= sizeof(path))
-		return -ENAMETOOLONG;
-	memcpy(path, dir, len + 1);
-	for (char *at = path + 1; *at != '\0'; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(path, 0777) != 0 && errno != EEXIST)
-			return -errno;
-		*at = '/';
-	}
-	return mkdir(path, 0777) != 0 && errno != EEXIST ? -errno : 0;
-}
-
-/* An output file's path; refuses to write over one of the captures. */
-static int out_path(const struct arguments *args, const char *name, char path[FILE_PATH_MAX])
-{
-	struct stat out;
-	struct stat in;
-
-	if (snprintf(path, FILE_PATH_MAX, "%s/%s", args->out_dir, name) >= FILE_PATH_MAX)
-		return fail("cannot write", name, -ENAMETOOLONG);
-	if (stat(path, &out) != 0)
-		return 0;
-	for (uint32_t i = 0; i < args->n_captures; i++)
-		if (stat(args->captures[i], &in) == 0 && in.st_dev == out.st_dev
-			&& in.st_ino == out.st_ino)
-			return fail("will not write over the capture", path, -EEXIST);
-	return 0;
-}
-
+/* What is no capture from its first byte on is a wrong argument more likely than a damaged capture. */
 static int open_captures(const struct arguments *args, struct replay_run *r)
 {
+	struct capture_file_stats f;
 	int rc = capture_set_create(&r->captures);
 
 	for (uint32_t i = 0; rc == 0 && i < args->n_captures; i++) {
 		rc = capture_set_add(r->captures, args->captures[i]);
 		if (rc != 0)
-			return fail("cannot open", args->captures[i], rc);
+			return replay_fail("cannot open", args->captures[i], rc);
+		capture_set_stats(r->captures, i, &f);
+		if (f.link_name[0] != '\0')
+			continue;
+		fprintf(stderr,
+			"weir replay: %s is no capture: %s; pcap and pcapng files are read, "
+			"uncompressed\n",
+			f.path, f.damage);
+		return -EINVAL;
 	}
-	return rc;
-}
-
-static enum link_framing framing_of(const struct config_port *p)
-{
-	if (p->framing == CONFIG_FRAMING_AUTO)
-		return p->link == LINK_CELLULAR ? FRAMING_RAW_IP : FRAMING_ETHERNET;
-	return p->framing == CONFIG_FRAMING_RAW_IP ? FRAMING_RAW_IP : FRAMING_ETHERNET;
-}
-
-/* The uplinks' capture holds Ethernet frames when every uplink has them; otherwise it holds IP packets. */
-static bool uplinks_are_ethernet(const struct config *c)
-{
-	for (uint32_t i = 0; i < c->n_ports; i++)
-		if (c->ports[i].role == PORT_UPLINK && framing_of(&c->ports[i]) != FRAMING_ETHERNET)
-			return false;
-	return true;
-}
-
-static int open_files(const struct arguments *args, struct replay_run *r)
-{
-	char error[EXPORT_ERROR_MAX];
-	char path[FILE_PATH_MAX];
-	int rc;
-
-	if (args->out_dir == NULL)
-		return 0;
-	rc = make_dir(args->out_dir);
-	if (rc != 0)
-		return fail("cannot make the folder", args->out_dir, rc);
-	rc = out_path(args, "lan.pcap", path);
-	if (rc != 0)
-		return rc;
-	rc = capture_writer_create(path, CAPTURE_LINK_ETHERNET, &r->lan_writer);
-	if (rc != 0)
-		return fail("cannot write", path, rc);
-	rc = out_path(args, "uplink.pcap", path);
-	if (rc != 0)
-		return rc;
-	rc = capture_writer_create(path,
-		uplinks_are_ethernet(r->config) ? CAPTURE_LINK_ETHERNET : CAPTURE_LINK_RAW_IP,
-		&r->uplink_writer);
-	if (rc != 0)
-		return fail("cannot write", path, rc);
-	rc = out_path(args, "flows.jsonl", path);
-	if (rc != 0)
-		return rc;
-	if (unlink(path) != 0 && errno != ENOENT)
-		return fail("cannot write", path, -errno);
-	rc = export_records_open(path, error, &r->records);
-	if (rc != 0)
-		fprintf(stderr, "weir replay: %s\n", error);
 	return rc;
 }
 
@@ -213,13 +130,13 @@ static int open_port(
 	bool is_uplink = pp->role == PORT_UPLINK;
 	struct replay_port_params params = {
 		.name = pp->name,
-		.framing = is_uplink ? framing_of(&r->config->ports[id]) : FRAMING_ETHERNET,
+		.framing = is_uplink ? replay_framing_of(&r->config->ports[id]) : FRAMING_ETHERNET,
 		.mac = {{0x02, 0, 0, 0, 0, (uint8_t)(id + 1)}},
 		.mtu = pp->mtu != 0 ? pp->mtu : MTU_DEFAULT,
 		.writer = is_uplink              ? r->uplink_writer
 			  : pp->role == PORT_LAN ? r->lan_writer
 						 : NULL,
-		.raw_capture = is_uplink && !uplinks_are_ethernet(r->config),
+		.raw_capture = is_uplink && !replay_uplinks_are_ethernet(r->config),
 		.now_us = &r->now_us,
 	};
 	int rc = replay_port_open(&params, &r->ports[id]);
@@ -239,25 +156,25 @@ static int open_port(
 	return 0;
 }
 
-static bool find_mapping(void *context, uint8_t proto, const struct ip_addr *internal,
-	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port)
+static bool find_external(void *context, const struct sides_conversation *c,
+	struct ip_addr *ret_external, uint16_t *ret_external_port)
 {
 	const struct replay_run *r = context;
+	struct flow_key_v4 up = replay_uplink_key(c);
 
-	return doors_mapping_find(
-		r->path, proto, internal, internal_port, ret_external, ret_external_port);
+	return doors_external_find(r->path, &up, ret_external, ret_external_port);
 }
 
 /* Pool, ports, sides and path; takes path_config over. */
 static int open_path(struct replay_run *r, struct path_setup *setup, struct path_config *pc)
 {
 	struct sides_params sides = {
-		.seed = setup->seed, .mapping_find = find_mapping, .context = r};
+		.seed = setup->seed, .external_find = find_external, .context = r};
 	int rc = -ENOMEM;
 
 	r->scratch = malloc(REPLAY_SCRATCH_BYTES);
-	r->pool = path_pool_create(
-		"replay", config_packet_buffers(r->config), REPLAY_ROOM_BYTES, false);
+	r->pool = path_pool_create("replay", config_packet_buffers(r->config) + REPLAY_WINDOW,
+		REPLAY_ROOM_BYTES, false);
 	if (r->scratch == NULL || r->pool == NULL)
 		goto err_config;
 	for (uint32_t i = 0; i < pc->n_ports; i++) {
@@ -286,28 +203,9 @@ err_config:
 	return rc;
 }
 
-static int close_files(struct replay_run *r)
-{
-	uint64_t n_lost = 0;
-	int rc = capture_writer_close(r->lan_writer);
-	int uplink_rc = capture_writer_close(r->uplink_writer);
-
-	r->lan_writer = NULL;
-	r->uplink_writer = NULL;
-	if (r->records != NULL) {
-		export_records_flush(r->records, r->now_us);
-		n_lost = export_records_counts(r->records).n_lost;
-		export_records_close(r->records);
-		r->records = NULL;
-	}
-	if (rc == 0)
-		rc = uplink_rc;
-	return rc == 0 && n_lost > 0 ? -EIO : rc;
-}
-
 static void close_all(struct replay_run *r)
 {
-	close_files(r);
+	replay_files_discard(r);
 	path_destroy(r->path);
 	for (uint32_t i = 0; i < r->n_ports; i++)
 		port_close(r->ports[i]);
@@ -316,37 +214,66 @@ static void close_all(struct replay_run *r)
 	free(r->scratch);
 }
 
+/* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): all that a signal handler may write to */
+static volatile sig_atomic_t caught;
+
+static void catch (int signal_number)
+{
+	caught = signal_number;
+}
+
+/* Without SA_RESTART: a signal also ends the wait for a slow pipe. */
+static void catch_signals(void)
+{
+	struct sigaction action = {.sa_handler = catch};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+/* Ends as the signal would have ended it, for those who wait for this process. */
+static void end_by_signal(void)
+{
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	sigaction(caught, &action, NULL);
+	(void)raise(caught);
+}
+
 static int play(const struct arguments *args, struct replay_run *r)
 {
-	struct capture_packet first = {0};
 	struct path_config *pc;
 	struct path_setup setup;
 	int rc = open_captures(args, r);
 
 	if (rc == 0)
-		rc = open_files(args, r);
+		rc = replay_files_open(r, args->out_dir, args->captures, args->n_captures);
 	if (rc != 0)
 		return rc;
 	rc = config_to_path(r->config, &setup, &pc);
 	if (rc != 0)
-		return fail("cannot use", args->config_file, rc);
+		return replay_fail("cannot use", args->config_file, rc);
 	if (args->seed != 0 || setup.seed == 0)
 		setup.seed = args->seed != 0 ? args->seed : DEFAULT_SEED;
-	if (capture_set_next(r->captures, &first))
-		r->now_us = first.time_us;
+	r->has_next = capture_set_next(r->captures, &r->next);
+	if (r->has_next)
+		r->now_us = r->next.time_us;
 	r->first_us = r->now_us;
 	rc = open_path(r, &setup, pc);
 	if (rc != 0)
-		return fail("cannot set up", args->config_file, rc);
-	rc = replay_run(r, &first);
+		return replay_fail("cannot set up", args->config_file, rc);
+	rc = replay_run(r);
 	if (rc == 0)
-		rc = close_files(r);
-	if (rc == 0 && args->out_dir != NULL)
-		rc = replay_write_files(r, args->out_dir);
-	if (rc != 0)
-		return fail(
-			"cannot write to", args->out_dir != NULL ? args->out_dir : "memory", rc);
-	return 0;
+		rc = replay_files_finish(r);
+	if (rc == -EINTR)
+		fprintf(stderr,
+			"weir replay: interrupted after %" PRIu64 " packets; nothing was written\n",
+			r->n_packets);
+	else if (rc == -ENOMEM)
+		replay_fail("cannot keep", "what is to be remembered of the captures", rc);
+	else if (rc != 0)
+		replay_fail("cannot write to", args->out_dir, rc);
+	return rc;
 }
 
 static struct config *load_config(const char *file)
@@ -370,9 +297,11 @@ static int run(const struct arguments *args, const struct config *config)
 	if (r == NULL)
 		return EXIT_FAILURE;
 	r->config = config;
+	r->interrupted = &caught;
 	if (eal_start(false, pool_mib + EAL_SPARE_MIB, NULL) != 0)
 		goto out_run;
 	clock_init();
+	catch_signals();
 	if (play(args, r) == 0) {
 		replay_print(r, args->json, stdout);
 		status = replay_check(r, stderr) > 0 ? EXIT_FAILURE
@@ -385,6 +314,8 @@ static int run(const struct arguments *args, const struct config *config)
 		status = EXIT_FAILURE;
 out_run:
 	free(r);
+	if (caught != 0 && status != EXIT_SUCCESS)
+		end_by_signal();
 	return status;
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "replay_print.h"
 #include "replay_run.h"
 
 #include <weir/base/units.h>
@@ -6,10 +7,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <string.h>
 
 #define DEVICES_BATCH 16
-#define FILE_PATH_MAX 1024
 
 static const char *const direction_names[N_DIRECTIONS] = {"uplink", "downlink"};
 
@@ -166,7 +165,10 @@ static json_t *replayed_json(const struct replay_run *r)
 	set_count(o, "out_of_order", r->n_backwards);
 	set_count(o, "filled_up", sides_n_padded(r->sides));
 	set_count(o, "checksums_finished", sides_n_checksums_finished(r->sides));
-	set_count(o, "super_frames_cut", r->n_cut);
+	set_count(o, "lengths_finished", sides_n_lengths_finished(r->sides));
+	set_count(o, "super_frames_cut", r->n_cut[REPLAY_SEGMENTS]);
+	set_count(o, "datagrams_cut", r->n_cut[REPLAY_DATAGRAMS]);
+	set_count(o, "fragmented", r->n_cut[REPLAY_FRAGMENTS]);
 	for (int v = SIDES_ENTERS + 1; v < N_SIDES_VERDICTS; v++) {
 		json_t *why;
 
@@ -317,6 +319,7 @@ static json_t *drops_json(const struct path_stats *s)
 			continue;
 		o = json_object();
 		set_text(o, "reason", drop_name((enum drop_reason)why));
+		set_text(o, "help", drop_help((enum drop_reason)why));
 		set_count(o, "packets", s->drops[why]);
 		set_count(o, "octets", s->drop_octets[why]);
 		json_array_append_new(list, o);
@@ -355,170 +358,39 @@ static json_t *summary_json(const struct replay_run *r)
 	return o;
 }
 
-static int write_json(const char *dir, const char *name, json_t *o)
+/* Takes `o` over. */
+static int write_json(const char *path, json_t *o)
 {
-	char path[FILE_PATH_MAX];
-	FILE *f;
-	int rc = 0;
+	FILE *f = fopen(path, "we");
+	int rc = f != NULL ? 0 : -errno;
 
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "we");
 	if (f == NULL)
-		return -errno;
+		goto out_json;
 	if (json_dumpf(o, f, JSON_INDENT(2)) != 0 || fputc('\n', f) == EOF || fflush(f) != 0)
 		rc = errno != 0 ? -errno : -EIO;
 	if (fclose(f) != 0 && rc == 0)
 		rc = -errno;
+out_json:
+	json_decref(o);
 	return rc;
 }
 
-int replay_write_files(const struct replay_run *r, const char *dir)
+int replay_write_usage(const struct replay_run *r, const char *path)
 {
 	struct path_stats s;
-	json_t *usage;
-	json_t *drops = json_object();
-	int rc;
 
 	doors_stats_read(r->path, &s);
-	usage = usage_json(r, &s);
+	return write_json(path, usage_json(r, &s));
+}
+
+int replay_write_drops(const struct replay_run *r, const char *path)
+{
+	struct path_stats s;
+	json_t *drops = json_object();
+
+	doors_stats_read(r->path, &s);
 	json_object_set_new(drops, "drops", drops_json(&s));
-	rc = write_json(dir, "usage.json", usage);
-	if (rc == 0)
-		rc = write_json(dir, "drops.json", drops);
-	json_decref(usage);
-	json_decref(drops);
-	return rc;
-}
-
-/* ---- for people ---- */
-
-static const char *text_of(const json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text != NULL ? text : "?";
-}
-
-static uint64_t count_of(const json_t *o, const char *key)
-{
-	return (uint64_t)json_integer_value(json_object_get(o, key));
-}
-
-static void print_captures(const json_t *o, FILE *out)
-{
-	size_t i;
-	json_t *f;
-
-	json_array_foreach(json_object_get(o, "captures"), i, f)
-	{
-		fprintf(out, "%s: %" PRIu64 " packets (%s)\n", text_of(f, "file"),
-			count_of(f, "packets"), text_of(f, "link_type"));
-		if (count_of(f, "skipped_link_type") > 0)
-			fprintf(out, "  %" PRIu64 " not replayed: link type %s is not known here\n",
-				count_of(f, "skipped_link_type"), text_of(f, "link_type"));
-		if (count_of(f, "skipped_link_protocol") > 0)
-			fprintf(out, "  %" PRIu64 " not replayed: the link layer's own protocols\n",
-				count_of(f, "skipped_link_protocol"));
-		if (count_of(f, "skipped_short") > 0)
-			fprintf(out, "  %" PRIu64 " not replayed: cut off within the link layer\n",
-				count_of(f, "skipped_short"));
-		if (json_object_get(f, "damage") != NULL)
-			fprintf(out, "  damaged: %s; played up to there\n", text_of(f, "damage"));
-	}
-}
-
-static void print_replayed(const json_t *o, FILE *out)
-{
-	static const char *const counters[][2] = {
-		{"out_of_order", "before the packet in front of them; time stood still for them"},
-		{"filled_up", "cut off by the capture, filled up with zeros"},
-		{"checksums_finished", "checksums finished that offloads had left open"},
-		{"super_frames_cut", "super-frames cut to the MTU"},
-		{"truncated", "not replayed: larger than a packet buffer"},
-		{"no_buffer", "not replayed: no packet buffer left (runtime.packet_buffers)"},
-	};
-	const json_t *replayed = json_object_get(o, "replayed");
-	char span[UNITS_TEXT_MAX];
-	size_t i;
-	json_t *why;
-
-	fprintf(out, "%" PRIu64 " packets over %s\n", count_of(replayed, "packets"),
-		units_show_time(
-			count_of(replayed, "last_us") - count_of(replayed, "first_us"), span));
-	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		if (count_of(replayed, counters[i][0]) > 0)
-			fprintf(out, "  %" PRIu64 " %s\n", count_of(replayed, counters[i][0]),
-				counters[i][1]);
-	json_array_foreach(json_object_get(replayed, "not_replayed"), i, why)
-		fprintf(out, "  %" PRIu64 " not replayed: %s\n", count_of(why, "packets"),
-			text_of(why, "reason"));
-}
-
-static void print_sums(const json_t *o, FILE *out)
-{
-	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-		const json_t *sum = json_object_get(o, direction_names[d]);
-
-		fprintf(out, " %14" PRIu64 " %12" PRIu64, count_of(sum, "octets"),
-			count_of(sum, "packets"));
-	}
-	fputc('\n', out);
-}
-
-static void print_table(const json_t *list, const char *title, const char *key, FILE *out)
-{
-	size_t i;
-	json_t *row;
-
-	if (json_array_size(list) == 0)
-		return;
-	fprintf(out, "\n%-18s %14s %12s %14s %12s\n", title, "uplink octets", "packets",
-		"downlink octets", "packets");
-	json_array_foreach(list, i, row)
-	{
-		fprintf(out, "%-18s", text_of(row, key));
-		print_sums(row, out);
-		if (json_object_get(row, "of_no_flow") != NULL) {
-			fprintf(out, "%-18s", "  of no flow");
-			print_sums(json_object_get(row, "of_no_flow"), out);
-		}
-	}
-}
-
-static void print_lists(const json_t *o, FILE *out)
-{
-	const json_t *drops = json_object_get(o, "drops");
-	const json_t *substitutes = json_object_get(o, "substitutes");
-	size_t i;
-	json_t *row;
-
-	if (json_array_size(drops) > 0)
-		fprintf(out, "\n%-26s %10s %14s\n", "dropped", "packets", "octets");
-	json_array_foreach(drops, i, row) fprintf(out, "%-26s %10" PRIu64 " %14" PRIu64 "\n",
-		text_of(row, "reason"), count_of(row, "packets"), count_of(row, "octets"));
-	if (json_array_size(substitutes) > 0)
-		fprintf(out, "\nhosts outside every LAN that acted as LAN hosts\n");
-	json_array_foreach(substitutes, i, row) fprintf(out, "  %s as %s on %s\n",
-		text_of(row, "captured"), text_of(row, "replayed"), text_of(row, "port"));
-}
-
-static void print_people(const json_t *o, FILE *out)
-{
-	const json_t *flows = json_object_get(o, "flows");
-
-	print_captures(o, out);
-	print_replayed(o, out);
-	print_table(json_object_get(o, "ports"), "port", "name", out);
-	print_table(json_object_get(o, "plans"), "plan", "name", out);
-	print_table(json_object_get(o, "devices"), "device", "address", out);
-	print_lists(o, out);
-	fprintf(out, "\n%" PRIu64 " flows, %" PRIu64 " records\n", count_of(flows, "created"),
-		count_of(flows, "records"));
-	if (count_of(flows, "records_lost") > 0)
-		fprintf(out, "%" PRIu64 " records lost\n", count_of(flows, "records_lost"));
-	fprintf(out, "sums: %s\n",
-		json_is_true(json_object_get(o, "sums_agree")) ? "all agree"
-							       : "do NOT agree, see stderr");
+	return write_json(path, drops);
 }
 
 void replay_print(const struct replay_run *r, bool as_json, FILE *out)
@@ -526,7 +398,7 @@ void replay_print(const struct replay_run *r, bool as_json, FILE *out)
 	json_t *o = summary_json(r);
 
 	if (!as_json)
-		print_people(o, out);
+		replay_print_people(o, out);
 	else if (json_dumpf(o, out, JSON_INDENT(2)) == 0)
 		fputc('\n', out);
 	json_decref(o);

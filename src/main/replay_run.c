@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECORDS_BATCH 16
+#define RECORDS_BATCH   16
+#define COLLECT_STEPS   16 /* not even bursts of new flows fill the records' ring in so many */
+#define HOUSEKEEPING_US US_PER_MS /* when the path may end flows by itself */
 
 #define DRAIN_MAX_US (600ull * US_PER_S) /* no queue is longer */
 
@@ -40,21 +42,20 @@ static void collect(struct replay_run *r)
 	}
 	while (doors_events_take(r->path, events, RECORDS_BATCH) == RECORDS_BATCH)
 		; /* the summary tells by counters what they would tell one by one */
+	r->n_steps = 0;
 }
 
-static bool is_pending(const struct replay_run *r)
-{
-	for (uint32_t i = 0; i < r->n_ports; i++)
-		if (replay_port_n_pending(r->ports[i]) > 0)
-			return true;
-	return false;
-}
-
+/* Carries what waits at the one port, and does what is due. */
 static void step(struct replay_run *r)
 {
 	do
 		path_step(r->path, r->now_us);
-	while (is_pending(r));
+	while (r->burst_port != PORT_NONE && replay_port_n_pending(r->ports[r->burst_port]) > 0);
+	r->burst_port = PORT_NONE;
+	if (r->now_us - r->housekept_us >= HOUSEKEEPING_US)
+		r->housekept_us = r->now_us;
+	else if (++r->n_steps < COLLECT_STEPS)
+		return;
 	collect(r);
 }
 
@@ -87,102 +88,90 @@ static void advance(struct replay_run *r, uint64_t to_us)
 	r->now_us = to_us;
 }
 
-static struct rte_mbuf *buffer_take(struct replay_run *r)
+static void put(struct replay_run *r, uint8_t port, struct rte_mbuf *m)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-
-	if (m == NULL)
-		r->n_no_buffer++;
-	return m;
-}
-
-static void put(struct replay_run *r, uint8_t port, struct rte_mbuf *m, uint32_t len_bytes)
-{
-	m->data_len = (uint16_t)len_bytes;
-	m->pkt_len = len_bytes;
 	if (!replay_port_put(r->ports[port], m)) {
 		step(r);
 		replay_port_put(r->ports[port], m);
 	}
+	r->burst_port = port;
 }
 
-/* Larger than the MTU: in TCP a super-frame, which enters as the segments that were on the wire. */
-static enum sides_verdict put_large(
-	struct replay_run *r, const struct capture_packet *packet, const struct sides_route *route)
+static void put_segments(struct replay_run *r, uint8_t port_id, uint32_t len)
 {
-	const struct port *port = r->ports[route->port];
+	const struct port *port = r->ports[port_id];
 	uint32_t index = 0;
-	uint32_t len;
-	enum sides_verdict v =
-		sides_write(r->sides, packet, route, r->scratch, REPLAY_SCRATCH_BYTES, &len);
 
-	if (v != SIDES_ENTERS)
-		return v;
 	for (;; index++) {
-		struct rte_mbuf *m = buffer_take(r);
+		struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
 		uint32_t bytes;
 
-		if (m == NULL)
-			return SIDES_ENTERS;
+		if (m == NULL) {
+			r->n_no_buffer++;
+			return;
+		}
 		bytes = replay_port_segment(port, r->scratch, len, index,
 			rte_pktmbuf_mtod(m, uint8_t *), REPLAY_ROOM_BYTES);
 		if (bytes == 0) {
 			rte_pktmbuf_free(m);
 			break;
 		}
-		put(r, route->port, m, bytes);
+		rte_pktmbuf_data_len(m) = (uint16_t)bytes;
+		rte_pktmbuf_pkt_len(m) = bytes;
+		put(r, port_id, m);
 	}
-	r->n_truncated += index == 0;
-	r->n_cut += index > 1;
-	return SIDES_ENTERS;
+	if (index == 0)
+		r->n_truncated++;
+	else
+		r->n_cut[replay_port_cut(port, r->scratch, len)]++;
 }
 
-static enum sides_verdict put_packet(
-	struct replay_run *r, const struct capture_packet *packet, const struct sides_route *route)
+/* Larger than the MTU: enters as the packets that were on the wire. */
+static enum sides_verdict put_large(struct replay_run *r, const struct replay_entry *e)
 {
-	enum sides_verdict v;
-	struct rte_mbuf *m;
 	uint32_t len;
+	enum sides_verdict v =
+		sides_copy(r->sides, &e->packet, &e->route, r->scratch, REPLAY_SCRATCH_BYTES, &len);
 
-	if (packet->wire_bytes > r->ports[route->port]->mtu)
-		return put_large(r, packet, route);
-	m = buffer_take(r);
-	if (m == NULL)
-		return SIDES_ENTERS;
-	v = sides_write(
-		r->sides, packet, route, rte_pktmbuf_mtod(m, uint8_t *), REPLAY_ROOM_BYTES, &len);
-	if (v == SIDES_ENTERS)
-		put(r, route->port, m, len);
-	else
-		rte_pktmbuf_free(m);
-	return v;
+	if (v != SIDES_ENTERS)
+		return v;
+	sides_address(r->sides, &e->route, r->scratch, len);
+	put_segments(r, e->route.port, len);
+	return SIDES_ENTERS;
 }
 
 /*
  * Packets of one time and one port make a burst. The other port's packet waits until that has gone through: it may be the
  * answer to it, and is then addressed to a mapping that the burst made.
  */
-static enum sides_verdict play(
-	struct replay_run *r, const struct capture_packet *packet, uint8_t *burst_port)
+static enum sides_verdict play(struct replay_run *r, const struct replay_entry *e)
 {
-	uint64_t at_us = packet->time_us > r->now_us ? packet->time_us : r->now_us;
-	struct sides_route route;
-	enum sides_verdict v = sides_route(r->sides, packet, &route);
+	uint64_t time_us = e->packet.time_us;
+	uint64_t at_us = time_us > r->now_us ? time_us : r->now_us;
 
-	if (packet->time_us < r->now_us)
+	if (time_us < r->now_us)
 		r->n_backwards++;
-	if (v != SIDES_ENTERS)
-		return v;
-	if (*burst_port != PORT_NONE && (at_us > r->now_us || route.port != *burst_port)) {
+	if (e->kind == ENTRY_REFUSED)
+		return e->verdict;
+	if (r->burst_port != PORT_NONE && (at_us > r->now_us || e->route.port != r->burst_port))
 		step(r);
-		*burst_port = PORT_NONE;
-	}
 	if (at_us > r->now_us)
 		advance(r, at_us);
-	v = put_packet(r, packet, &route);
-	if (v == SIDES_ENTERS)
-		*burst_port = route.port;
-	return v;
+	switch (e->kind) {
+	case ENTRY_FRAME:
+		sides_address(r->sides, &e->route, rte_pktmbuf_mtod(e->frame, uint8_t *),
+			rte_pktmbuf_data_len(e->frame));
+		put(r, e->route.port, e->frame);
+		break;
+	case ENTRY_LARGE:
+		return put_large(r, e);
+	case ENTRY_NO_BUFFER:
+		r->n_no_buffer++;
+		break;
+	case ENTRY_REFUSED:
+		break;
+	}
+	return SIDES_ENTERS;
 }
 
 /* Queues run empty, and held fragments end, in their own time. */
@@ -199,36 +188,39 @@ static void drain(struct replay_run *r)
 	}
 }
 
-static int write_error(const struct replay_run *r)
+/* Why there is no use in going on; 0: there is. */
+static int reason_to_end(const struct replay_run *r)
 {
-	int error = 0;
+	int error = *r->interrupted != 0 ? -EINTR : 0;
 
-	if (r->lan_writer != NULL)
+	if (r->lan_writer != NULL && error == 0)
 		error = capture_writer_error(r->lan_writer);
 	if (r->uplink_writer != NULL && error == 0)
 		error = capture_writer_error(r->uplink_writer);
 	return error;
 }
 
-int replay_run(struct replay_run *r, struct capture_packet *first)
+int replay_run(struct replay_run *r)
 {
-	struct capture_packet packet = *first;
-	uint8_t burst_port = PORT_NONE;
-	bool more = packet.data != NULL;
+	uint32_t n;
 
-	for (; more; more = capture_set_next(r->captures, &packet)) {
-		enum sides_verdict v = play(r, &packet, &burst_port);
+	r->burst_port = PORT_NONE;
+	r->housekept_us = r->now_us;
+	while ((n = replay_window_fill(r)) > 0) {
+		for (uint32_t i = 0; i < n; i++) {
+			enum sides_verdict v = play(r, &r->window[i]);
 
-		r->n_packets++;
-		r->n_not_entered[v]++;
-		if (v == SIDES_NO_MEMORY)
-			return -ENOMEM;
-		if ((r->n_packets & 0xffff) == 0 && write_error(r) != 0)
-			return write_error(r);
+			r->n_packets++;
+			r->n_not_entered[v]++;
+			if (v == SIDES_NO_MEMORY)
+				return -ENOMEM;
+		}
+		if (reason_to_end(r) != 0)
+			return reason_to_end(r);
 	}
 	drain(r);
 	while (!path_end_flows(r->path, FLOW_END_FORCED, r->now_us))
 		collect(r);
 	collect(r);
-	return write_error(r);
+	return reason_to_end(r);
 }

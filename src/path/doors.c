@@ -241,6 +241,44 @@ bool doors_mapping_find(const struct path *p, uint8_t proto, const struct ip_add
 	return false;
 }
 
+bool doors_external_find(const struct path *p, const struct flow_key_v4 *up,
+	struct ip_addr *ret_external, uint16_t *ret_external_port)
+{
+	uint32_t ref =
+		flow_table_find_v4(p->ctx.flows, flow_hash_v4(&p->ctx.flows->hash_key, up), up);
+	const struct flow *f = ref == FLOW_REF_NONE ? NULL : &p->ctx.flows->flows[ref >> 1];
+	struct ip_addr internal = ip_addr_v4(up->src_be);
+
+	if (f == NULL || (ref & 1) != UPLINK || (f->flags & FLOW_TRANSLATED) == 0
+		|| (f->flags & FLOW_HAIRPIN) != 0)
+		return doors_mapping_find(
+			p, up->proto, &internal, up->src_port, ret_external, ret_external_port);
+	*ret_external = ip_addr_v4(f->external_be);
+	*ret_external_port = f->external_port;
+	return true;
+}
+
+void doors_expect(const struct path *p, const struct flow_key_v4 *ups, uint32_t n)
+{
+	const struct flow_table *t = p->ctx.flows;
+	uint32_t words[DOORS_EXPECT_MAX]; /* hashes, then references */
+
+	for (uint32_t i = 0; i < n; i++) {
+		words[i] = flow_hash_v4(&t->hash_key, &ups[i]);
+		rte_prefetch0(flow_table_bucket(t, words[i]));
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		words[i] = flow_table_candidate(t, words[i]);
+		if (words[i] == FLOW_REF_NONE)
+			continue;
+		rte_prefetch0(&t->flows[words[i] >> 1]);
+		rte_prefetch0(&t->more[words[i] >> 1].hash);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (words[i] != FLOW_REF_NONE)
+			rte_prefetch0(flow_table_bucket(t, t->more[words[i] >> 1].hash[DOWNLINK]));
+}
+
 uint32_t doors_records_take(struct path *p, struct flow_record *records, uint32_t n)
 {
 	return rte_ring_sc_dequeue_burst_elem(p->records, records, sizeof(*records), n, NULL);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "capture_records.h"
+
 #include <weir/base/clock.h>
 #include <weir/port/capture.h>
 
@@ -7,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STREAM_BUFFER_BYTES (1u << 18)
-#define VLAN_TAGS_MAX       2
-#define TIME_MAX_US         ((uint64_t)UINT32_MAX * US_PER_S)
+#define STREAM_BUFFER_BYTES                                                                        \
+	(1u << 16) /* smaller than what capture_records.c reads at once, which goes past it */
+#define VLAN_TAGS_MAX 2
+#define TIME_MAX_US   ((uint64_t)UINT32_MAX * US_PER_S)
 
 enum {
 	ETHERNET_HEADER = 14,
@@ -45,6 +48,8 @@ enum unwrap_result {
 struct capture_file {
 	char *path;
 	pcap_t *pcap;
+	struct records *records; /* NULL: libpcap reads the records too */
+	bool is_nano;            /* as the records' times are */
 	char *stream_buffer;
 	int link_type;
 	char damage[PCAP_ERRBUF_SIZE];
@@ -247,10 +252,9 @@ static enum unwrap_result unwrap(int link_type, struct capture_packet *p)
 	}
 }
 
-static uint64_t record_time_us(const struct timeval *ts)
+static uint64_t time_us_of(int64_t sec, int64_t usec)
 {
-	int64_t sec = ts->tv_sec;
-	uint64_t us = ts->tv_usec < 0 ? 0 : (uint64_t)ts->tv_usec;
+	uint64_t us = usec < 0 ? 0 : (uint64_t)usec;
 
 	/* libpcap reads classic pcap's seconds as signed: what is past 2038 comes out negative. */
 	if (sec < 0)
@@ -267,48 +271,79 @@ static void damage(struct capture_file *f, const char *what)
 	f->stats.damage = f->damage;
 }
 
-/* Reads the file's next packet into its head; skips and counts what cannot be one. */
-static void read_head(struct capture_file *f)
+/* Takes a record as the file's head; false when it was skipped and counted. */
+static bool take_record(struct capture_file *f, uint64_t time_us, const uint8_t *data,
+	uint32_t len_bytes, uint32_t wire_bytes)
+{
+	f->head.time_us = time_us;
+	f->head.data = data;
+	f->head.len_bytes = len_bytes;
+	f->head.wire_bytes = wire_bytes > len_bytes ? wire_bytes : len_bytes;
+	f->head.has_src_mac = false;
+	f->head.has_dst_mac = false;
+	switch (unwrap(f->link_type, &f->head)) {
+	case UNWRAP_OK:
+		f->stats.n_packets++;
+		return true;
+	case UNWRAP_SHORT:
+		f->stats.n_short++;
+		break;
+	case UNWRAP_PROTOCOL:
+		f->stats.n_protocol++;
+		break;
+	case UNWRAP_LINK_TYPE:
+		f->stats.n_link_type++;
+		break;
+	}
+	return false;
+}
+
+static bool read_by_records(struct capture_file *f)
+{
+	char error[RECORDS_ERROR_MAX];
+	enum records_result result;
+	struct record r;
+
+	while ((result = records_next(f->records, &r, error)) == RECORDS_NEXT) {
+		uint32_t us = f->is_nano ? r.fraction / 1000 : r.fraction;
+
+		if (take_record(f, time_us_of(r.seconds, us), r.data, r.len_bytes, r.wire_bytes))
+			return true;
+	}
+	if (result == RECORDS_DAMAGED)
+		damage(f, error);
+	return false;
+}
+
+static bool read_by_libpcap(struct capture_file *f)
 {
 	struct pcap_pkthdr *header;
 	const u_char *bytes;
 	int rc;
 
-	f->has_head = false;
-	if (f->pcap == NULL)
-		return;
-	while ((rc = pcap_next_ex(f->pcap, &header, &bytes)) == 1) {
-		f->head = (struct capture_packet){
-			.time_us = record_time_us(&header->ts),
-			.data = bytes,
-			.len_bytes = header->caplen,
-			.wire_bytes = header->len > header->caplen ? header->len : header->caplen,
-			.file = f->head.file,
-		};
-		switch (unwrap(f->link_type, &f->head)) {
-		case UNWRAP_OK:
-			f->has_head = true;
-			f->stats.n_packets++;
-			return;
-		case UNWRAP_SHORT:
-			f->stats.n_short++;
-			break;
-		case UNWRAP_PROTOCOL:
-			f->stats.n_protocol++;
-			break;
-		case UNWRAP_LINK_TYPE:
-			f->stats.n_link_type++;
-			break;
-		}
-	}
+	while ((rc = pcap_next_ex(f->pcap, &header, &bytes)) == 1)
+		if (take_record(f, time_us_of(header->ts.tv_sec, header->ts.tv_usec), bytes,
+			    header->caplen, header->len))
+			return true;
 	if (rc == PCAP_ERROR)
 		damage(f, pcap_geterr(f->pcap));
+	return false;
+}
+
+/* Reads the file's next packet into its head; skips and counts what cannot be one. */
+static void read_head(struct capture_file *f)
+{
+	f->has_head = false;
+	if (f->pcap == NULL || f->stats.damage != NULL)
+		return;
+	f->has_head = f->records != NULL ? read_by_records(f) : read_by_libpcap(f);
 }
 
 static void file_destroy(struct capture_file *f)
 {
 	if (f == NULL)
 		return;
+	records_destroy(f->records);
 	if (f->pcap != NULL)
 		pcap_close(f->pcap);
 	free(f->stream_buffer);
@@ -316,15 +351,27 @@ static void file_destroy(struct capture_file *f)
 	free(f);
 }
 
+/* Records of other versions have their fields in other places, and those of other link types other bounds: libpcap knows. */
+static bool reads_records(struct capture_file *f)
+{
+	struct capture_packet none = {0};
+
+	return pcap_major_version(f->pcap) == 2 && pcap_minor_version(f->pcap) == 4
+	       && unwrap(f->link_type, &none) != UNWRAP_LINK_TYPE;
+}
+
 /* Opens a stream as a capture; what is none becomes a damaged file without packets. */
 static void file_open(struct capture_file *f, FILE *stream)
 {
+	struct records_format format = {0};
+	bool is_classic;
 	char error[PCAP_ERRBUF_SIZE] = "";
 	const char *name;
 
 	f->stream_buffer = malloc(STREAM_BUFFER_BYTES);
 	if (f->stream_buffer != NULL)
 		(void)setvbuf(stream, f->stream_buffer, _IOFBF, STREAM_BUFFER_BYTES);
+	is_classic = records_recognize(stream, &format);
 	f->pcap = pcap_fopen_offline(stream, error);
 	f->stats.link_name = "";
 	if (f->pcap == NULL) {
@@ -335,6 +382,10 @@ static void file_open(struct capture_file *f, FILE *stream)
 	f->link_type = pcap_datalink(f->pcap);
 	name = pcap_datalink_val_to_name(f->link_type);
 	f->stats.link_name = name != NULL ? name : "unknown";
+	f->is_nano = format.is_nano;
+	/* Without memory for it libpcap reads them. */
+	if (is_classic && reads_records(f))
+		records_create(stream, &format, (uint32_t)pcap_snapshot(f->pcap), &f->records);
 }
 
 int capture_set_create(struct capture_set **ret_set)

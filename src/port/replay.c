@@ -2,6 +2,7 @@
 #include "segment.h"
 
 #include <weir/packet/bytes.h>
+#include <weir/packet/ipv4_fragment.h>
 #include <weir/port/capture.h>
 #include <weir/port/replay.h>
 
@@ -16,8 +17,15 @@
 enum {
 	ETHERNET_HEADER = 14,
 	VLAN_TAG = 4,
-	IPV4_HEADER_MIN = 20
+	IPV4_HEADER_MIN = 20,
+	IPV4_MTU_MIN = 68,      /* RFC 791 */
+	DF = 0x40,              /* of the octet with the flags */
+	FRAGMENT_BITS = 0x3fff, /* MF and the offset */
 };
+
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#	define VIRTIO_NET_HDR_GSO_UDP_L4 5 /* Linux 6.2 */
+#endif
 
 struct replay_port {
 	struct port port;
@@ -90,9 +98,10 @@ static uint16_t replay_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct replay_port *r = self(p);
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		send_one(r, pkts[i]);
-	rte_pktmbuf_free_bulk(pkts, n);
+		rte_pktmbuf_free(pkts[i]);
+	}
 	return n;
 }
 
@@ -144,48 +153,116 @@ uint16_t replay_port_n_pending(const struct port *p)
 	return ((const struct replay_port *)p)->n_pending;
 }
 
-/* Starts cutting a TCP super-frame. False when the frame is none. */
-static bool cut_begin(
-	struct segment_cutter *c, const struct port *p, const uint8_t *frame, uint32_t len_bytes)
+/* How a frame is cut, and by what; nothing of it belongs to `frame`, which must outlive it. */
+struct cut {
+	enum replay_cut kind;
+	uint32_t l3_off;
+	struct segment_cutter segments;
+	struct ipv4_fragmenter fragments;
+};
+
+static bool cut_into_segments(
+	struct cut *c, const struct port *p, const uint8_t *frame, uint32_t end, uint8_t gso_type)
 {
-	struct virtio_net_hdr offload = {.gso_type = VIRTIO_NET_HDR_GSO_TCPV4, .gso_size = 1};
-	int32_t at = ipv4_offset((const struct replay_port *)p, frame, len_bytes);
-	uint32_t end;
+	struct virtio_net_hdr offload = {.gso_type = gso_type, .gso_size = 1};
 	uint32_t headers;
 
-	if (at < 0)
+	if (segment_begin(&c->segments, frame, end, p->framing, &offload) != 0)
 		return false;
-	end = (uint32_t)at + load_be16(frame + at + 2); /* without padding */
-	if (end > len_bytes || end - (uint32_t)at <= p->mtu)
-		return false;
-	if (segment_begin(c, frame, end, p->framing, &offload) != 0)
-		return false;
-	headers = c->payload_off - c->l3_off;
+	headers = c->segments.payload_off - c->segments.l3_off;
 	if (headers >= p->mtu)
 		return false;
-	c->size_bytes = p->mtu - headers;
+	c->segments.size_bytes = p->mtu - headers;
 	return true;
+}
+
+static void cut_begin(struct cut *c, const struct port *p, const uint8_t *frame, uint32_t len_bytes)
+{
+	int32_t at = ipv4_offset((const struct replay_port *)p, frame, len_bytes);
+	const uint8_t *ip = frame + at;
+	bool is_fragment;
+	uint32_t octets;
+
+	c->kind = REPLAY_WHOLE;
+	if (at < 0)
+		return;
+	c->l3_off = (uint32_t)at;
+	octets = load_be16(ip + 2); /* without padding */
+	if (octets > len_bytes - c->l3_off || octets <= p->mtu)
+		return;
+	is_fragment = (load_be16(ip + 6) & FRAGMENT_BITS) != 0;
+	if (ip[9] == PROTO_TCP && !is_fragment
+		&& cut_into_segments(c, p, frame, c->l3_off + octets, VIRTIO_NET_HDR_GSO_TCPV4)) {
+		c->kind = REPLAY_SEGMENTS;
+	} else if (ip[9] == PROTO_UDP && !is_fragment && (ip[6] & DF) != 0
+		   && cut_into_segments(
+			   c, p, frame, c->l3_off + octets, VIRTIO_NET_HDR_GSO_UDP_L4)) {
+		c->kind = REPLAY_DATAGRAMS;
+	} else if ((ip[6] & DF) == 0 && (ip[0] & 0xf) * 4u >= IPV4_HEADER_MIN
+		   && p->mtu >= IPV4_MTU_MIN) {
+		c->kind = REPLAY_FRAGMENTS;
+		ipv4_fragment_init(&c->fragments, ip, (uint16_t)octets, (uint16_t)p->mtu);
+	}
+}
+
+enum replay_cut replay_port_cut(const struct port *p, const uint8_t *frame, uint32_t len_bytes)
+{
+	struct cut c;
+
+	cut_begin(&c, p, frame, len_bytes);
+	return c.kind;
+}
+
+static uint32_t segment_at(
+	struct segment_cutter *c, uint32_t index, uint8_t *to, uint32_t room_bytes)
+{
+	uint32_t bytes;
+
+	for (uint32_t i = 0; i < index && segment_next_bytes(c) > 0; i++)
+		segment_skip(c);
+	bytes = segment_next_bytes(c);
+	if (bytes == 0 || bytes > room_bytes)
+		return 0;
+	segment_next(c, to);
+	return bytes;
+}
+
+static uint32_t fragment_at(const struct port *p, struct cut *c, const uint8_t *frame,
+	uint32_t index, uint8_t *to, uint32_t room_bytes)
+{
+	uint32_t bytes = 0;
+
+	if (c->l3_off + p->mtu > room_bytes)
+		return 0;
+	for (uint32_t i = 0; i <= index; i++) {
+		bytes = ipv4_fragment_next(&c->fragments, to + c->l3_off);
+		if (bytes == 0)
+			return 0;
+	}
+	memcpy(to, frame, c->l3_off);
+	return c->l3_off + bytes;
 }
 
 uint32_t replay_port_segment(const struct port *p, const uint8_t *frame, uint32_t len_bytes,
 	uint32_t index, uint8_t *to, uint32_t room_bytes)
 {
-	struct segment_cutter c;
-	uint32_t bytes;
+	struct cut c;
 
-	if (!cut_begin(&c, p, frame, len_bytes)) {
-		if (index > 0 || len_bytes > room_bytes)
-			return 0;
-		memcpy(to, frame, len_bytes);
-		return len_bytes;
+	cut_begin(&c, p, frame, len_bytes);
+	switch (c.kind) {
+	case REPLAY_SEGMENTS:
+	case REPLAY_DATAGRAMS:
+		return segment_at(&c.segments, index, to, room_bytes);
+	case REPLAY_FRAGMENTS:
+		return fragment_at(p, &c, frame, index, to, room_bytes);
+	case REPLAY_WHOLE:
+	case N_REPLAY_CUTS:
+		break;
 	}
-	for (uint32_t i = 0; i < index && segment_next_bytes(&c) > 0; i++)
-		segment_skip(&c);
-	bytes = segment_next_bytes(&c);
-	if (bytes == 0 || bytes > room_bytes)
+	if (index > 0 || len_bytes > room_bytes)
 		return 0;
-	segment_next(&c, to);
-	return bytes;
+	memcpy(to, frame, len_bytes);
+	return len_bytes;
 }
 
 void replay_port_sums(const struct port *p, struct replay_sums *ret_sums)

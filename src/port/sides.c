@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "address_map.h"
 
+#include <weir/packet/bytes.h>
 #include <weir/packet/checksum.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
@@ -17,6 +18,9 @@ enum {
 	IPV4_HEADER_MIN = 20,
 	IPV6_HEADER = 40,
 	ICMP_QUOTE_OFFSET = 8,
+	L4_LOOK = 4,   /* ports, or type and code */
+	TCP_LOOK = 14, /* to the flags */
+	SYSTEM_PORTS = 1024
 };
 
 /* The ports of one role, as each packet asks for them. */
@@ -39,6 +43,7 @@ struct sides {
 	/* of lans: host number within it, counting down; 0: none is left */
 	uint32_t next_substitute[PORTS_MAX];
 	uint64_t n_padded;
+	uint64_t n_lengths_finished;
 	uint64_t n_checksums_finished;
 };
 
@@ -214,35 +219,96 @@ static bool is_inside(const struct sides *s, const struct ip_addr *a)
 	return lan_of(s, a) != PORT_NONE || port_with_address(&s->uplinks, a) != PORT_NONE;
 }
 
-/* Who spoke first between two addresses of no LAN: 1 when `src` did, 0 when `dst` did, -ENOENT when neither has and
- * `remember` is false, -ENOMEM. */
-static int spoke_first(
-	struct sides *s, const struct ip_addr *src, const struct ip_addr *dst, bool remember)
+/* True for addresses that are used behind gateways alone: RFC 1918, 6598, 3927; 4193 and 4291 in IPv6. */
+static bool is_private(const struct ip_addr *a)
+{
+	uint32_t v4;
+
+	if (!ip_addr_is_v4(a))
+		return (a->bytes[0] & 0xfe) == 0xfc
+		       || (a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80);
+	v4 = ip_addr_v4_host(a);
+	return v4 >> 24 == 10 || v4 >> 20 == 0xac1 || v4 >> 16 == 0xc0a8 || v4 >> 22 == 0x191
+	       || v4 >> 16 == 0xa9fe;
+}
+
+/* Where the L4 header of an unfragmented packet begins, and its protocol; 0 when fewer than `need` bytes of it are there. */
+static uint32_t l4_offset(const struct capture_packet *p, uint32_t need, uint8_t *ret_proto)
+{
+	uint32_t at = IPV6_HEADER;
+
+	if (p->ether_type == ETHER_TYPE_IPV4) {
+		if (p->len_bytes < IPV4_HEADER_MIN
+			|| ((p->data[6] & 0x3f) | p->data[7]) != 0) /* MF or an offset */
+			return 0;
+		at = (uint32_t)(p->data[0] & 0xf) * 4;
+		*ret_proto = p->data[9];
+	} else if (p->len_bytes >= IPV6_HEADER) {
+		*ret_proto = p->data[6];
+	}
+	return at >= IPV4_HEADER_MIN && at + need <= p->len_bytes ? at : 0;
+}
+
+/*
+ * True when the packet by itself tells that its destination has spoken before, as where a capture begins in the middle of a
+ * conversation: a SYN-ACK, an echo reply, or what a server sends from a system port (RFC 6335) to one that is none.
+ */
+static bool is_answer(const struct capture_packet *p)
+{
+	uint8_t proto = 0;
+	uint32_t at = l4_offset(p, L4_LOOK, &proto);
+	const uint8_t *l4 = p->data + at;
+	uint8_t flags;
+
+	if (at == 0)
+		return false;
+	if (proto == PROTO_ICMP && p->ether_type == ETHER_TYPE_IPV4)
+		return l4[0] == ICMP_ECHO_REPLY;
+	if (proto == PROTO_TCP && at + TCP_LOOK <= p->len_bytes) {
+		flags = l4[13] & (TCP_SYN | TCP_ACK);
+		if ((flags & TCP_SYN) != 0)
+			return (flags & TCP_ACK) != 0;
+	}
+	return (proto == PROTO_TCP || proto == PROTO_UDP) && load_be16(l4) < SYSTEM_PORTS
+	       && load_be16(l4 + 2) >= SYSTEM_PORTS;
+}
+
+/* Who spoke first between two addresses of no LAN: 1 when `src` did, 0 when `dst` did, -ENOENT when it is not known, -ENOMEM.
+ * `p`, where it is not NULL, is judged when it is their first, and what it says is remembered. */
+static int spoke_first(struct sides *s, const struct ip_addr *src, const struct ip_addr *dst,
+	const struct capture_packet *p)
 {
 	bool in_order = memcmp(src, dst, sizeof(*src)) < 0;
 	const struct ip_addr *low = in_order ? src : dst;
 	const struct ip_addr *high = in_order ? dst : src;
 	const uint32_t *low_was_first = address_map_find(s->map, low, high);
+	bool src_was_first;
 
 	if (low_was_first != NULL)
 		return *low_was_first == in_order;
-	if (!remember)
+	if (p == NULL)
 		return -ENOENT;
-	return address_map_add(s->map, low, high, in_order) == 0 ? 1 : -ENOMEM;
+	src_was_first = !is_answer(p);
+	return address_map_add(s->map, low, high, src_was_first == in_order) == 0 ? src_was_first
+										  : -ENOMEM;
 }
 
 /* 1 when the packet comes from a LAN, 0 from outside, or an error of spoke_first. */
-static int comes_from_lan(
-	struct sides *s, const struct ip_addr *src, const struct ip_addr *dst, bool remember)
+static int comes_from_lan(struct sides *s, const struct ip_addr *src, const struct ip_addr *dst,
+	const struct capture_packet *p)
 {
 	bool src_inside = is_inside(s, src);
 	bool dst_inside = is_inside(s, dst);
+	bool src_private;
 
 	if (src_inside || dst_inside)
 		return src_inside;
 	if (is_no_host(dst))
 		return 1;
-	return spoke_first(s, src, dst, remember);
+	src_private = is_private(src);
+	if (src_private != is_private(dst))
+		return src_private;
+	return spoke_first(s, src, dst, p);
 }
 
 /* Source and destination of an IP header; false when it is too short for them. */
@@ -293,12 +359,12 @@ static int packet_comes_from_lan(struct sides *s, const struct capture_packet *p
 	struct ip_addr quoted_dst;
 
 	if (lan_of(s, src) == PORT_NONE && read_quoted_addresses(p, &quoted_src, &quoted_dst)) {
-		int quoted = comes_from_lan(s, &quoted_src, &quoted_dst, false);
+		int quoted = comes_from_lan(s, &quoted_src, &quoted_dst, NULL);
 
 		if (quoted >= 0)
 			return !quoted;
 	}
-	return comes_from_lan(s, src, dst, true);
+	return comes_from_lan(s, src, dst, p);
 }
 
 static enum sides_verdict route_from_lan(struct sides *s, const struct ip_addr *src,
@@ -381,10 +447,17 @@ static struct mac_addr made_up_mac(const struct ip_addr *a)
 	return mac;
 }
 
+/* True when an IPv4 address is one of the port's network. */
+static bool is_within(const struct sides_port *port, const struct ip_addr *a)
+{
+	return ip_addr_is_v4(a)
+	       && ((a->words[3] ^ port->address.addr.words[3]) & ip_v4_mask(port->address.len_bits))
+			  == 0;
+}
+
 static bool is_lan_broadcast(const struct sides_port *lan, const struct ip_addr *a)
 {
-	return ip_prefix_contains(&lan->address, a)
-	       && (ip_addr_v4_host(a) & lan_host_mask(lan)) == lan_host_mask(lan);
+	return is_within(lan, a) && (ip_addr_v4_host(a) & lan_host_mask(lan)) == lan_host_mask(lan);
 }
 
 /* To a neighbour as captured; through the gateway to the gateway's own MAC. */
@@ -411,7 +484,7 @@ static struct mac_addr lan_dst_mac(
 	}
 	if (is_group_v4(dst) || is_lan_broadcast(lan, dst))
 		return broadcast;
-	if (!ip_prefix_contains(&lan->address, dst) || ip_addr_equal(dst, &lan->address.addr))
+	if (!is_within(lan, dst) || ip_addr_equal(dst, &lan->address.addr))
 		return lan->mac;
 	return p->has_dst_mac ? p->dst_mac : made_up_mac(dst);
 }
@@ -426,8 +499,17 @@ static struct mac_addr frame_src_mac(
 	return made_up_mac(&route->src);
 }
 
-/* Writes the link-layer header of the port; returns its length. */
-static uint32_t write_link_header(const struct sides *s, const struct capture_packet *p,
+/* Length of the link-layer header that a frame for the route's port has. */
+static uint32_t link_bytes(const struct sides *s, const struct sides_route *route)
+{
+	const struct sides_port *port = &s->params.ports[route->port];
+
+	if (port->framing != FRAMING_ETHERNET)
+		return 0;
+	return port->vlan != 0 ? ETHERNET_HEADER + VLAN_TAG : ETHERNET_HEADER;
+}
+
+static void write_link_header(const struct sides *s, const struct capture_packet *p,
 	const struct sides_route *route, uint8_t *frame)
 {
 	const struct sides_port *port = &s->params.ports[route->port];
@@ -439,17 +521,32 @@ static uint32_t write_link_header(const struct sides *s, const struct capture_pa
 	memcpy(at + 6, &src, sizeof(src));
 	at += 12;
 	if (port->vlan != 0) {
-		*at++ = ETHER_TYPE_VLAN >> 8;
-		*at++ = ETHER_TYPE_VLAN & 0xff;
-		*at++ = (uint8_t)(port->vlan >> 8);
-		*at++ = (uint8_t)port->vlan;
+		store_be16(at, ETHER_TYPE_VLAN);
+		store_be16(at + 2, port->vlan);
+		at += VLAN_TAG;
 	}
-	*at++ = (uint8_t)(p->ether_type >> 8);
-	*at++ = (uint8_t)p->ether_type;
-	return (uint32_t)(at - frame);
+	store_be16(at, p->ether_type);
 }
 
-/* What an offloading sender leaves to its card: a zero header checksum. */
+/* What segmentation offload leaves to the card: an IP length of zero, as in Windows' and some old drivers' captures. The frame
+ * is as long as the packet, since super-frames need no padding. */
+static void finish_length(struct sides *s, uint8_t *ip, uint32_t len_bytes)
+{
+	uint32_t header = (uint32_t)(ip[0] & 0xf) * 4;
+	bool is_offloaded = ip[9] == PROTO_TCP || ip[9] == PROTO_UDP;
+	uint16_t checksum;
+
+	if (load_be16(ip + 2) != 0 || !is_offloaded || ip[0] >> 4 != 4 || header < IPV4_HEADER_MIN
+		|| header > len_bytes)
+		return;
+	store_be16(ip + 2, (uint16_t)len_bytes);
+	memset(ip + 10, 0, sizeof(checksum));
+	checksum = checksum_of(ip, header);
+	memcpy(ip + 10, &checksum, sizeof(checksum));
+	s->n_lengths_finished++;
+}
+
+/* And a zero header checksum. */
 static enum drop_reason parse_finished(
 	struct sides *s, uint8_t *ip, uint32_t len_bytes, struct pkt_meta *m)
 {
@@ -555,31 +652,39 @@ static void enter_lan(
 
 /* The external endpoint of a LAN host's; without a mapping the uplink's address and the same port, as a stranger
  * would have to address it. */
-static void find_external(struct sides *s, const struct sides_route *route, uint8_t proto,
-	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_port)
+static void find_external(struct sides *s, const struct sides_route *route,
+	const struct sides_conversation *c, struct ip_addr *ret_external, uint16_t *ret_port)
 {
 	*ret_external = s->params.ports[route->port].address.addr;
-	*ret_port = internal_port;
-	if (!ip_addr_is_unset(&route->dst))
-		s->params.mapping_find(s->params.context, proto, &route->dst, internal_port,
-			ret_external, ret_port);
+	*ret_port = c->internal_port;
+	if (!ip_addr_is_unset(&c->internal))
+		s->params.external_find(s->params.context, c, ret_external, ret_port);
 }
 
 static void enter_uplink(
 	struct sides *s, uint8_t *ip, const struct pkt_meta *m, const struct sides_route *route)
 {
+	struct sides_conversation c = {.internal = route->dst};
 	struct ip_addr external;
 	struct pkt_meta quote;
 	uint16_t port;
 
 	if ((m->flags & PKT_ICMP_ERROR) != 0
 		&& icmp_error_quote(ip, m->ip_octets, &quote) == DROP_NONE) {
-		find_external(s, route, quote.proto, quote.src_port, &external, &port);
+		c.remote = quote.dst;
+		c.internal_port = quote.src_port;
+		c.remote_port = quote.dst_port;
+		c.proto = quote.proto;
+		find_external(s, route, &c, &external, &port);
 		put_quoted_endpoint(ip, m, &quote, true, &external, port);
 		put_endpoint(ip, m, false, &external, m->dst_port);
 		return;
 	}
-	find_external(s, route, m->proto, m->dst_port, &external, &port);
+	c.remote = m->src;
+	c.internal_port = m->dst_port;
+	c.remote_port = m->src_port;
+	c.proto = m->proto;
+	find_external(s, route, &c, &external, &port);
 	put_endpoint(ip, m, false, &external, port);
 }
 
@@ -600,6 +705,7 @@ static void enter(struct sides *s, uint8_t *ip, uint32_t len_bytes, const struct
 {
 	struct pkt_meta m;
 
+	finish_length(s, ip, len_bytes);
 	if (parse_finished(s, ip, len_bytes, &m) != DROP_NONE) {
 		enter_malformed(s, ip, route);
 		return;
@@ -611,27 +717,60 @@ static void enter(struct sides *s, uint8_t *ip, uint32_t len_bytes, const struct
 		enter_lan(s, ip, &m, route);
 }
 
-enum sides_verdict sides_write(struct sides *s, const struct capture_packet *packet,
+enum sides_verdict sides_copy(struct sides *s, const struct capture_packet *packet,
 	const struct sides_route *route, uint8_t *frame, uint32_t room_bytes,
 	uint32_t *ret_len_bytes)
 {
-	bool has_link = s->params.ports[route->port].framing == FRAMING_ETHERNET;
-	uint32_t header = has_link ? ETHERNET_HEADER + VLAN_TAG : 0;
+	uint32_t header = link_bytes(s, route);
 
 	if (packet->wire_bytes > UINT16_MAX || header + packet->wire_bytes > room_bytes)
 		return SIDES_TOO_LONG;
-	if (has_link)
-		header = write_link_header(s, packet, route, frame);
+	if (header > 0)
+		write_link_header(s, packet, route, frame);
 	memcpy(frame + header, packet->data, packet->len_bytes);
 	if (packet->wire_bytes > packet->len_bytes) {
 		memset(frame + header + packet->len_bytes, 0,
 			packet->wire_bytes - packet->len_bytes);
 		s->n_padded++;
 	}
-	if (route->is_ipv4)
-		enter(s, frame + header, packet->wire_bytes, route);
 	*ret_len_bytes = header + packet->wire_bytes;
 	return SIDES_ENTERS;
+}
+
+void sides_address(
+	struct sides *s, const struct sides_route *route, uint8_t *frame, uint32_t len_bytes)
+{
+	uint32_t header = link_bytes(s, route);
+
+	if (route->is_ipv4)
+		enter(s, frame + header, len_bytes - header, route);
+}
+
+bool sides_conversation_of(const struct capture_packet *packet, const struct sides_route *route,
+	struct sides_conversation *ret_conversation)
+{
+	const uint8_t *l4;
+	uint16_t src_port;
+	uint16_t dst_port;
+	uint8_t proto = 0;
+	uint32_t at;
+
+	if (!route->is_ipv4)
+		return false;
+	at = l4_offset(packet, L4_LOOK, &proto);
+	if (at == 0 || (proto != PROTO_TCP && proto != PROTO_UDP))
+		return false;
+	l4 = packet->data + at;
+	src_port = load_be16(l4);
+	dst_port = load_be16(l4 + 2);
+	*ret_conversation = (struct sides_conversation){
+		.internal = route->is_downlink ? route->dst : route->src,
+		.remote = route->is_downlink ? route->src : route->dst,
+		.internal_port = route->is_downlink ? dst_port : src_port,
+		.remote_port = route->is_downlink ? src_port : dst_port,
+		.proto = proto,
+	};
+	return true;
 }
 
 uint32_t sides_n_hosts(const struct sides *s)
@@ -647,6 +786,11 @@ const struct sides_host *sides_host_at(const struct sides *s, uint32_t i)
 uint64_t sides_n_padded(const struct sides *s)
 {
 	return s->n_padded;
+}
+
+uint64_t sides_n_lengths_finished(const struct sides *s)
+{
+	return s->n_lengths_finished;
 }
 
 uint64_t sides_n_checksums_finished(const struct sides *s)

@@ -7,14 +7,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool find_mapping(void *context, uint8_t proto, const struct ip_addr *internal,
-	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port)
+static bool find_external(void *context, const struct sides_conversation *c,
+	struct ip_addr *ret_external, uint16_t *ret_external_port)
 {
 	(void)context;
-	if (proto == PROTO_ICMP || internal->bytes[15] % 2 == 0)
+	if (c->proto == PROTO_ICMP || c->internal.bytes[15] % 2 == 0)
 		return false;
 	*ret_external = ip_addr_quad(198, 51, 100, 1);
-	*ret_external_port = internal_port ^ 1;
+	*ret_external_port = c->internal_port ^ 1;
 	return true;
 }
 
@@ -35,13 +35,14 @@ static const struct sides_params params =
 						{.addr = {.bytes = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 1}},
 							.len_bits = 32}},
 			},
-		.mapping_find = find_mapping,
+		.external_find = find_external,
 };
 
 /* Exact heap memory, so that a byte read or written too far is seen. */
 static void enter_exactly(struct sides *s, const struct capture_packet *p)
 {
 	struct capture_packet copy = *p;
+	struct sides_conversation conversation;
 	struct sides_route route;
 	uint32_t room = p->wire_bytes < 2048 ? p->wire_bytes + 18 : 2048;
 	uint8_t *data = malloc(p->len_bytes > 0 ? p->len_bytes : 1);
@@ -51,8 +52,11 @@ static void enter_exactly(struct sides *s, const struct capture_packet *p)
 	if (data != NULL && frame != NULL) {
 		__builtin_memcpy(data, p->data, p->len_bytes);
 		copy.data = data;
-		if (sides_route(s, &copy, &route) == SIDES_ENTERS)
-			sides_write(s, &copy, &route, frame, room, &len);
+		if (sides_route(s, &copy, &route) == SIDES_ENTERS) {
+			sides_conversation_of(&copy, &route, &conversation);
+			if (sides_copy(s, &copy, &route, frame, room, &len) == SIDES_ENTERS)
+				sides_address(s, &route, frame, len);
+		}
 	}
 	free(frame);
 	free(data);

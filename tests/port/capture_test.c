@@ -239,6 +239,193 @@ Test(port_capture, knows_times_after_2038_and_bounds_absurd_ones)
 	capture_set_destroy(s);
 }
 
+/* The same instant, 5.000007 s, in the four forms of the format, and in a form that libpcap reads. */
+static const struct {
+	const char *claim;
+	const char *magic;
+	bool is_big_endian;
+	uint32_t fraction;
+} forms[] = {
+	{"microseconds", "\xd4\xc3\xb2\xa1", false, 7},
+	{"nanoseconds", "\x4d\x3c\xb2\xa1", false, 7999},
+	{"microseconds of a big-endian machine", "\xa1\xb2\xc3\xd4", true, 7},
+	{"nanoseconds of a big-endian machine", "\xa1\xb2\x3c\x4d", true, 7999},
+};
+
+/* Words of a machine of the other byte order. */
+static void swap_words(uint8_t *at, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++, at += 4) {
+		uint8_t bytes[4] = {at[3], at[2], at[1], at[0]};
+
+		memcpy(at, bytes, sizeof(bytes));
+	}
+}
+
+Test(port_capture, reads_classic_captures_of_every_byte_order_and_precision)
+{
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct capture_packet p;
+		struct capture_set *s;
+		struct image m;
+
+		put_header(&m, 101);
+		put_record(&m, 5000000, "\x45\1\2", 3, 9);
+		memcpy(m.bytes + 24 + 4, &forms[i].fraction,
+			4); /* little-endian, as put_u32 does */
+		if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__)
+			swap_words(m.bytes + 24 + 4, 1);
+		if (forms[i].is_big_endian) {
+			swap_words(m.bytes + 8, 4);
+			memcpy(m.bytes + 4, "\0\2\0\4", 4);
+			swap_words(m.bytes + 24, 4);
+		}
+		memcpy(m.bytes, forms[i].magic, 4);
+		s = set_of(&m, 1);
+		cr_assert(capture_set_next(s, &p), "%s", forms[i].claim);
+		cr_expect_eq(p.time_us, 5000007, "%s: %lu", forms[i].claim, p.time_us);
+		cr_expect_eq(p.len_bytes, 3, "%s", forms[i].claim);
+		cr_expect_eq(p.wire_bytes, 9, "%s", forms[i].claim);
+		cr_expect_not(capture_set_next(s, &p), "%s", forms[i].claim);
+		capture_set_destroy(s);
+	}
+}
+
+Test(port_capture, reads_what_comes_through_a_pipe)
+{
+	struct capture_packet p;
+	struct capture_set *s;
+	struct image m;
+	int ends[2];
+	FILE *f;
+
+	put_header(&m, 101);
+	put_record(&m, 7, "\x45\1", 2, 2);
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(write(ends[1], m.bytes, m.len), (ssize_t)m.len);
+	close(ends[1]);
+	f = fdopen(ends[0], "rb");
+	cr_assert_not_null(f);
+	cr_assert_eq(capture_set_create(&s), 0);
+	cr_assert_eq(capture_set_add_stream(s, "pipe", f), 0);
+	cr_assert(capture_set_next(s, &p));
+	cr_expect_eq(p.time_us, 7);
+	cr_expect_not(capture_set_next(s, &p));
+	capture_set_destroy(s);
+}
+
+Test(port_capture, a_record_longer_than_the_snapshot_length_is_cut_to_it)
+{
+	struct capture_packet p;
+	struct capture_set *s;
+	struct image m;
+
+	put_header(&m, 101);
+	memcpy(m.bytes + 16, "\4\0\0\0", 4);
+	put_record(&m, 1, "\x45\1\2\3\4\5", 6, 6);
+	put_record(&m, 2, "\x45\6", 2, 2);
+	s = set_of(&m, 1);
+	cr_assert(capture_set_next(s, &p));
+	cr_expect_eq(p.len_bytes, 4);
+	cr_expect_eq(p.wire_bytes, 6);
+	cr_assert(capture_set_next(s, &p), "the next one begins behind all of it");
+	cr_expect_eq(p.data[1], 6);
+	capture_set_destroy(s);
+}
+
+/* Where a file ends or lies, and the words that tell it. */
+static const struct {
+	const char *claim;
+	uint32_t cut;         /* bytes missing at the end */
+	uint32_t len_claimed; /* of the last record; 0: its own */
+	const char *says;
+} damages[] = {
+	{"in a header", 9, 0, "9 of the 16 bytes of its header"},
+	{"after a header", 2, 0, "0 of the 2 bytes of its data"},
+	{"in the data", 1, 0, "1 of the 2 bytes of its data"},
+	{"longer than any packet", 0, 262145, "262145"},
+	{"as long as the longest", 0, 262144, "2 of the 262144 bytes of its data"},
+	{"absurdly long", 0, 0xffffffff, "4294967295"},
+};
+
+Test(port_capture, tells_how_a_classic_capture_is_damaged)
+{
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		struct capture_file_stats stats;
+		struct capture_packet p;
+		struct capture_set *s;
+		struct image m;
+
+		put_header(&m, 101);
+		put_record(&m, 1, "\x45\1", 2, 2);
+		put_record(&m, 2, "\x45\2", 2, 2);
+		if (damages[i].len_claimed != 0) {
+			size_t end = m.len;
+
+			m.len -= 2 + 8; /* back to the last record's lengths */
+			put_u32(&m, damages[i].len_claimed);
+			m.len = end;
+		}
+		m.len -= damages[i].cut;
+		s = set_of(&m, 1);
+		cr_assert(capture_set_next(s, &p), "%s", damages[i].claim);
+		cr_expect_not(capture_set_next(s, &p), "%s", damages[i].claim);
+		cr_expect_not(capture_set_next(s, &p), "%s", damages[i].claim);
+		capture_set_stats(s, 0, &stats);
+		cr_expect_eq(stats.n_packets, 1, "%s", damages[i].claim);
+		cr_assert_not_null(stats.damage, "%s", damages[i].claim);
+		cr_expect_not_null(strstr(stats.damage, damages[i].says), "%s: %s",
+			damages[i].claim, stats.damage);
+		capture_set_destroy(s);
+	}
+}
+
+/* Records of all sizes up to the largest, so that their ends fall everywhere in what is read at once. */
+Test(port_capture, reads_records_that_lie_across_what_is_read_at_once)
+{
+	char path[] = "/tmp/weir-capture-XXXXXX";
+	int fd = mkstemp(path);
+	FILE *f = fd >= 0 ? fdopen(fd, "w+b") : NULL;
+	uint8_t *frame = calloc(1, 262144);
+	struct capture_packet p;
+	struct capture_set *s;
+	struct image m;
+
+	cr_assert_not_null(f);
+	cr_assert_not_null(frame);
+	put_header(&m, 101);
+	memcpy(m.bytes + 16, "\0\0\4\0", 4); /* a snapshot length of 262144 */
+	cr_assert_eq(fwrite(m.bytes, m.len, 1, f), 1);
+	for (uint32_t i = 0; i < 60; i++) {
+		uint32_t len = i == 50 ? 262144 : 1 + i * i * 71;
+
+		m.len = 0;
+		put_record(&m, i, "", 0, len);
+		m.len = 8;
+		put_u32(&m, len);
+		m.len = 16;
+		frame[0] = 0x45;
+		frame[len - 1] = len == 1 ? 0x45 : (uint8_t)i;
+		cr_assert_eq(fwrite(m.bytes, 16, 1, f), 1);
+		cr_assert_eq(fwrite(frame, len, 1, f), 1);
+	}
+	fclose(f);
+	cr_assert_eq(capture_set_create(&s), 0);
+	cr_assert_eq(capture_set_add(s, path), 0);
+	for (uint32_t i = 0; i < 60; i++) {
+		uint32_t len = i == 50 ? 262144 : 1 + i * i * 71;
+
+		cr_assert(capture_set_next(s, &p), "record %u", i);
+		cr_assert_eq(p.time_us, i);
+		cr_assert_eq(p.len_bytes, len, "record %u: %u", i, p.len_bytes);
+		cr_assert_eq(p.data[len - 1], len == 1 ? 0x45 : i, "record %u", i);
+	}
+	cr_expect_not(capture_set_next(s, &p));
+	capture_set_destroy(s);
+	unlink(path);
+	free(frame);
+}
+
 Test(port_capture, says_so_when_a_file_is_not_there)
 {
 	struct capture_set *s;

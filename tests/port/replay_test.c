@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/packet/bytes.h>
+#include <weir/packet/checksum.h>
 #include <weir/port/capture.h>
 #include <weir/port/replay.h>
 
@@ -128,4 +130,77 @@ Test(port_replay, writes_what_is_sent_with_the_virtual_time_and_sums_its_octets)
 				sends[i].claim);
 	}
 	cr_expect_eq(rte_mempool_avail_count(pool), TEST_EAL_MBUFS - 1, "what is sent is freed");
+}
+
+/* A packet for a port of MTU 1500, and the IP lengths that become of it. */
+static const struct {
+	const char *claim;
+	enum replay_cut cut;
+	enum link_framing framing;
+	uint8_t proto;
+	uint16_t octets;
+	uint16_t flags_offset; /* 0x4000: DF, 0x2000: MF */
+	uint16_t lens[4];
+} cuts[] = {
+	{"TCP that fits", REPLAY_WHOLE, FRAMING_RAW_IP, PROTO_TCP, 1500, 0, {1500}},
+	{"TCP of one octet more", REPLAY_SEGMENTS, FRAMING_RAW_IP, PROTO_TCP, 1501, 0, {1500, 41}},
+	{"TCP behind Ethernet, DF set", REPLAY_SEGMENTS, FRAMING_ETHERNET, PROTO_TCP, 40 + 2920,
+		0x4000, {1500, 1500}},
+	{"UDP with DF", REPLAY_DATAGRAMS, FRAMING_ETHERNET, PROTO_UDP, 28 + 3000, 0x4000,
+		{1500, 1500, 28 + 56}},
+	{"UDP without", REPLAY_FRAGMENTS, FRAMING_ETHERNET, PROTO_UDP, 28 + 3000, 0,
+		{1500, 1500, 20 + 48}},
+	{"UDP that fits", REPLAY_WHOLE, FRAMING_ETHERNET, PROTO_UDP, 1500, 0x4000, {1500}},
+	{"ICMP", REPLAY_FRAGMENTS, FRAMING_RAW_IP, PROTO_ICMP, 2000, 0, {1500, 520}},
+	{"ICMP with DF stays for the path to refuse", REPLAY_WHOLE, FRAMING_RAW_IP, PROTO_ICMP,
+		2000, 0x4000, {2000}},
+	{"and so does a longer one, without room", REPLAY_WHOLE, FRAMING_RAW_IP, PROTO_ICMP, 2049,
+		0x4000, {0}},
+	{"a fragment of TCP is no super-frame", REPLAY_FRAGMENTS, FRAMING_RAW_IP, PROTO_TCP, 2004,
+		0x2000, {1500, 524}},
+	{"nor is a later one", REPLAY_FRAGMENTS, FRAMING_RAW_IP, PROTO_TCP, 2004, 100, {1500, 524}},
+};
+
+Test(port_replay, cuts_what_is_larger_than_the_mtu_as_it_was_on_the_wire)
+{
+	for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		uint32_t header = cuts[i].framing == FRAMING_ETHERNET ? 14 : 0;
+		struct port *p = port_of(cuts[i].framing, NULL, false);
+		uint32_t len = header + cuts[i].octets;
+		uint8_t *frame =
+			calloc(1, len); /* of its own, so that a byte read too far is seen */
+		uint32_t n = 0;
+		uint8_t *ip;
+
+		cr_assert_not_null(frame);
+		ip = frame + header;
+		if (header > 0)
+			memcpy(frame + 12, "\x08\0", 2);
+		ip[0] = 0x45;
+		store_be16(ip + 2, cuts[i].octets);
+		store_be16(ip + 6, cuts[i].flags_offset);
+		ip[8] = 64;
+		ip[9] = cuts[i].proto;
+		ip[32] = 0x50;
+		cr_expect_eq(replay_port_cut(p, frame, len), cuts[i].cut, "%s", cuts[i].claim);
+		for (; n < 4 && cuts[i].lens[n] != 0; n++) {
+			uint8_t piece[2048];
+			uint32_t got = replay_port_segment(p, frame, len, n, piece, sizeof(piece));
+
+			cr_assert_eq(got, header + cuts[i].lens[n], "%s, piece %u: %u",
+				cuts[i].claim, n, got);
+			cr_expect_eq(load_be16(piece + header + 2), cuts[i].lens[n], "%s",
+				cuts[i].claim);
+			if (cuts[i].cut != REPLAY_WHOLE)
+				cr_expect_eq(checksum_of(piece + header, 20), 0, "%s, piece %u",
+					cuts[i].claim, n);
+			if (cuts[i].cut == REPLAY_DATAGRAMS)
+				cr_expect_eq(checksum_l4_v4(piece + header, cuts[i].lens[n]), 0,
+					"%s, piece %u", cuts[i].claim, n);
+		}
+		cr_expect_eq(replay_port_segment(p, frame, len, n, (uint8_t[2048]){0}, 2048), 0,
+			"%s ends", cuts[i].claim);
+		free(frame);
+		port_close(p);
+	}
 }

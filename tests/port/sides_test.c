@@ -14,6 +14,12 @@
 #define STRANGER ip_addr_quad(10, 9, 8, 7)
 
 static const struct ip_addr external = {.bytes = {[10] = 0xff, 0xff, 198, 51, 100, 1}};
+/* As ip_addr_quad(), for tables. */
+#define QUAD(a, b, c, d)                                                                           \
+	{                                                                                          \
+		.bytes = { [10] = 0xff, 0xff, a, b, c, d }                                         \
+	}
+
 static const struct mac_addr lan_mac = {{2, 0, 0, 0, 0, 1}};
 static const struct mac_addr device_mac = {{0x52, 0x54, 0, 1, 2, 3}};
 static const struct mac_addr other_mac = {{0x52, 0x54, 0, 9, 9, 9}};
@@ -31,24 +37,28 @@ struct trip {
 
 struct asked {
 	struct ip_addr internal;
+	struct ip_addr remote;
 	uint16_t port;
+	uint16_t remote_port;
 	uint8_t proto;
 	bool unknown; /* answer that there is no mapping */
 };
 
 /* Every internal endpoint is mapped to its port + 10000. */
-static bool find_mapping(void *context, uint8_t proto, const struct ip_addr *internal,
-	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port)
+static bool find_external(void *context, const struct sides_conversation *c,
+	struct ip_addr *ret_external, uint16_t *ret_external_port)
 {
 	struct asked *asked = context;
 
-	asked->internal = *internal;
-	asked->port = internal_port;
-	asked->proto = proto;
+	asked->internal = c->internal;
+	asked->remote = c->remote;
+	asked->port = c->internal_port;
+	asked->remote_port = c->remote_port;
+	asked->proto = c->proto;
 	if (asked->unknown)
 		return false;
 	*ret_external = external;
-	*ret_external_port = (uint16_t)(internal_port + 10000);
+	*ret_external_port = (uint16_t)(c->internal_port + 10000);
 	return true;
 }
 
@@ -61,7 +71,7 @@ static struct sides_params params_of(struct asked *asked)
 				{SIDES_LAN, FRAMING_ETHERNET, {GATEWAY, 24}, lan_mac, 0},
 				{SIDES_UPLINK, FRAMING_RAW_IP, {external, 32}, {{0}}, 0},
 			},
-		.mapping_find = find_mapping,
+		.external_find = find_external,
 		.context = asked,
 	};
 }
@@ -167,8 +177,10 @@ static void enter(struct sides *s, struct trip *t, uint32_t len)
 		t->captured.ether_type = ETHER_TYPE_IPV4;
 	t->verdict = sides_route(s, &t->captured, &t->route);
 	if (t->verdict == SIDES_ENTERS)
-		t->verdict = sides_write(
-			s, &t->captured, &t->route, t->frame, sizeof(t->frame), &t->len);
+		t->verdict =
+			sides_copy(s, &t->captured, &t->route, t->frame, sizeof(t->frame), &t->len);
+	if (t->verdict == SIDES_ENTERS)
+		sides_address(s, &t->route, t->frame, t->len);
 	t->ip = t->route.port == 0 ? t->frame + 14 : t->frame;
 }
 
@@ -257,6 +269,8 @@ Test(port_sides, a_reply_enters_the_uplink_addressed_to_the_mapping)
 		cr_expect(t->route.is_downlink);
 		expect_address(&asked.internal, DEVICE);
 		cr_expect_eq(asked.port, 5000);
+		expect_address(&asked.remote, SERVER);
+		cr_expect_eq(asked.remote_port, protocols[i] == PROTO_ICMP ? 0 : 53);
 		cr_expect_eq(asked.proto, protocols[i]);
 		expect_endpoints(
 			t->ip, SERVER, protocols[i] == PROTO_ICMP ? 0 : 53, external, 15000);
@@ -299,6 +313,152 @@ Test(port_sides, between_hosts_of_no_lan_the_first_speaker_is_given_an_address_o
 		cr_expect_eq(sides_n_hosts(s), 1);
 		expect_address(&sides_host_at(s, 0)->captured, STRANGER);
 		expect_address(&sides_host_at(s, 0)->entered, substitute);
+		sides_destroy(s);
+	}
+}
+
+/* The first packet between two hosts of no LAN, and the end that is taken for the LAN's. */
+static const struct {
+	const char *claim;
+	struct ip_addr src;
+	struct ip_addr dst;
+	uint8_t proto;
+	uint8_t tcp_flags;
+	uint16_t src_port; /* ICMP: 0 in an echo reply */
+	uint16_t dst_port;
+	bool src_is_lan;
+} first_packets[] = {
+	{"the first speaker of two public hosts", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9),
+		PROTO_UDP, 0, 5000, 6000, true},
+	{"RFC 1918, though a public host speaks first", QUAD(203, 0, 113, 9), QUAD(10, 255, 0, 1),
+		PROTO_UDP, 0, 5000, 6000, false},
+	{"172.16/12 begins", QUAD(203, 0, 113, 9), QUAD(172, 16, 0, 1), PROTO_UDP, 0, 5000, 6000,
+		false},
+	{"172.16/12 ends", QUAD(203, 0, 113, 9), QUAD(172, 31, 255, 1), PROTO_UDP, 0, 5000, 6000,
+		false},
+	{"172.15 is public", QUAD(203, 0, 113, 9), QUAD(172, 15, 255, 1), PROTO_UDP, 0, 5000, 6000,
+		true},
+	{"172.32 is public", QUAD(203, 0, 113, 9), QUAD(172, 32, 0, 1), PROTO_UDP, 0, 5000, 6000,
+		true},
+	{"192.168/16", QUAD(203, 0, 113, 9), QUAD(192, 168, 77, 1), PROTO_UDP, 0, 5000, 6000,
+		false},
+	{"192.169 is public", QUAD(203, 0, 113, 9), QUAD(192, 169, 0, 1), PROTO_UDP, 0, 5000, 6000,
+		true},
+	{"RFC 6598 begins", QUAD(203, 0, 113, 9), QUAD(100, 64, 0, 1), PROTO_UDP, 0, 5000, 6000,
+		false},
+	{"RFC 6598 ends", QUAD(203, 0, 113, 9), QUAD(100, 127, 255, 1), PROTO_UDP, 0, 5000, 6000,
+		false},
+	{"100.63 is public", QUAD(203, 0, 113, 9), QUAD(100, 63, 255, 1), PROTO_UDP, 0, 5000, 6000,
+		true},
+	{"100.128 is public", QUAD(203, 0, 113, 9), QUAD(100, 128, 0, 1), PROTO_UDP, 0, 5000, 6000,
+		true},
+	{"RFC 3927", QUAD(203, 0, 113, 9), QUAD(169, 254, 3, 4), PROTO_UDP, 0, 5000, 6000, false},
+	{"a private server's answer to a public client", QUAD(10, 9, 8, 7), QUAD(203, 0, 113, 9),
+		PROTO_TCP, TCP_SYN | TCP_ACK, 80, 5000, true},
+	{"of two private hosts the first speaker", QUAD(10, 9, 8, 7), QUAD(172, 16, 0, 1),
+		PROTO_UDP, 0, 5000, 6000, true},
+	{"of two private hosts a client of the first to be seen", QUAD(10, 9, 8, 7),
+		QUAD(172, 16, 0, 1), PROTO_UDP, 0, 53, 6000, false},
+	{"a SYN, also from a system port", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_TCP,
+		TCP_SYN, 80, 5000, true},
+	{"a SYN-ACK answers", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_TCP,
+		TCP_SYN | TCP_ACK, 5000, 6000, false},
+	{"an ACK does not", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_TCP, TCP_ACK, 5000,
+		6000, true},
+	{"TCP from a system port", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_TCP, TCP_ACK,
+		443, 5000, false},
+	{"UDP from a system port", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_UDP, 0, 1023,
+		1024, false},
+	{"to a system port", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_UDP, 0, 1024, 1023,
+		true},
+	{"between system ports", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_UDP, 0, 123, 123,
+		true},
+	{"an echo request", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_ICMP, 0, 7, 0, true},
+	{"an echo reply", QUAD(198, 18, 0, 1), QUAD(203, 0, 113, 9), PROTO_ICMP, 0, 0, 7, false},
+};
+
+Test(port_sides, the_first_packet_between_hosts_of_no_lan_tells_which_is_the_lans)
+{
+	for (size_t i = 0; i < sizeof(first_packets) / sizeof(first_packets[0]); i++) {
+		const struct ip_addr *ends[] = {&first_packets[i].src, &first_packets[i].dst};
+		bool src_is_lan = first_packets[i].src_is_lan;
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct trip t = {.verdict = SIDES_ENTERS};
+		uint32_t len = build(t.packet, first_packets[i].proto, *ends[0],
+			first_packets[i].src_port, *ends[1], first_packets[i].dst_port);
+
+		if (first_packets[i].proto == PROTO_TCP) {
+			t.packet[33] = first_packets[i].tcp_flags;
+			finish_l4(t.packet, 36);
+		}
+		enter(s, &t, len);
+		cr_expect_eq(t.route.is_downlink, !src_is_lan, "%s", first_packets[i].claim);
+		/* The other direction enters on the other side. */
+		t = *trip_of(s, PROTO_UDP, *ends[1], 7000, *ends[0], 8000);
+		cr_expect_eq(t.route.is_downlink, src_is_lan, "%s", first_packets[i].claim);
+		t = *trip_of(s, PROTO_UDP, *ends[0], 7000, *ends[1], 8000);
+		cr_expect_eq(t.route.is_downlink, !src_is_lan, "%s", first_packets[i].claim);
+		sides_destroy(s);
+	}
+}
+
+Test(port_sides, a_fragment_or_a_stump_is_judged_by_its_addresses_alone)
+{
+	for (int i = 0; i < 2; i++) {
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct trip t = {.captured = {.wire_bytes = 40}};
+		uint32_t len =
+			build(t.packet, PROTO_UDP, ip_addr_quad(198, 18, 0, 1), 53, SERVER, 5000);
+
+		t.packet[6] = i == 0 ? 0x20 : 0; /* a system port's, but more fragments follow */
+		finish_ip(t.packet);
+		enter(s, &t, i == 0 ? len : 23); /* or the ports were cut off */
+		cr_expect_not(t.route.is_downlink);
+		sides_destroy(s);
+	}
+}
+
+Test(port_sides, a_private_ipv6_host_is_the_lans)
+{
+	static const uint8_t private_heads[][2] = {{0xfd, 0}, {0xfc, 1}, {0xfe, 0x80}};
+
+	for (size_t i = 0; i < sizeof(private_heads) / sizeof(private_heads[0]); i++) {
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct trip t = {.captured = {.ether_type = ETHER_TYPE_IPV6}};
+
+		t.packet[0] = 0x60;
+		t.packet[8] = 0x20;
+		t.packet[8 + 15] = 1;
+		memcpy(t.packet + 24, private_heads[i], 2);
+		enter(s, &t, 40);
+		cr_expect_eq(t.route.port, 1, "what comes from outside enters the uplink");
+		sides_destroy(s);
+	}
+}
+
+Test(port_sides, tells_the_conversation_of_both_directions_as_the_lan_sees_it)
+{
+	for (int i = 0; i < 2; i++) {
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct sides_conversation c;
+		struct trip *t = i == 0 ? trip_of(s, PROTO_UDP, DEVICE, 5000, SERVER, 53)
+					: trip_of(s, PROTO_UDP, SERVER, 53, DEVICE, 5000);
+
+		cr_assert(sides_conversation_of(&t->captured, &t->route, &c));
+		expect_address(&c.internal, DEVICE);
+		expect_address(&c.remote, SERVER);
+		cr_expect_eq(c.internal_port, 5000);
+		cr_expect_eq(c.remote_port, 53);
+		cr_expect_eq(c.proto, PROTO_UDP);
+		t->packet[7] = 1; /* a later fragment: its ports are payload */
+		cr_expect_not(sides_conversation_of(&t->captured, &t->route, &c));
+		t->packet[7] = 0;
+		t->packet[9] = PROTO_ICMP;
+		cr_expect_not(sides_conversation_of(&t->captured, &t->route, &c));
 		sides_destroy(s);
 	}
 }
@@ -427,6 +587,30 @@ Test(port_sides, checksums_left_to_the_card_are_finished)
 	expect_true_checksums(t.ip);
 	cr_expect_eq(sides_n_checksums_finished(s), 2);
 	sides_destroy(s);
+}
+
+Test(port_sides, an_ip_length_left_to_the_card_is_finished)
+{
+	static const struct {
+		uint8_t proto;
+		bool finished;
+	} cases[] = {{PROTO_TCP, true}, {PROTO_UDP, true}, {PROTO_ICMP, false}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct asked asked;
+		struct sides *s = sides_of(&asked);
+		struct trip t = {.verdict = SIDES_ENTERS};
+		uint32_t len = build(t.packet, cases[i].proto, DEVICE, 4000, SERVER, 80);
+
+		memset(t.packet + 2, 0, 2);
+		memset(t.packet + 10, 0, 2);
+		enter(s, &t, len);
+		cr_expect_eq(sides_n_lengths_finished(s), cases[i].finished);
+		cr_expect_eq(read16(t.ip + 2), cases[i].finished ? len : 0);
+		if (cases[i].finished)
+			expect_true_checksums(t.ip);
+		sides_destroy(s);
+	}
 }
 
 Test(port_sides, a_udp_checksum_of_zero_stays_zero)

@@ -51,7 +51,7 @@ void export_records_reopen(struct export_records *x, uint64_t now_us);
 
 struct export_counts export_records_counts(const struct export_records *x);
 
-/* Writes what waits and closes. NULL is fine. */
-void export_records_close(struct export_records *x);
+/* Writes what waits and closes; returns how many records could not be written. NULL is fine. */
+uint32_t export_records_close(struct export_records *x);
 
 #endif

@@ -20,6 +20,7 @@
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
 #include <weir/flow/expiry.h>
+#include <weir/flow/key.h>
 #include <weir/nat/mapping.h>
 #include <weir/packet/drops.h>
 #include <weir/policy/ruleset.h>
@@ -191,6 +192,21 @@ uint32_t doors_devices_read(
  */
 bool doors_mapping_find(const struct path *p, uint8_t proto, const struct ip_addr *internal,
 	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port);
+
+/*
+ * The external endpoint of an IPv4 conversation, told by its uplink key: that of its flow, or else what its internal endpoint is
+ * mapped to; false when it has neither. Only as doors_mapping_find.
+ */
+bool doors_external_find(const struct path *p, const struct flow_key_v4 *up,
+	struct ip_addr *ret_external, uint16_t *ret_external_port);
+
+#define DOORS_EXPECT_MAX 64
+
+/*
+ * A caller that knows which conversations (up to DOORS_EXPECT_MAX) come next has their flows fetched into the cache, as the
+ * path does for a burst. Changes nothing. Only as doors_mapping_find.
+ */
+void doors_expect(const struct path *p, const struct flow_key_v4 *ups, uint32_t n);
 
 /* Takes up to n finished records; returns how many. */
 uint32_t doors_records_take(struct path *p, struct flow_record *records, uint32_t n);

@@ -46,9 +46,27 @@ bool replay_port_put(struct port *p, struct rte_mbuf *frame);
 uint16_t replay_port_n_pending(const struct port *p);
 
 /*
- * Offloads of a capturing machine make TCP super-frames, which enter as the segments that were on the wire: writes segment
- * `index` of a frame for this port, cut to its MTU, to `to` (`room_bytes` long) and returns its length. Any other
- * frame is its own only segment. 0: there is no such segment, or it finds no room.
+ * A packet larger than the MTU was never on a wire like that: it enters as what was, as far as the capture tells.
+ *
+ * TCP's segments tell by their sequence numbers where they belong, so any cut is as good as the sender's. A UDP packet with DF
+ * set can only come from a sender's or receiver's offload (GSO, GRO), which has joined datagrams; how long each was is in no
+ * capture, so they are made as long as the MTU allows. There may have been more of them, with a header each.
+ * Without DF the sender's kernel or card would have made fragments.
+ */
+enum replay_cut {
+	REPLAY_WHOLE, /* not larger; or nothing that could be cut: the path has a reason for it */
+	REPLAY_SEGMENTS,  /* TCP */
+	REPLAY_DATAGRAMS, /* UDP with DF */
+	REPLAY_FRAGMENTS, /* all else without DF, and what is a fragment already */
+	N_REPLAY_CUTS
+};
+
+/* How a frame for this port is cut to its MTU. */
+enum replay_cut replay_port_cut(const struct port *p, const uint8_t *frame, uint32_t len_bytes);
+
+/*
+ * Writes piece `index` of a frame to `to` (`room_bytes` long) and returns its length. A whole frame is its own only piece. 0:
+ * there is no such piece, or it finds no room.
  */
 uint32_t replay_port_segment(const struct port *p, const uint8_t *frame, uint32_t len_bytes,
 	uint32_t index, uint8_t *to, uint32_t room_bytes);

@@ -4,8 +4,8 @@
  * Buckets, then flow lines, are prefetched over the whole burst.
  */
 #include "stage.h"
+#include "track.h"
 
-#include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
 
 #define IDENTIFICATION_OFFSET 4
@@ -165,22 +165,6 @@ static inline enum drop_reason follow(
 	return check_forwarding(ctx, pkt, m);
 }
 
-void flow_track(
-	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags)
-{
-	struct flow *f = &ctx->flows->flows[flow_id];
-	uint8_t state = tcp_track_next(f->state, direction, tcp_flags);
-
-	if (likely(state == f->state))
-		return;
-	f->state = state;
-	/* The timer wheel would notice the shorter timeout only when the longer one has come round. */
-	if (state == TCP_STATE_FIN_BOTH || state == TCP_STATE_RESET) {
-		flow_wheel_remove(ctx->wheel, flow_id);
-		flow_wheel_add(ctx->wheel, &ctx->config->timeouts, flow_id);
-	}
-}
-
 static inline enum drop_reason flow_hit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t ref)
 {
@@ -191,7 +175,7 @@ static inline enum drop_reason flow_hit(
 	m->direction = ref & 1;
 	why = follow(ctx, pkt, m, f);
 	if (why == DROP_NONE && m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
-		flow_track(ctx, m->flow_id, m->direction, m->tcp_flags);
+		track(ctx, pkt, m, f);
 	return why;
 }
 
@@ -231,6 +215,8 @@ __attribute__((noinline)) static enum drop_reason flow_slow(
 	why = check_forwarding(ctx, pkt, m);
 	if (why != DROP_NONE)
 		flow_abandon(ctx, m);
+	else if (m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
+		flow_track_new(ctx, pkt, m);
 	return why;
 }
 

@@ -15,8 +15,7 @@
 
 static enum flow_end_reason end_reason_of(const struct flow *f)
 {
-	if (f->proto == PROTO_TCP
-		&& (f->state == TCP_STATE_RESET || f->state == TCP_STATE_FIN_BOTH))
+	if (f->proto == PROTO_TCP && tcp_state_is_over(f->state))
 		return FLOW_END_DETECTED;
 	return FLOW_END_IDLE_TIMEOUT;
 }

@@ -242,9 +242,11 @@ enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pk
 enum drop_reason flow_check_addresses(
 	const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
 
-/* 30_flow.c: the next state of a TCP flow. */
-void flow_track(
-	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags);
+/* track.c: what a TCP segment with its header means to its flow. PKT_PROVES_NOTHING is set where it keeps nothing alive. */
+void flow_track(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* track.c: the same for the segment that makes a flow; its state is set. */
+void flow_track_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
 
 /* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
 enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);

@@ -267,8 +267,6 @@ Test(path_rfc5382, req5_no_timer_is_configured_below_what_is_demanded)
 /* REQ-5: both SYN-ACKs of a simultaneous open are ACKs in both directions: it is established. */
 Test(path_rfc5382, req5_a_simultaneous_open_is_established_by_its_syn_acks)
 {
-	KNOWN_GAP("two SYN-ACKs leave a connection transitory until a bare ACK");
-
 	expect_timeout(">S <S >SA <SA", ESTABLISHED_US);
 }
 
@@ -283,8 +281,6 @@ Test(path_rfc5382, req5_a_half_closed_connection_is_kept_like_an_open_one)
 /* REQ-5: the closing phase, FINs from both and not all acknowledged: transitory. */
 Test(path_rfc5382, req5_a_closing_connection_is_kept_four_minutes)
 {
-	KNOWN_GAP("timeouts.tcp_closed, 10 s by default, begins with the second FIN");
-
 	expect_timeout(HANDSHAKE " >FA <FA", TRANSITORY_US);
 	expect_timeout(HANDSHAKE " >FA <FA <FA", TRANSITORY_US);
 }
@@ -447,8 +443,6 @@ Test(path_rfc5382, rfc7857_s2_2_a_reset_is_translated)
 /* RFC 7857 section 2.2: what a reset ends is kept for four minutes. */
 Test(path_rfc5382, rfc7857_s2_2_a_reset_connection_is_kept_four_minutes)
 {
-	KNOWN_GAP("timeouts.tcp_closed, 10 s by default, begins with a reset");
-
 	expect_timeout(HANDSHAKE " <R", TRANSITORY_US);
 	expect_timeout(HANDSHAKE " >R", TRANSITORY_US);
 	expect_timeout(">S <RA", TRANSITORY_US);
@@ -457,8 +451,6 @@ Test(path_rfc5382, rfc7857_s2_2_a_reset_connection_is_kept_four_minutes)
 /* RFC 7857 section 2 (figure 1): data after a reset shows that the hosts did not believe it. */
 Test(path_rfc5382, rfc7857_s2_data_after_a_reset_makes_the_connection_established_again)
 {
-	KNOWN_GAP("nothing leads back from a reset but a SYN");
-
 	expect_timeout(HANDSHAKE " <R >PA <A", ESTABLISHED_US);
 }
 
@@ -518,8 +510,6 @@ Test(path_rfc5382, rfc7857_s2_2_a_reset_with_the_connections_sequence_number_cou
 
 Test(path_rfc5382, rfc7857_s2_2_a_blind_reset_changes_nothing)
 {
-	KNOWN_GAP("the sequence number of a reset is not looked at");
-
 	cr_expect(survives_reset(9101 + (1u << 30)));
 	cr_expect(survives_reset(9101 - (1u << 30)));
 	cr_expect(survives_reset(0));

@@ -248,6 +248,16 @@ void flow_track(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 /* track.c: the same for the segment that makes a flow; its state is set. */
 void flow_track_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
 
+/* fragments.c: a first fragment was let in by its flow: later ones join it, those that waited come again. */
+void fragments_first(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* fragments.c: a first fragment is dropped: so is what waited for it. */
+void fragments_refuse(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
+	enum drop_reason why);
+
+/* fragments.c: true when a later fragment goes on with the ports of its first one; else it was held or dropped. */
+bool fragments_later(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
 /* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
 enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);
 

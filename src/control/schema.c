@@ -110,6 +110,12 @@ static const struct schema_word filterings[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word unsolicited_syns[] = {
+	{"silent", UNSOLICITED_SYN_SILENT},
+	{"tell", UNSOLICITED_SYN_TELL},
+	{NULL, 0},
+};
+
 static const struct schema_word attachments[] = {
 	{"ethernet", ATTACHMENT_ETHERNET},
 	{"wifi", ATTACHMENT_WIFI},
@@ -261,6 +267,10 @@ static const struct schema_row rows[] = {
 	{ .path = "nat.inbound_refresh", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_inbound_refresh), .fallback = "false",
 	  .help = "Let packets from outside keep a UDP flow alive; a stranger could then hold it open." },
+	{ .path = "nat.unsolicited_syn", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config, nat_unsolicited_syn), .words = unsolicited_syns, .fallback = "silent",
+	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"
+		  " REQ-4). The carrier bills the answers." },
 
 	{ .path = "timeouts", .type = SCHEMA_SECTION, .help = "How long a silent flow is remembered." },
 	{ .path = "timeouts.tcp_established", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,

@@ -116,6 +116,16 @@ static inline enum drop_reason flow_hit(
 	return why;
 }
 
+/* RFC 5382 REQ-4. */
+static void keep_syn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	struct flow_key_v4 key = stage_key(m);
+
+	if (m->proto == PROTO_TCP && ctx->is_uplink[m->in_port] && tcp_track_opens(m->tcp_flags))
+		syn_hold_keep(&ctx->syn_hold, &key, m->in_port, stage_ip(pkt, m), m->ip_octets,
+			ctx->now_us);
+}
+
 /* The flow of a packet that has ports. A first fragment that begins one is let in by nat alone. */
 static enum drop_reason find_or_begin(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
@@ -130,6 +140,9 @@ static enum drop_reason find_or_begin(
 		return why;
 	}
 	why = flow_new(ctx, pkt, m);
+	if ((why == DROP_POLICY_INBOUND || why == DROP_POLICY_FILTERED)
+		&& ctx->config->tells_unsolicited_syn)
+		keep_syn(ctx, pkt, m);
 	if (why != DROP_NONE)
 		return why;
 	why = check_forwarding(ctx, pkt, m);

@@ -9,6 +9,8 @@
 #ifndef WEIR_PATH_STAGE_H
 #define WEIR_PATH_STAGE_H
 
+#include "syn_hold.h"
+
 #include <weir/budget/meter.h>
 #include <weir/flow/device.h>
 #include <weir/flow/expiry.h>
@@ -128,6 +130,8 @@ struct stage_ctx {
 	bool must_ask; /* a packet waits for a next hop that was not asked for yet */
 
 	struct tx_batch batches[PORTS_MAX];
+
+	struct syn_hold syn_hold;
 
 	struct stage_limit error_limit;
 	struct stage_limit echo_limit;

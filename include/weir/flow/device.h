@@ -33,7 +33,7 @@ struct device {
 	uint8_t port;
 	uint8_t in_use;
 	uint32_t hash_next;
-	uint8_t spare[40]; /* so that in the table, which begins a page, what packets write stays in one line */
+	uint8_t spare[40]; /* the table begins a page, so what packets write stays in a line */
 };
 static_assert(sizeof(struct device) == 128, "two cache lines");
 

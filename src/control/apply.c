@@ -193,6 +193,7 @@ int config_to_path(
 	pc->filtering = c->nat_filtering;
 	pc->timeouts = timeouts_of(c);
 	pc->flows_per_device = c->flows_per_device;
+	pc->new_flows_per_s = c->flows_new_per_second;
 	pc->interim_us = c->runtime.interim_us;
 	pc->icmp_errors_per_s = c->icmp_errors_per_second;
 	pc->lan_to_lan = c->policy_lan_to_lan;

@@ -291,7 +291,11 @@ static const struct schema_row rows[] = {
 	  .help = "Flows at most; each takes about 330 octets of memory, as it is first used." },
 	{ .path = "flows.per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config, flows_per_device), .min = 1, .max = 1 << 24,
-	  .fallback_words = "a quarter of flows.capacity", .help = "Flows that one device may have." },
+	  .fallback_words = "a quarter of flows.capacity",
+	  .help = "Flows that one device may have; and never more than a quarter of what is free." },
+	{ .path = "flows.new_per_second", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, flows_new_per_second), .min = 0, .max = 1000000, .fallback = "0",
+	  .help = "New flows a second of one device, after as many at once; 0: not limited." },
 
 	{ .path = "devices", .type = SCHEMA_SECTION, .help = "Devices on the LANs." },
 	{ .path = "devices.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,

@@ -198,6 +198,7 @@ struct config {
 	struct config_timeouts timeouts;
 	uint32_t flows_capacity;
 	uint32_t flows_per_device;
+	uint32_t flows_new_per_second; /* 0: not limited */
 	uint32_t devices_capacity;
 	uint32_t neighbors_capacity;
 	uint64_t neighbors_reachable_us;

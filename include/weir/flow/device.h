@@ -32,6 +32,8 @@ struct device {
 	uint8_t port;
 	uint8_t in_use;
 	uint32_t hash_next;
+	uint32_t n_inbound;   /* of n_flows: begun outside */
+	uint64_t next_new_us; /* path: when its next flow is within its rate */
 } __attribute__((aligned(64)));
 
 struct device_table {

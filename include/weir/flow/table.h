@@ -39,6 +39,8 @@ enum flow_flag {
 	FLOW_TRANSLATED = 1 << 1, /* external differs from internal: apply the deltas */
 	FLOW_HAIRPIN = 1 << 2,    /* its remote is the gateway's own external address */
 	FLOW_LOCAL = 1 << 3,      /* its internal endpoint is the gateway itself */
+	FLOW_INBOUND = 1 << 6,    /* begun outside */
+	FLOW_UNANSWERED = 1 << 7, /* and its internal endpoint has said nothing yet */
 };
 
 struct flow {

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-const char view_names[] = "status|flows|devices|plans|classes|ports|drops|stages|link";
+const char view_names[] = "status|flows|devices|plans|classes|ports|forwards|drops|stages|link";
 
 static const struct column status[] = {
 	{"gateway", "gateway", CELL_TEXT},
@@ -80,6 +80,14 @@ static const struct column ports[] = {
 	{"STATE", "state", CELL_STATE},
 };
 
+static const struct column forwards[] = {
+	{"PROTO", "protocol", CELL_TEXT},
+	{"PORT", "port", CELL_TEXT},
+	{"TO", "to", CELL_TEXT},
+	{"TO PORT", "to_port", CELL_TEXT},
+	{"FROM", "source", CELL_TEXT},
+};
+
 static const struct column drops[] = {
 	{"REASON", "reason", CELL_TEXT},
 	{"PACKETS", "packets", CELL_COUNT},
@@ -117,6 +125,7 @@ static const struct view views[] = {
 	{"plans", COLUMNS(plans), false, 0, "no plans are configured"},
 	{"classes", COLUMNS(classes), false, 0, "no classes"},
 	{"ports", COLUMNS(ports), false, 0, "no ports"},
+	{"forwards", COLUMNS(forwards), false, 0, "no ports are forwarded"},
 	{"drops", COLUMNS(drops), false, 0, "nothing was dropped; --all lists every reason"},
 	{"stages", COLUMNS(stages), false, 0, "no stages"},
 	{"link", COLUMNS(link_columns), false, 0, "no uplink is configured"},

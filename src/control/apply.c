@@ -165,6 +165,35 @@ static int classes_fill(const struct config *c, struct classes **ret_classes)
 	return classes_create(rules, n_rules, ret_classes);
 }
 
+/* A DMZ host is a forward of all ports, behind the others. */
+static void forwards_fill(const struct config *c, struct nat_forwards *ret_forwards)
+{
+	for (uint32_t i = 0; i < c->n_forwards; i++) {
+		const struct config_forward *f = &c->forwards[i];
+
+		ret_forwards->rows[ret_forwards->n++] = (struct nat_forward){
+			.proto = f->proto,
+			.lan_port = config_find_lan(c, &f->to),
+			.has_source = !ip_addr_is_unset(&f->source.addr),
+			.source = f->source,
+			.port_min = f->port.min,
+			.port_max = f->port.max,
+			.internal_port = f->to_port,
+			.internal = f->to,
+		};
+	}
+	if (ip_addr_is_unset(&c->nat_dmz))
+		return;
+	ret_forwards->rows[ret_forwards->n++] = (struct nat_forward){
+		.lan_port = config_find_lan(c, &c->nat_dmz),
+		.is_dmz = true,
+		.port_min = 1,
+		.port_max = UINT16_MAX,
+		.internal_port = 1,
+		.internal = c->nat_dmz,
+	};
+}
+
 static void setup_fill(const struct config *c, struct path_setup *ret_setup)
 {
 	*ret_setup = (struct path_setup){
@@ -190,10 +219,12 @@ int config_to_path(
 		return -ENOMEM;
 	ports_fill(c, pc);
 	plans_fill(c, pc);
+	forwards_fill(c, &pc->forwards);
 	pc->filtering = c->nat_filtering;
 	pc->tells_unsolicited_syn = c->nat_unsolicited_syn == UNSOLICITED_SYN_TELL;
 	pc->timeouts = timeouts_of(c);
 	pc->flows_per_device = c->flows_per_device;
+	pc->new_flows_per_s = c->flows_new_per_second;
 	pc->interim_us = c->runtime.interim_us;
 	pc->icmp_errors_per_s = c->icmp_errors_per_second;
 	pc->lan_to_lan = c->policy_lan_to_lan;

@@ -248,6 +248,10 @@ static void fill_in(struct config *c)
 	}
 	if (c->flows_per_device == 0)
 		c->flows_per_device = c->flows_capacity / 4;
+	for (uint32_t i = 0; i < c->n_forwards; i++) {
+		if (c->forwards[i].to_port == 0)
+			c->forwards[i].to_port = c->forwards[i].port.min;
+	}
 	for (uint32_t i = 0; i < c->n_classes; i++) {
 		struct config_class *k = &c->classes[i];
 
@@ -409,6 +413,15 @@ uint32_t config_packet_buffers(const struct config *c)
 		n += config_is_dpdk(p) ? BUFFERS_DEVICE : 0;
 	}
 	return (uint32_t)n;
+}
+
+uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr)
+{
+	for (uint8_t i = 0; i < c->n_ports; i++) {
+		if (c->ports[i].role == PORT_LAN && ip_prefix_contains(&c->ports[i].address, addr))
+			return i;
+	}
+	return PORT_NONE;
 }
 
 uint8_t config_find_plan(const struct config *c, const char *name)

@@ -133,8 +133,7 @@ static void check_plan(struct config_checker *k, uint32_t i)
 	check_ladder(k, n, p);
 }
 
-/* A prefix of a rule or class names a network, or one host: host bits leave open which. */
-static void check_network(struct config_checker *k, const struct tree_node *n, const char *key,
+void config_check_network(struct config_checker *k, const struct tree_node *n, const char *key,
 	const struct ip_prefix *p)
 {
 	struct ip_prefix network = *p;
@@ -171,7 +170,7 @@ static void check_class(struct config_checker *k, uint32_t i)
 		&& config_has(n, "port") == config_is_set(n, "port"))
 		config_complain(k, CONFIG_WARNING, n, NULL,
 			"matches nothing in this version; give it protocol, remote or port");
-	check_network(k, n, "remote", &c->remote);
+	config_check_network(k, n, "remote", &c->remote);
 	check_port_of(k, n, c->proto);
 }
 
@@ -187,8 +186,8 @@ static void check_rule(struct config_checker *k, uint32_t i)
 		&& !k->config->policy_lan_to_lan)
 		config_complain(k, CONFIG_WARNING, n, NULL,
 			"never matches while LANs are kept apart; write policy.lan_to_lan: true");
-	check_network(k, n, "source", &r->source);
-	check_network(k, n, "destination", &r->destination);
+	config_check_network(k, n, "source", &r->source);
+	config_check_network(k, n, "destination", &r->destination);
 	check_port_of(k, n, r->proto);
 }
 
@@ -260,9 +259,11 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 	collect(tree_child(top, "plans"), k.plans, PLANS_MAX);
 	collect(tree_child(top, "classes"), k.classes, CONFIG_CLASSES_MAX);
 	collect(policy == NULL ? NULL : tree_child(policy, "rules"), k.rules, POLICY_RULES_MAX);
+	collect(tree_child(top, "forwards"), k.forwards, NAT_FORWARDS_MAX);
 	collect(tree_child(top, "topology"), k.topology, CONFIG_TOPOLOGY_MAX);
 	config_check_ports(&k);
 	config_check_addresses(&k);
+	config_check_forwards(&k);
 	for (uint32_t i = 0; i < c->n_plans; i++)
 		check_plan(&k, i);
 	for (uint32_t i = 0; i < c->n_classes; i++)

@@ -20,6 +20,7 @@ struct config_checker {
 	const struct tree_node *plans[PLANS_MAX];
 	const struct tree_node *classes[CONFIG_CLASSES_MAX];
 	const struct tree_node *rules[POLICY_RULES_MAX];
+	const struct tree_node *forwards[NAT_FORWARDS_MAX];
 	const struct tree_node *topology[CONFIG_TOPOLOGY_MAX];
 	unsigned int options; /* enum config_option */
 };
@@ -31,6 +32,11 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 /* The parts of it. */
 void config_check_ports(struct config_checker *k);
 void config_check_addresses(struct config_checker *k);
+void config_check_forwards(struct config_checker *k);
+
+/* A prefix names a network, or one host: host bits leave open which. */
+void config_check_network(struct config_checker *k, const struct tree_node *n, const char *key,
+	const struct ip_prefix *p);
 
 /* Reports at the node's child `key`, or at the node where that is not written. */
 void config_complain(struct config_checker *k, enum config_severity severity,

@@ -134,8 +134,14 @@ static void check_pair(struct config_checker *k, uint32_t i, uint32_t j)
 	if (there == NULL || !ip_prefix_overlaps(&a->address, &b->address))
 		return;
 	ip_prefix_format(&b->address, network);
-	if (a->role == PORT_UPLINK && b->role == PORT_LAN
-		&& ip_prefix_contains(&b->address, &a->address.addr))
+	if (a->role != b->role && !ip_addr_equal(&a->address.addr, &b->address.addr))
+		/* RFC 4787 REQ-7: carriers give what they give. */
+		config_complain(k, CONFIG_WARNING, k->ports[i], "address",
+			"overlaps with %s (%s, line %u): its devices reach addresses there only by "
+			"way of the gateway; better %s",
+			b->name, network, there->line, instead);
+	else if (a->role == PORT_UPLINK && b->role == PORT_LAN
+		 && ip_prefix_contains(&b->address, &a->address.addr))
 		config_complain(k, CONFIG_ERROR, k->ports[i], "address",
 			"lies inside the LAN %s (%s, line %u); %s", b->name, network, there->line,
 			instead);

@@ -272,6 +272,24 @@ static const struct schema_row rows[] = {
 	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"
 		  " REQ-4). The carrier bills the answers." },
 
+	{ .path = "nat.dmz", .type = SCHEMA_ADDRESS, .applies = APPLIES_LIVE, FIELD(config, nat_dmz),
+	  .fallback_words = "none",
+	  .help = "Device that gets what comes from outside to a tcp or udp port that nobody has." },
+
+	{ .path = "forwards", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config, forwards, n_forwards),
+	  .help = "External ports that lead to a device; for them alone the uplink is open. The first that fits is taken." },
+	{ .path = "forwards.[]", .type = SCHEMA_ITEM, .help = "One port, or a range of them." },
+	{ .path = "forwards.[].protocol", .type = SCHEMA_PROTOCOL, FIELD(config_forward, proto),
+	  .takes = "tcp, udp or any", .fallback = "any", .help = "tcp, udp, or both." },
+	{ .path = "forwards.[].port", .type = SCHEMA_PORT_RANGE, .flags = SCHEMA_REQUIRED, FIELD(config_forward, port),
+	  .min = 1, .max = 65535, .help = "External ports: on every uplink's address." },
+	{ .path = "forwards.[].to", .type = SCHEMA_ADDRESS, .flags = SCHEMA_REQUIRED, FIELD(config_forward, to),
+	  .help = "The device, on a LAN." },
+	{ .path = "forwards.[].to_port", .type = SCHEMA_INTEGER, FIELD(config_forward, to_port), .min = 1, .max = 65535,
+	  .fallback_words = "the external one", .help = "The device's port; of a range the first." },
+	{ .path = "forwards.[].source", .type = SCHEMA_PREFIX, FIELD(config_forward, source), .fallback_words = "any",
+	  .help = "Addresses outside that may; devices on the LANs always may." },
+
 	{ .path = "timeouts", .type = SCHEMA_SECTION, .help = "How long a silent flow is remembered." },
 	{ .path = "timeouts.tcp_established", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
 	  FIELD(config, timeouts.tcp_established_us), .min = 2 * HOUR + 4 * MINUTE, .max = TIMEOUT_MAX,
@@ -301,7 +319,11 @@ static const struct schema_row rows[] = {
 	  .help = "Flows at most; each takes about 330 octets of memory, as it is first used." },
 	{ .path = "flows.per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config, flows_per_device), .min = 1, .max = 1 << 24,
-	  .fallback_words = "a quarter of flows.capacity", .help = "Flows that one device may have." },
+	  .fallback_words = "a quarter of flows.capacity",
+	  .help = "Flows that one device may have; and never more than a quarter of what is free." },
+	{ .path = "flows.new_per_second", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, flows_new_per_second), .min = 0, .max = 1000000, .fallback = "0",
+	  .help = "New flows a second of one device, after as many at once; 0: not limited." },
 
 	{ .path = "devices", .type = SCHEMA_SECTION, .help = "Devices on the LANs." },
 	{ .path = "devices.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,

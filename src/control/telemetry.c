@@ -15,6 +15,7 @@ static const struct view views[] = {
 	{"plans", plans_write, NULL, 0},
 	{"classes", NULL, classes_next, CLASS_IDS},
 	{"ports", ports_write, NULL, 0},
+	{"forwards", forwards_write, NULL, 0},
 	{"drops", drops_write, NULL, 0},
 	{"stages", stages_write, NULL, 0},
 	{"link", link_write, NULL, 0},
@@ -23,7 +24,7 @@ static const struct view views[] = {
 #define N_VIEWS (sizeof(views) / sizeof(views[0]))
 
 static const char view_names[] =
-	"status, flows, devices, plans, classes, ports, drops, stages, link";
+	"status, flows, devices, plans, classes, ports, forwards, drops, stages, link";
 
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry)

@@ -46,6 +46,7 @@ typedef int view_next(struct server_answer *a, struct text *part, char *error);
 
 view_write status_write;
 view_write ports_write;
+view_write forwards_write;
 view_write drops_write;
 view_write stages_write;
 view_write plans_write;

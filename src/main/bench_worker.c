@@ -282,6 +282,7 @@ static int open_path(struct bench_worker *w, bool profile)
 	uint32_t n_workers = w->what->n_workers;
 	struct path_setup setup;
 	struct path_config *pc;
+	uint32_t n_flows_room;
 	uint16_t slice;
 	int rc = config_to_path(w->config, &setup, &pc);
 
@@ -295,8 +296,10 @@ static int open_path(struct bench_worker *w, bool profile)
 	setup.nat_port_min = (uint16_t)(setup.nat_port_min + slice * w->id);
 	setup.nat_port_max = (uint16_t)(setup.nat_port_min + slice - 1);
 	setup.seed = SEED + w->id;
-	if (setup.flow_capacity < w->n_flows)
-		setup.flow_capacity = w->n_flows;
+	/* With room to spare: a host may have a quarter as many flows as are free. */
+	n_flows_room = w->n_flows + (w->n_flows / n_hosts(w) + 1) * 5;
+	if (setup.flow_capacity < n_flows_room)
+		setup.flow_capacity = n_flows_room;
 	if (setup.device_capacity < HOSTS)
 		setup.device_capacity = HOSTS;
 	if (setup.neighbor_capacity < HOSTS + 2)

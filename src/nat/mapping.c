@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/clock.h>
 #include <weir/base/memory.h>
 #include <weir/nat/mapping.h>
 #include <weir/nat/ports.h>
@@ -11,14 +12,30 @@
 #define CAPACITY_MAX   (1u << 24)
 #define WELL_KNOWN_END 1024u /* RFC 4787 REQ-3a keeps 0-1023 and 1024-65535 apart */
 #define N_TRANSPORTS   3u
+#define NAT_SHARE      4u /* a device may have a quarter as many ports as are free */
 #define N_EXTERNAL_MAX (N_TRANSPORTS * 65535u) /* more mappings than ports cannot be */
 #define CACHE_LINE     ((size_t)64)
+
+#define REST_LOOKS_MAX 8    /* ports that are woken early for one that is wanted */
+#define AGE_MAX        1024 /* ports that wake a call */
+
+/* A port that rests: taken, and nobody's. */
+struct rest {
+	uint32_t owner; /* keyed hash of the endpoint that had it */
+	uint32_t since_ms;
+	uint16_t older;
+	uint16_t newer;
+};
 
 /* The external ports (identifiers) of one protocol, and which mapping owns each. */
 struct transport {
 	struct ports well_known;
 	struct ports high;
 	uint32_t owners[65536]; /* mapping ids; POOL_NONE where there is none */
+	uint32_t *n_by_device;  /* ports of the range that a device has */
+	uint32_t n_resting;
+	struct rest
+		rests[65536]; /* in the order of time; the ends meet at port 0, which is nobody's */
 };
 
 /*
@@ -31,7 +48,11 @@ struct slot {
 	struct nat_mapping mapping;
 	struct ip_addr first_remote;
 	uint32_t n_first_flows;
+	uint32_t n_inside; /* flows that the internal endpoint began or answered */
 	uint16_t first_port;
+	uint16_t device_id;
+	uint8_t is_static; /* of a forwarded port, or the DMZ host's */
+	uint8_t owns_port; /* a forwarded port may be another mapping's still */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct slot) == 64, "one cache line");
 
@@ -63,6 +84,9 @@ struct nat {
 	struct pool slot_pool;
 	struct pool entry_pool;
 	size_t len_bytes; /* of all this, with the arrays behind it */
+	uint32_t now_ms;
+	uint16_t n_devices;
+	struct nat_forwards forwards;
 	struct transport transports[N_TRANSPORTS];
 };
 
@@ -206,12 +230,13 @@ static bool params_valid(const struct nat_params *params)
 }
 
 /* Maps everything but the pools' ids as one piece: the fewer pages, the fewer misses of the TLB. */
-static int nat_allocate(uint32_t n_slots, uint32_t n_entries, struct nat **ret_nat)
+static int nat_allocate(
+	uint32_t n_slots, uint32_t n_entries, uint16_t n_devices, struct nat **ret_nat)
 {
 	uint32_t n_slot_heads = power_of_two(n_slots);
 	uint32_t n_entry_heads = power_of_two(n_entries);
 	size_t end = 0;
-	size_t at[5];
+	size_t at[6];
 	void *memory;
 	struct nat *n;
 	int err;
@@ -221,6 +246,7 @@ static int nat_allocate(uint32_t n_slots, uint32_t n_entries, struct nat **ret_n
 	at[2] = lay(&end, n_slot_heads, sizeof(uint32_t));
 	at[3] = lay(&end, n_entries, sizeof(struct filter_entry));
 	at[4] = lay(&end, n_entry_heads, sizeof(uint32_t));
+	at[5] = lay(&end, (size_t)n_devices * N_TRANSPORTS, sizeof(uint32_t));
 	err = memory_create(end, &memory);
 	if (err != 0)
 		return err;
@@ -231,6 +257,10 @@ static int nat_allocate(uint32_t n_slots, uint32_t n_entries, struct nat **ret_n
 	n->entries = (void *)((char *)memory + at[3]);
 	n->entry_heads = (void *)((char *)memory + at[4]);
 	n->entry_mask = n_entry_heads - 1;
+	n->n_devices = n_devices;
+	for (uint32_t i = 0; i < N_TRANSPORTS; i++)
+		n->transports[i].n_by_device =
+			(uint32_t *)(void *)((char *)memory + at[5]) + (size_t)i * n_devices;
 	n->len_bytes = end;
 	memset(n->slot_heads, 0xff, n_slot_heads * sizeof(uint32_t));
 	memset(n->entry_heads, 0xff, n_entry_heads * sizeof(uint32_t));
@@ -247,7 +277,7 @@ int nat_create(const struct nat_params *params, struct rng *rng, struct nat **re
 
 	if (!params_valid(params))
 		return -EINVAL;
-	err = nat_allocate(n_slots, n_entries, &n);
+	err = nat_allocate(n_slots, n_entries, params->n_devices, &n);
 	if (err != 0)
 		return err;
 	err = pool_init(&n->slot_pool, n_slots);
@@ -290,24 +320,111 @@ static struct ports *ports_of(struct transport *t, uint16_t port)
 	return port < WELL_KNOWN_END ? &t->well_known : &t->high;
 }
 
-/* An external port for an internal one; 0 when none is left. Nothing depends on the range or parity
- * of an ICMP identifier, so a new one is simply random (RFC 5508 REQ-1a asks for no more). */
-static uint16_t take_port(struct nat *n, uint32_t transport, uint16_t internal_port)
+static bool is_resting(const struct transport *t, uint16_t port)
 {
-	struct transport *t = &n->transports[transport];
-	struct ports *same_range = ports_of(t, internal_port);
-	bool any_will_do = internal_port == 0 || transport == transport_index(PROTO_ICMP);
-	uint16_t port;
-	uint32_t hint;
+	const struct ports *p = port < WELL_KNOWN_END ? &t->well_known : &t->high;
 
-	if (ports_take_exact(same_range, internal_port))
-		return internal_port;
-	hint = (uint32_t)(rng_next(n->rng) >> 32);
+	return port != 0 && t->owners[port] == POOL_NONE && ports_is_taken(p, port);
+}
+
+/* A TCP port may be given again at once: its connections are followed to their end (RFC 6888 REQ-8 A). */
+static bool rests(const struct nat *n, const struct transport *t)
+{
+	return t != &n->transports[0];
+}
+
+static void rest_end(struct transport *t, uint16_t port)
+{
+	const struct rest *r = &t->rests[port];
+
+	t->rests[r->older].newer = r->newer;
+	t->rests[r->newer].older = r->older;
+	t->n_resting--;
+}
+
+/* The port that rests longest is free again. */
+static void rest_end_oldest(struct transport *t)
+{
+	uint16_t port = t->rests[0].newer;
+
+	rest_end(t, port);
+	ports_give(ports_of(t, port), port);
+}
+
+static void rest_begin(struct nat *n, struct transport *t, uint16_t port, uint32_t owner)
+{
+	uint16_t newest = t->rests[0].older;
+
+	t->rests[port] = (struct rest){.owner = owner, .since_ms = n->now_ms, .older = newest};
+	t->rests[newest].newer = port;
+	t->rests[0].older = port;
+	t->n_resting++;
+	if (t->n_resting > ((uint32_t)t->high.max - t->high.min + 1) / 2)
+		rest_end_oldest(t);
+}
+
+void nat_age(struct nat *n, uint64_t now_us)
+{
+	n->now_ms = (uint32_t)(now_us / US_PER_MS);
+	for (uint32_t i = 1; i < N_TRANSPORTS; i++) {
+		struct transport *t = &n->transports[i];
+
+		for (uint32_t k = 0; k < AGE_MAX && t->n_resting > 0; k++) {
+			if (n->now_ms - t->rests[t->rests[0].newer].since_ms < NAT_REST_MS)
+				break;
+			rest_end_oldest(t);
+		}
+	}
+}
+
+static uint32_t endpoint_hash(const struct nat *n, const struct nat_internal *who)
+{
+	return hash_addr(n, &who->addr, (uint64_t)who->proto << 16 | who->port);
+}
+
+/* What a device may have of the ports that can be chosen. Those that rest can be had, too. */
+static bool has_share(const struct nat *n, const struct transport *t, uint16_t device_id)
+{
+	uint32_t n_free = t->high.n_free + t->n_resting;
+
+	return device_id >= n->n_devices || n_free == 0
+	       || t->n_by_device[device_id] < (n_free + NAT_SHARE - 1) / NAT_SHARE;
+}
+
+static uint16_t choose_port(struct nat *n, struct transport *t, const struct nat_internal *who)
+{
+	struct ports *same_range = ports_of(t, who->port);
+	/* Nothing depends on the range or parity of an ICMP identifier, so a new one is simply random (RFC 5508 REQ-1a
+	 * asks for no more). */
+	bool any_will_do = who->port == 0 || who->proto == PROTO_ICMP;
+	uint32_t hint = (uint32_t)(rng_next(n->rng) >> 32);
+	uint16_t port;
+
 	if (any_will_do)
 		return ports_take(&t->high, hint, 0);
-	port = ports_take(same_range, hint, internal_port);
+	port = ports_take(same_range, hint, who->port);
 	if (port == 0 && same_range == &t->well_known)
-		port = ports_take(&t->high, hint, internal_port);
+		port = ports_take(&t->high, hint, who->port);
+	return port;
+}
+
+/* An external port for an internal endpoint; 0 when none is left. */
+static uint16_t take_port(struct nat *n, struct transport *t, const struct nat_internal *who)
+{
+	uint16_t port;
+
+	if (ports_take_exact(ports_of(t, who->port), who->port))
+		return who->port;
+	if (is_resting(t, who->port) && t->rests[who->port].owner == endpoint_hash(n, who)) {
+		rest_end(t, who->port);
+		return who->port;
+	}
+	port = choose_port(n, t, who);
+	/* A port that rests too short is better than none. */
+	for (uint32_t i = 0; i < REST_LOOKS_MAX && port == 0 && t->n_resting > 0; i++) {
+		rest_end_oldest(t);
+		port = choose_port(n, t, who);
+	}
 	return port;
 }
 
@@ -327,12 +444,126 @@ static uint32_t find_internal(const struct nat *n, uint32_t head, uint8_t proto,
 	return id;
 }
 
-enum drop_reason nat_map(struct nat *n, uint8_t proto, const struct ip_addr *internal,
-	uint16_t internal_port, uint8_t lan_port, uint32_t *ret_mapping_id)
+/* The row that forwards to this endpoint, and by which port; NULL when none does. */
+static const struct nat_forward *forward_to(
+	const struct nat *n, const struct nat_internal *who, uint16_t *ret_external_port)
 {
-	uint32_t transport = transport_index(proto);
-	uint32_t *head = slot_head(n, proto, internal, internal_port);
-	uint32_t id = find_internal(n, *head, proto, internal, internal_port);
+	for (uint32_t i = 0; i < n->forwards.n; i++) {
+		const struct nat_forward *f = &n->forwards.rows[i];
+		uint32_t offset = (uint32_t)who->port - f->internal_port;
+
+		if (f->is_dmz || (f->proto != 0 && f->proto != who->proto)
+			|| offset > (uint32_t)(f->port_max - f->port_min)
+			|| !ip_addr_equal(&f->internal, &who->addr))
+			continue;
+		*ret_external_port = (uint16_t)(f->port_min + offset);
+		return f;
+	}
+	return NULL;
+}
+
+bool nat_find_forward(const struct nat *n, uint8_t proto, uint16_t external_port,
+	const struct ip_addr *remote, bool is_dmz, struct nat_internal *ret_who)
+{
+	if (proto != PROTO_TCP && proto != PROTO_UDP)
+		return false;
+	for (uint32_t i = 0; i < n->forwards.n; i++) {
+		const struct nat_forward *f = &n->forwards.rows[i];
+
+		if (f->is_dmz != is_dmz || (f->proto != 0 && f->proto != proto)
+			|| external_port < f->port_min || external_port > f->port_max)
+			continue;
+		if (f->has_source && remote != NULL && !ip_prefix_contains(&f->source, remote))
+			continue;
+		*ret_who = (struct nat_internal){
+			.addr = f->internal,
+			.port = (uint16_t)(f->internal_port + (external_port - f->port_min)),
+			.proto = proto,
+			.lan_port = f->lan_port,
+			.device_id = UINT16_MAX,
+		};
+		return true;
+	}
+	return false;
+}
+
+static void reserve_all(struct nat *n, bool reserved)
+{
+	for (uint32_t i = 0; i < n->forwards.n; i++) {
+		const struct nat_forward *f = &n->forwards.rows[i];
+
+		if (f->is_dmz)
+			continue;
+		for (uint32_t port = f->port_min; port <= f->port_max; port++)
+			for (uint32_t t = 0; t < N_TRANSPORTS; t++)
+				if (t == transport_index(f->proto)
+					|| (f->proto == 0 && t != transport_index(PROTO_ICMP)))
+					ports_reserve(ports_of(&n->transports[t], (uint16_t)port),
+						(uint16_t)port, reserved);
+	}
+}
+
+void nat_set_forwards(struct nat *n, const struct nat_forwards *forwards)
+{
+	if (memcmp(&n->forwards, forwards, sizeof(*forwards)) == 0)
+		return;
+	reserve_all(n, false);
+	n->forwards = *forwards;
+	reserve_all(n, true);
+}
+
+/* Counts a port that was taken or given back on its device. */
+static void count_port(struct nat *n, const struct slot *s, uint32_t change)
+{
+	struct transport *t = &n->transports[transport_index(s->mapping.proto)];
+	uint16_t port = s->mapping.external_port;
+
+	if (s->device_id < n->n_devices && port >= t->high.min && port <= t->high.max)
+		t->n_by_device[s->device_id] += change;
+}
+
+/* A new mapping, of a port that was taken. The slots of a static one stand behind others of its endpoint, so that what
+ * the endpoint has now it keeps. */
+static uint32_t add_mapping(
+	struct nat *n, const struct nat_internal *who, uint16_t port, bool is_static)
+{
+	uint32_t *link = slot_head(n, who->proto, &who->addr, who->port);
+	uint32_t id = pool_take(&n->slot_pool);
+
+	while (is_static && *link != POOL_NONE)
+		link = &n->slots[*link].mapping.hash_next;
+	n->slots[id] = (struct slot){
+		.mapping =
+			{
+				.internal = who->addr,
+				.internal_port = who->port,
+				.external_port = port,
+				.proto = who->proto,
+				.lan_port = who->lan_port,
+				.in_use = 1,
+				.hash_next = *link,
+			},
+		.device_id = who->device_id,
+		.is_static = is_static,
+		.owns_port = 1,
+	};
+	*link = id;
+	return id;
+}
+
+static void own_port(struct nat *n, uint32_t id)
+{
+	struct slot *s = &n->slots[id];
+
+	n->transports[transport_index(s->mapping.proto)].owners[s->mapping.external_port] = id;
+	count_port(n, s, 1);
+}
+
+enum drop_reason nat_map(struct nat *n, const struct nat_internal *who, uint32_t *ret_mapping_id)
+{
+	uint32_t transport = transport_index(who->proto);
+	uint32_t id = nat_find_internal(n, who->proto, &who->addr, who->port);
+	struct transport *t = &n->transports[transport];
 	uint16_t port;
 
 	if (id != POOL_NONE) {
@@ -341,26 +572,63 @@ enum drop_reason nat_map(struct nat *n, uint8_t proto, const struct ip_addr *int
 	}
 	if (transport == N_TRANSPORTS)
 		return DROP_NAT_PROTOCOL;
+	if (forward_to(n, who, &port) != NULL)
+		return nat_map_at(n, who, port, ret_mapping_id);
 	if (n->slot_pool.n_free == 0)
 		return DROP_NAT_NO_MAPPING;
-	port = take_port(n, transport, internal_port);
+	if (!has_share(n, t, who->device_id))
+		return DROP_NAT_NO_PORT;
+	port = take_port(n, t, who);
 	if (port == 0)
 		return DROP_NAT_NO_PORT;
-	id = pool_take(&n->slot_pool);
-	n->slots[id] = (struct slot){
-		.mapping =
-			{
-				.internal = *internal,
-				.internal_port = internal_port,
-				.external_port = port,
-				.proto = proto,
-				.lan_port = lan_port,
-				.in_use = 1,
-				.hash_next = *head,
-			},
-	};
-	*head = id;
-	n->transports[transport].owners[port] = id;
+	id = add_mapping(n, who, port, false);
+	own_port(n, id);
+	*ret_mapping_id = id;
+	return DROP_NONE;
+}
+
+/* True when a row leads from this external port to this endpoint. */
+static bool is_forwarded(
+	const struct nat *n, const struct nat_internal *who, uint16_t port, bool is_dmz)
+{
+	struct nat_internal to;
+
+	return nat_find_forward(n, who->proto, port, NULL, is_dmz, &to)
+	       && ip_addr_equal(&to.addr, &who->addr) && to.port == who->port;
+}
+
+enum drop_reason nat_map_at(struct nat *n, const struct nat_internal *who, uint16_t external_port,
+	uint32_t *ret_mapping_id)
+{
+	uint32_t transport = transport_index(who->proto);
+	struct transport *t = &n->transports[transport];
+	uint32_t id = *slot_head(n, who->proto, &who->addr, who->port);
+	bool owns;
+
+	for (; id != POOL_NONE; id = n->slots[id].mapping.hash_next) {
+		const struct nat_mapping *m = &n->slots[id].mapping;
+
+		if (m->external_port == external_port && m->internal_port == who->port
+			&& m->proto == who->proto && ip_addr_equal(&m->internal, &who->addr)) {
+			*ret_mapping_id = id;
+			return DROP_NONE;
+		}
+	}
+	if (transport == N_TRANSPORTS)
+		return DROP_NAT_PROTOCOL;
+	if (n->slot_pool.n_free == 0)
+		return DROP_NAT_NO_MAPPING;
+	owns = ports_claim(ports_of(t, external_port), external_port);
+	if (!owns && !is_forwarded(n, who, external_port, false))
+		return DROP_NAT_NO_PORT;
+	if (!owns && is_resting(t, external_port)) {
+		rest_end(t, external_port);
+		owns = true;
+	}
+	id = add_mapping(n, who, external_port, true);
+	n->slots[id].owns_port = owns;
+	if (owns)
+		own_port(n, id);
 	*ret_mapping_id = id;
 	return DROP_NONE;
 }
@@ -386,6 +654,20 @@ const struct nat_mapping *nat_mapping(const struct nat *n, uint32_t mapping_id)
 	return &n->slots[mapping_id].mapping;
 }
 
+/* False for a mapping that was made for a row which is no longer there. */
+static bool is_still_open(const struct nat *n, const struct slot *s)
+{
+	struct nat_internal who = {
+		.addr = s->mapping.internal,
+		.port = s->mapping.internal_port,
+		.proto = s->mapping.proto,
+	};
+	uint16_t port = s->mapping.external_port;
+
+	return !s->is_static || is_forwarded(n, &who, port, false)
+	       || is_forwarded(n, &who, port, true);
+}
+
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port)
 {
@@ -393,9 +675,12 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 	struct filter_key key;
 
 	assert(s->mapping.in_use);
-	if (n->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT)
+	/* RFC 4787 REQ-6: what strangers send keeps nothing open. */
+	if (s->n_inside == 0 || !is_still_open(n, s))
+		return false;
+	if (n->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT && !s->is_static)
 		return true;
-	if (n->filtering == NAT_FILTER_ADDRESS_DEPENDENT)
+	if (n->filtering != NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT)
 		key = key_address(mapping_id, remote);
 	else
 		key = key_endpoint(mapping_id, remote, remote_port);
@@ -411,29 +696,44 @@ static bool is_first(const struct slot *s, const struct ip_addr *remote, uint16_
 	       && ip_addr_equal(&s->first_remote, remote);
 }
 
+static void give_port(struct nat *n, const struct slot *s)
+{
+	const struct nat_mapping *m = &s->mapping;
+	struct transport *t = &n->transports[transport_index(m->proto)];
+	struct nat_internal who = {
+		.addr = m->internal, .port = m->internal_port, .proto = m->proto};
+
+	t->owners[m->external_port] = POOL_NONE;
+	count_port(n, s, UINT32_MAX);
+	if (s->is_static || !rests(n, t))
+		ports_give(ports_of(t, m->external_port), m->external_port);
+	else
+		rest_begin(n, t, m->external_port, endpoint_hash(n, &who));
+}
+
 static void end_mapping(struct nat *n, uint32_t mapping_id)
 {
-	struct nat_mapping *m = &n->slots[mapping_id].mapping;
-	struct transport *t = &n->transports[transport_index(m->proto)];
+	struct slot *s = &n->slots[mapping_id];
+	struct nat_mapping *m = &s->mapping;
 	uint32_t *link = slot_head(n, m->proto, &m->internal, m->internal_port);
 
 	while (*link != mapping_id)
 		link = &n->slots[*link].mapping.hash_next;
 	*link = m->hash_next;
-	t->owners[m->external_port] = POOL_NONE;
-	ports_give(ports_of(t, m->external_port), m->external_port);
+	if (s->owns_port)
+		give_port(n, s);
 	m->in_use = 0;
 	pool_give(&n->slot_pool, mapping_id);
 }
 
-enum drop_reason nat_hold(
+/* Opens the filter for a remote endpoint. */
+static enum drop_reason admit(
 	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
 {
 	struct slot *s = &n->slots[mapping_id];
 	struct filter_key address = key_address(mapping_id, remote);
 	struct filter_key endpoint = key_endpoint(mapping_id, remote, remote_port);
 
-	assert(s->mapping.in_use);
 	if (s->n_first_flows == 0) {
 		s->first_remote = *remote;
 		s->first_port = remote_port;
@@ -448,26 +748,56 @@ enum drop_reason nat_hold(
 			return DROP_NAT_NO_MAPPING;
 		}
 	}
-	s->mapping.n_flows++;
+	s->n_inside++;
 	return DROP_NONE;
 }
 
-void nat_release(
+static void admit_no_more(
 	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
 {
 	struct slot *s = &n->slots[mapping_id];
 	struct filter_key address = key_address(mapping_id, remote);
 	struct filter_key endpoint = key_endpoint(mapping_id, remote, remote_port);
 
-	assert(s->mapping.in_use && s->mapping.n_flows > 0);
+	s->n_inside--;
 	if (is_first(s, remote, remote_port)) {
 		s->n_first_flows--;
-	} else {
-		entry_remove(n, &address);
-		entry_remove(n, &endpoint);
+		return;
 	}
+	entry_remove(n, &address);
+	entry_remove(n, &endpoint);
+}
+
+enum drop_reason nat_hold(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
+	uint16_t remote_port, bool is_inside)
+{
+	enum drop_reason why = DROP_NONE;
+
+	assert(n->slots[mapping_id].mapping.in_use);
+	if (is_inside)
+		why = admit(n, mapping_id, remote, remote_port);
+	if (why == DROP_NONE)
+		n->slots[mapping_id].mapping.n_flows++;
+	return why;
+}
+
+void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
+	uint16_t remote_port, bool is_inside)
+{
+	struct slot *s = &n->slots[mapping_id];
+
+	assert(s->mapping.in_use && s->mapping.n_flows > 0);
+	if (is_inside)
+		admit_no_more(n, mapping_id, remote, remote_port);
 	if (--s->mapping.n_flows == 0)
 		end_mapping(n, mapping_id);
+}
+
+enum drop_reason nat_answer(
+	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
+{
+	assert(n->slots[mapping_id].mapping.n_flows > n->slots[mapping_id].n_inside);
+	return admit(n, mapping_id, remote, remote_port);
 }
 
 void nat_forget_unused(struct nat *n, uint32_t mapping_id)

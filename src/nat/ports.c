@@ -34,7 +34,7 @@ static uint64_t free_bits(const struct ports *p, uint32_t w, uint32_t parities)
 {
 	uint64_t wanted = (parities & EVEN ? EVEN_BITS : 0) | (parities & ODD ? ~EVEN_BITS : 0);
 
-	return ~p->taken[w] & range_mask(p, w) & wanted;
+	return ~(p->taken[w] | p->reserved[w]) & range_mask(p, w) & wanted;
 }
 
 /* Makes the summary of word `w` true again after a port of it came or went. */
@@ -59,46 +59,70 @@ static uint64_t open_words(const struct ports *p, uint32_t g, uint32_t parities)
 }
 
 /* The first free port at or above `from`, which lies in the range; 0 when there is none. */
-static uint16_t find_from(const struct ports *p, uint32_t from, uint32_t parities)
+static uint16_t find_from(struct ports *p, uint32_t from, uint32_t parities)
 {
 	uint32_t w = from / WORD_BITS;
 	uint64_t bits = free_bits(p, w, parities) & UINT64_MAX << from % WORD_BITS;
 	uint32_t next = w + 1;
 
+	p->n_looks++;
 	if (bits != 0)
 		return (uint16_t)(w * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
 
 	for (uint32_t g = next / WORD_BITS; g < N_GROUPS; g++) {
 		uint64_t open = open_words(p, g, parities);
 
+		p->n_looks++;
 		if (g == next / WORD_BITS)
 			open &= UINT64_MAX << next % WORD_BITS;
 		if (open == 0)
 			continue;
 		w = g * WORD_BITS + (uint32_t)__builtin_ctzll(open);
 		bits = free_bits(p, w, parities);
+		p->n_looks++;
 		return (uint16_t)(w * WORD_BITS + (uint32_t)__builtin_ctzll(bits));
 	}
 	return 0;
 }
 
-static uint16_t find_wrapping(const struct ports *p, uint32_t from, uint32_t parities)
+static uint16_t find_wrapping(struct ports *p, uint32_t from, uint32_t parities)
 {
 	uint16_t port = find_from(p, from, parities);
 
 	return port != 0 ? port : find_from(p, p->min, parities);
 }
 
-static bool is_taken(const struct ports *p, uint16_t port)
+static bool is_set(const uint64_t *bits, uint16_t port)
 {
-	return (p->taken[port / WORD_BITS] >> port % WORD_BITS & 1) != 0;
+	return (bits[port / WORD_BITS] >> port % WORD_BITS & 1) != 0;
+}
+
+static bool is_in_range(const struct ports *p, uint16_t port)
+{
+	return port >= p->min && port <= p->max;
+}
+
+/* Sets or clears a bit of one of the maps, and keeps count and summary of what is free true. */
+static void change(struct ports *p, uint64_t *bits, uint16_t port, bool set)
+{
+	uint64_t bit = 1ull << port % WORD_BITS;
+	bool was_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
+	bool is_free;
+
+	if (set)
+		bits[port / WORD_BITS] |= bit;
+	else
+		bits[port / WORD_BITS] &= ~bit;
+	is_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
+	if (is_in_range(p, port) && was_free != is_free)
+		p->n_free += is_free ? 1u : UINT32_MAX;
+	summarise(p, port / WORD_BITS);
 }
 
 static void mark(struct ports *p, uint16_t port)
 {
-	p->taken[port / WORD_BITS] |= 1ull << port % WORD_BITS;
 	p->n_taken++;
-	summarise(p, port / WORD_BITS);
+	change(p, p->taken, port, true);
 }
 
 void ports_init(struct ports *p, uint16_t min, uint16_t max)
@@ -107,16 +131,32 @@ void ports_init(struct ports *p, uint16_t min, uint16_t max)
 	memset(p, 0, sizeof(*p));
 	p->min = min;
 	p->max = max;
+	p->n_free = (uint32_t)max - min + 1;
 	for (uint32_t w = 0; w < N_WORDS; w++)
 		summarise(p, w);
 }
 
 bool ports_take_exact(struct ports *p, uint16_t port)
 {
-	if (port == 0 || is_taken(p, port))
+	return !is_set(p->reserved, port) && ports_claim(p, port);
+}
+
+bool ports_claim(struct ports *p, uint16_t port)
+{
+	if (port == 0 || is_set(p->taken, port))
 		return false;
 	mark(p, port);
 	return true;
+}
+
+bool ports_is_taken(const struct ports *p, uint16_t port)
+{
+	return is_set(p->taken, port);
+}
+
+void ports_reserve(struct ports *p, uint16_t port, bool reserved)
+{
+	change(p, p->reserved, port, reserved);
 }
 
 uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of)
@@ -125,6 +165,7 @@ uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of)
 	uint32_t from = hint >= p->min && hint <= p->max ? hint : p->min + hint % n_ports;
 	uint16_t port = 0;
 
+	p->n_looks = 0;
 	if (parity_of != 0)
 		port = find_wrapping(p, from, parity_of & 1 ? ODD : EVEN);
 	if (port == 0)
@@ -136,8 +177,7 @@ uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of)
 
 void ports_give(struct ports *p, uint16_t port)
 {
-	assert(port != 0 && is_taken(p, port));
-	p->taken[port / WORD_BITS] &= ~(1ull << port % WORD_BITS);
+	assert(port != 0 && is_set(p->taken, port));
 	p->n_taken--;
-	summarise(p, port / WORD_BITS);
+	change(p, p->taken, port, false);
 }

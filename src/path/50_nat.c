@@ -13,13 +13,23 @@
 
 #define IP_TCP_HEADERS_OCTETS 40
 
-/* The external endpoint of a flow that begins on a LAN. */
-static enum drop_reason map(struct stage_ctx *ctx, struct flow *f, struct flow_more *more)
+/* The mapping of a flow that begins on a LAN, or of one that is forwarded from outside. */
+static enum drop_reason map(
+	struct stage_ctx *ctx, const struct pkt_meta *m, struct flow *f, struct flow_more *more)
 {
 	struct nat *nat = ctx->nats[f->wan_port];
-	enum drop_reason why = nat_map(
-		nat, f->proto, &more->internal, f->internal_port, f->lan_port, &more->mapping_id);
+	struct nat_internal who = {
+		.addr = more->internal,
+		.port = f->internal_port,
+		.proto = f->proto,
+		.lan_port = f->lan_port,
+		.device_id = f->device_id,
+	};
+	enum drop_reason why;
 
+	if (m->direction == DOWNLINK)
+		return nat_map_at(nat, &who, f->external_port, &more->mapping_id);
+	why = nat_map(nat, &who, &more->mapping_id);
 	if (why != DROP_NONE)
 		return why;
 	more->external = ctx->config->ports[f->wan_port].address.addr;
@@ -48,7 +58,8 @@ static enum drop_reason enter(
 	enum drop_reason why;
 
 	if (nat != NULL) {
-		why = nat_hold(nat, more->mapping_id, &more->remote, f->remote_port);
+		why = nat_hold(nat, more->mapping_id, &more->remote, f->remote_port,
+			(f->flags & FLOW_UNANSWERED) == 0);
 		if (why != DROP_NONE)
 			goto err_mapping;
 	}
@@ -62,7 +73,8 @@ static enum drop_reason enter(
 
 err_hold:
 	if (nat != NULL)
-		nat_release(nat, more->mapping_id, &more->remote, f->remote_port);
+		nat_release(nat, more->mapping_id, &more->remote, f->remote_port,
+			(f->flags & FLOW_UNANSWERED) == 0);
 	return why;
 err_mapping:
 	nat_forget_unused(nat, more->mapping_id);
@@ -78,8 +90,8 @@ enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
 	if (join(ctx, m))
 		return DROP_NONE;
 	f->internal_be = more->internal.words[3];
-	if (m->direction == UPLINK && ctx->is_uplink[f->wan_port])
-		why = map(ctx, f, more);
+	if (ctx->is_uplink[f->wan_port] && more->mapping_id == POOL_NONE)
+		why = map(ctx, m, f, more);
 	f->remote_be = more->remote.words[3];
 	f->external_be = more->external.words[3];
 	if (why == DROP_NONE)
@@ -136,7 +148,7 @@ static enum drop_reason begin(struct stage_ctx *ctx, struct rte_mbuf *pkt, struc
 	return why;
 }
 
-/* New flows, errors, hairpins, packets that keep their addresses, SYNs. */
+/* New flows, errors, hairpins, what nobody has answered yet, packets that keep their addresses, SYNs. */
 __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
@@ -145,9 +157,14 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 
 	if ((m->flags & PKT_NEW_FLOW) != 0)
 		why = begin(ctx, pkt, m);
-	if (why != DROP_NONE)
+	if (why != DROP_NONE) {
+		flow_refuse(ctx, pkt, m, why);
 		return why;
+	}
 	f = stage_flow(ctx, m);
+	if ((f->flags & FLOW_UNANSWERED) != 0 && m->direction == UPLINK
+		&& (m->flags & PKT_ICMP_ERROR) == 0 && (m->tcp_flags & TCP_RST) == 0)
+		flow_answered(ctx, m->flow_id);
 	if ((f->flags & FLOW_TRANSLATED) != 0 && (m->flags & PKT_ICMP_ERROR) == 0) {
 		translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
 	} else {
@@ -167,6 +184,7 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN;
+	const uint8_t flags = FLOW_TRANSLATED | FLOW_HAIRPIN | FLOW_UNANSWERED;
 	const struct flow *flows = ctx->flows->flows;
 	struct rte_mbuf **kept = pkts;
 
@@ -176,8 +194,7 @@ uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 		const struct flow *f = &flows[m->flow_id];
 		enum drop_reason why = DROP_NONE;
 
-		if (likely((m->flags & uncommon) == 0
-			    && (f->flags & (FLOW_TRANSLATED | FLOW_HAIRPIN)) == FLOW_TRANSLATED))
+		if (likely((m->flags & uncommon) == 0 && (f->flags & flags) == FLOW_TRANSLATED))
 			translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
 		else
 			why = nat_uncommon(ctx, pkt, m);

@@ -5,6 +5,7 @@
  */
 #include "stage.h"
 
+#include <weir/base/clock.h>
 #include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
@@ -18,6 +19,12 @@ static uint32_t address_be(const struct path_port *p)
 {
 	return p->address.addr.words[3];
 }
+
+/* One device may have a quarter as many flows as are free: devices that take all they can leave room for the next one,
+ * and no flow that is there has to make room for it (RFC 6888 REQ-5, REQ-11 D). */
+#define FLOW_SHARE 4
+/* And of its share, half is for flows that others begin. */
+#define INBOUND_SHARE 2
 
 static bool is_on_a_lan(const struct stage_ctx *ctx, const struct ip_addr *addr)
 {
@@ -68,7 +75,9 @@ enum drop_reason flow_check_addresses(
 		return DROP_FLOW_BROADCAST;
 	if (p->role != PORT_UPLINK)
 		return check_lan_source(p, m);
-	if (is_on_a_lan(ctx, &m->src) || uplink_of_address(ctx, &m->src) != PORT_NONE)
+	/* RFC 4787 REQ-7: where the uplink's network has a LAN's numbers, they are those of its nodes too. */
+	if ((is_on_a_lan(ctx, &m->src) && !ip_prefix_contains(&p->address, &m->src))
+		|| uplink_of_address(ctx, &m->src) != PORT_NONE)
 		return DROP_FLOW_SPOOFED_UPLINK;
 	if (!ip_addr_equal(&m->dst, &p->address.addr))
 		return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
@@ -95,13 +104,59 @@ static uint8_t route(
 	return uplink;
 }
 
+/* Flows that one device may have now. A full table is told as such by take(). */
+static uint32_t share_of_device(const struct stage_ctx *ctx)
+{
+	uint32_t n_free = ctx->flows->capacity - ctx->flows->n_flows;
+
+	if (n_free == 0)
+		return ctx->config->flows_per_device;
+	return RTE_MIN(ctx->config->flows_per_device, (n_free + FLOW_SHARE - 1) / FLOW_SHARE);
+}
+
+/* RFC 6888 REQ-4 C: so many new flows a second, and a second's worth at once. */
+static bool is_within_rate(struct stage_ctx *ctx, struct device *d)
+{
+	uint32_t per_s = ctx->config->new_flows_per_s;
+
+	if (per_s == 0)
+		return true;
+	if (d->next_new_us > ctx->now_us)
+		return false;
+	d->next_new_us = RTE_MAX(d->next_new_us, ctx->now_us - RTE_MIN(ctx->now_us, US_PER_S))
+			 + US_PER_S / per_s;
+	return true;
+}
+
+/* A node of the uplink's network that has a LAN's number: its sender's LAN would not have brought the packet here. */
+static uint8_t uplink_with_number(const struct stage_ctx *ctx, const struct ip_addr *dst)
+{
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		if (ctx->is_uplink[i] && port_is_up(ctx->ports[i])
+			&& ip_prefix_contains(&ctx->config->ports[i].address, dst))
+			return (uint8_t)i;
+	return PORT_NONE;
+}
+
+static void tell_device(struct stage_ctx *ctx, uint16_t id)
+{
+	const struct device *d = &ctx->devices->devices[id];
+	struct path_event event = {.kind = EVENT_DEVICE_SEEN,
+		.port = d->port,
+		.addr = d->addr,
+		.a = id,
+		.mac = d->mac};
+
+	stage_event(ctx, &event);
+}
+
 static enum drop_reason device_of(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint16_t *ret_id)
 {
 	static const struct mac_addr none = {{0}};
 	const struct mac_addr *mac = &none;
-	struct path_event event = {.kind = EVENT_DEVICE_SEEN, .port = m->in_port, .addr = m->src};
 	bool is_known = device_find(ctx->devices, m->in_port, &m->src) != DEVICE_NONE;
+	struct device *d;
 
 	/* An Ethernet frame's source lies behind its destination. */
 	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET)
@@ -109,14 +164,51 @@ static enum drop_reason device_of(
 	*ret_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
 	if (*ret_id == DEVICE_NONE)
 		return DROP_FLOW_DEVICES_FULL;
-	if (!is_known) {
-		event.a = *ret_id;
-		event.mac = *mac;
-		stage_event(ctx, &event);
+	if (!is_known)
+		tell_device(ctx, *ret_id);
+	d = &ctx->devices->devices[*ret_id];
+	if (d->n_flows >= share_of_device(ctx))
+		return DROP_FLOW_DEVICE_CAP;
+	return is_within_rate(ctx, d) ? DROP_NONE : DROP_FLOW_DEVICE_RATE;
+}
+
+/* The device that a packet from outside is for: known, or the target of a forward that has not spoken yet. */
+static enum drop_reason device_asked(
+	struct stage_ctx *ctx, const struct nat_internal *who, uint16_t *ret_id)
+{
+	static const struct mac_addr none = {{0}};
+	const struct device *d;
+	uint32_t share = share_of_device(ctx);
+
+	*ret_id = device_find(ctx->devices, who->lan_port, &who->addr);
+	if (*ret_id == DEVICE_NONE) {
+		*ret_id = device_take(ctx->devices, who->lan_port, &who->addr, &none, ctx->now_us);
+		if (*ret_id == DEVICE_NONE)
+			return DROP_FLOW_DEVICES_FULL;
+		tell_device(ctx, *ret_id);
 	}
-	if (ctx->devices->devices[*ret_id].n_flows >= ctx->config->flows_per_device)
+	d = &ctx->devices->devices[*ret_id];
+	if (d->n_flows >= share || d->n_inbound >= (share + INBOUND_SHARE - 1) / INBOUND_SHARE)
 		return DROP_FLOW_DEVICE_CAP;
 	return DROP_NONE;
+}
+
+void flow_refuse(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, enum drop_reason why)
+{
+	switch ((int)why) {
+	case DROP_FLOW_TABLE_FULL:
+	case DROP_FLOW_DEVICE_CAP:
+	case DROP_FLOW_DEVICE_RATE:
+	case DROP_FLOW_DEVICES_FULL:
+	case DROP_NAT_NO_PORT:
+	case DROP_NAT_NO_MAPPING:
+		if (!ctx->is_uplink[m->in_port])
+			local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_ADMIN, 0);
+		break;
+	default:
+		break;
+	}
 }
 
 /* Takes a flow and fills what the packet tells; the mapping follows in the nat stage. */
@@ -141,10 +233,24 @@ static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 	f->last_ms[UPLINK] = f->last_ms[DOWNLINK] = ctx->now_ms;
 	/* From here on, so that a burst cannot go over the device's cap, nor the device yield to another. */
 	ctx->devices->devices[m->device_id].n_flows++;
+	if (m->direction == DOWNLINK) {
+		f->flags = FLOW_INBOUND | FLOW_UNANSWERED;
+		ctx->devices->devices[m->device_id].n_inbound++;
+	}
 	stage_flow_more(ctx, m)->start_us = ctx->now_us;
 	if (m->proto == PROTO_TCP)
 		f->state = tcp_track_next(TCP_STATE_NONE, m->direction, m->tcp_flags);
 	return DROP_NONE;
+}
+
+/* RFC 2644: the broadcast address of a LAN, or its old form, is not for routers to send to. */
+static bool is_directed_broadcast(const struct path_port *p, const struct ip_addr *dst)
+{
+	uint32_t host_bits = ~ip_v4_mask(p->address.len_bits);
+	uint32_t host = dst->words[3] & host_bits;
+
+	return p->role != PORT_UPLINK && p->address.len_bits < 31
+	       && (host == 0 || host == host_bits);
 }
 
 /* Of ICMP only a query begins a flow: redirects and the like are for one link, and have no identifier. A later fragment
@@ -169,7 +275,11 @@ static enum drop_reason new_from_lan(
 		return why;
 	}
 	if (out == m->in_port)
+		out = uplink_with_number(ctx, &m->dst);
+	if (out == PORT_NONE)
 		return DROP_FLOW_NO_ROUTE; /* its LAN carries it without us */
+	if (is_directed_broadcast(&ctx->config->ports[out], &m->dst))
+		return DROP_FLOW_BROADCAST;
 	/* A connection whose opening was not seen (weir was restarted) is taken up from the inside alone. */
 	if (m->proto == PROTO_TCP && !tcp_track_opens(m->tcp_flags)
 		&& (m->tcp_flags & (TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
@@ -198,64 +308,123 @@ static enum drop_reason new_from_lan(
 	return DROP_NONE;
 }
 
-/* RFC 4787 REQ-8: from outside only through a mapping whose filter admits the sender. */
-enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink)
+/* A port that is forwarded for some sources is closed to the others, not the DMZ host's. */
+static bool is_for_dmz(
+	const struct nat *nat, const struct pkt_meta *m, struct nat_internal *ret_who)
+{
+	return !nat_find_forward(nat, m->proto, m->dst_port, NULL, false, ret_who)
+	       && nat_find_forward(nat, m->proto, m->dst_port, NULL, true, ret_who);
+}
+
+/*
+ * Whom a packet that arrives at the external address is for: the host that its port is forwarded to; else, RFC 4787
+ * REQ-8, the one whose mapping admits the sender; else the DMZ host. `ret_mapping_id` is POOL_NONE where nat_new() has
+ * to make the mapping.
+ */
+static enum drop_reason find_asked(struct stage_ctx *ctx, const struct pkt_meta *m, uint8_t uplink,
+	struct nat_internal *ret_who, uint32_t *ret_mapping_id)
 {
 	struct nat *nat = ctx->nats[uplink];
-	uint32_t mapping_id;
+	/* A hairpinned packet comes from a LAN, under the external address. */
+	const struct ip_addr *remote = ctx->is_uplink[m->in_port] ? &m->src : NULL;
 	const struct nat_mapping *mapping;
-	enum drop_reason why;
+
+	*ret_mapping_id = POOL_NONE;
+	if (nat_find_forward(nat, m->proto, m->dst_port, remote, false, ret_who))
+		return DROP_NONE;
+	*ret_mapping_id = nat_find_external(nat, m->proto, m->dst_port);
+	if (*ret_mapping_id == POOL_NONE)
+		return is_for_dmz(nat, m, ret_who) ? DROP_NONE : DROP_POLICY_INBOUND;
+	mapping = nat_mapping(nat, *ret_mapping_id);
+	*ret_who = (struct nat_internal){
+		.addr = mapping->internal,
+		.port = mapping->internal_port,
+		.lan_port = mapping->lan_port,
+	};
+	if (nat_admits(nat, *ret_mapping_id, &m->src, m->src_port))
+		return DROP_NONE;
+	/* The DMZ host's own mapping keeps nobody from it. */
+	if (is_for_dmz(nat, m, ret_who) && ip_addr_equal(&ret_who->addr, &mapping->internal)
+		&& ret_who->port == mapping->internal_port)
+		return DROP_NONE;
+	return DROP_POLICY_FILTERED;
+}
+
+enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink)
+{
+	struct nat_internal who = {0};
+	uint32_t mapping_id;
+	enum drop_reason why = find_asked(ctx, m, uplink, &who, &mapping_id);
 	struct flow_more *more;
 	struct flow *f;
 
-	mapping_id = nat_find_external(nat, m->proto, m->dst_port);
-	if (mapping_id == POOL_NONE)
-		return DROP_POLICY_INBOUND;
-	if (!nat_admits(nat, mapping_id, &m->src, m->src_port))
-		return DROP_POLICY_FILTERED;
+	if (why != DROP_NONE)
+		return why;
 	if (m->proto == PROTO_TCP && !tcp_track_opens(m->tcp_flags))
 		return DROP_FLOW_TCP_NO_SYN;
 	if (m->proto == PROTO_ICMP && m->icmp_type != ICMP_ECHO_REPLY
 		&& m->icmp_type != ICMP_TIMESTAMP_REPLY)
 		/* an identifier is no port that a stranger may ask at */
 		return DROP_POLICY_INBOUND;
-	mapping = nat_mapping(nat, mapping_id);
-	m->device_id = device_find(ctx->devices, mapping->lan_port, &mapping->internal);
-	if (m->device_id == DEVICE_NONE)
-		return DROP_POLICY_INBOUND;
-	if (ctx->devices->devices[m->device_id].n_flows >= ctx->config->flows_per_device)
-		return DROP_FLOW_DEVICE_CAP;
+	why = device_asked(ctx, &who, &m->device_id);
+	if (why != DROP_NONE)
+		return why;
 	m->direction = DOWNLINK;
-	m->out_port = mapping->lan_port;
+	m->out_port = who.lan_port;
 	why = take(ctx, m);
 	if (why != DROP_NONE)
 		return why;
 	f = stage_flow(ctx, m);
 	more = stage_flow_more(ctx, m);
-	more->internal = mapping->internal;
+	more->internal = who.addr;
 	more->external = m->dst;
 	more->remote = m->src;
 	more->mapping_id = mapping_id;
-	f->internal_port = mapping->internal_port;
+	f->internal_port = who.port;
 	f->external_port = m->dst_port;
 	f->remote_port = m->src_port;
-	f->lan_port = mapping->lan_port;
+	f->lan_port = who.lan_port;
 	f->wan_port = uplink;
 	return DROP_NONE;
 }
 
 enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
-	if (!ctx->is_uplink[m->in_port])
-		return new_from_lan(ctx, pkt, m);
-	return flow_new_inbound(ctx, m, m->in_port);
+	enum drop_reason why;
+
+	if (ctx->is_uplink[m->in_port])
+		return flow_new_inbound(ctx, m, m->in_port);
+	why = new_from_lan(ctx, pkt, m);
+	flow_refuse(ctx, pkt, m, why);
+	return why;
+}
+
+void flow_answered(struct stage_ctx *ctx, uint32_t flow_id)
+{
+	struct flow *f = &ctx->flows->flows[flow_id];
+	const struct flow_more *more = &ctx->flows->more[flow_id];
+
+	/* Without room for it the next packet tries again. */
+	if (nat_answer(ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port)
+		== DROP_NONE)
+		f->flags &= (uint8_t)~FLOW_UNANSWERED;
+}
+
+/* What a flow counted for on its device. */
+static void leave_device(struct stage_ctx *ctx, const struct flow *f)
+{
+	struct device *d = &ctx->devices->devices[f->device_id];
+
+	d->n_flows--;
+	if ((f->flags & FLOW_INBOUND) != 0)
+		d->n_inbound--;
 }
 
 void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	if ((m->flags & PKT_NEW_FLOW) == 0)
 		return;
-	ctx->devices->devices[stage_flow(ctx, m)->device_id].n_flows--;
+	leave_device(ctx, stage_flow(ctx, m));
 	flow_table_give(ctx->flows, m->flow_id);
 	m->flags &= (uint16_t)~PKT_NEW_FLOW;
 	m->flow_id = FLOW_NONE;
@@ -274,10 +443,10 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 	record_take(&record, f, more, flow_id, device, why, ctx->now_us);
 	records_put(ctx, &record);
 	if (more->mapping_id != POOL_NONE)
-		nat_release(
-			ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port);
+		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port,
+			(f->flags & FLOW_UNANSWERED) == 0);
 	if (device != NULL)
-		device->n_flows--;
+		leave_device(ctx, f);
 	flow_table_remove(ctx->flows, flow_id);
 	ctx->flows_ended++;
 	return true;

@@ -252,6 +252,13 @@ static void report_interim(struct path *p, uint64_t passed_us)
 	}
 }
 
+static void age_mappings(struct stage_ctx *ctx)
+{
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		if (ctx->nats[i] != NULL)
+			nat_age(ctx->nats[i], ctx->now_us);
+}
+
 static void refresh_ports(struct stage_ctx *ctx)
 {
 	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
@@ -292,6 +299,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	p->housekept_us = ctx->now_us;
 	refresh_ports(ctx);
 	watch_plans(ctx);
+	age_mappings(ctx);
 	expire_flows(ctx);
 	leave_abandoned_uplinks(p);
 	expire_fragments(ctx);

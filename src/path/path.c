@@ -112,8 +112,10 @@ static void adopt(struct path *p, struct path_config *config)
 
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
-		if (ctx->nats[i] != NULL)
+		if (ctx->nats[i] != NULL) {
 			nat_set_filtering(ctx->nats[i], config->filtering);
+			nat_set_forwards(ctx->nats[i], &config->forwards);
+		}
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 			struct fifo_params params = fifo_params_of(config, (uint8_t)i, d);
 
@@ -147,6 +149,7 @@ static int create_uplinks(
 		.port_max = p->setup.nat_port_max,
 		.filtering = config->filtering,
 		.hash_key = *key,
+		.n_devices = p->setup.device_capacity,
 	};
 
 	for (uint8_t i = 0; i < config->n_ports; i++) {

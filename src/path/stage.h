@@ -265,6 +265,14 @@ bool fragments_later(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_met
 /* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
 enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);
 
+/* flow_new.c: the first packet of the internal endpoint on a flow that was begun outside. */
+void flow_answered(struct stage_ctx *ctx, uint32_t flow_id);
+
+/* flow_new.c: tells the sender of a LAN packet that there was no room for it, when that is why (RFC 5508 REQ-8,
+ * RFC 6888 REQ-11 B). */
+void flow_refuse(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
+	enum drop_reason why);
+
 /* Gives back the flow of a packet that was not let in after all. */
 void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m);
 

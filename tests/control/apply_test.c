@@ -119,6 +119,41 @@ Test(control_apply, sizes_timeouts_and_limits_reach_the_path)
 	release(pc);
 }
 
+Test(control_apply, forwards_know_their_lan_and_the_dmz_host_stands_last)
+{
+	struct path_setup setup;
+	struct path_config *pc;
+	const struct nat_forward *rows;
+
+	to_path("ports:\n"
+		"  wwan0: {role: uplink, device: wwan0, link: cellular, address: 10.64.3.7/32}\n"
+		"  lan0: {role: lan, device: eth1, address: 192.168.50.1/24}\n"
+		"  lan1: {role: lan, device: eth2, address: 192.168.60.1/24}\n"
+		"nat: {dmz: 192.168.50.9}\n"
+		"forwards: [{protocol: tcp, port: 8000-8009, to: 192.168.60.10, to_port: 80, "
+		"source:"
+		" 198.51.100.0/24}, {port: 53, to: 192.168.50.11}]\n"
+		"flows: {new_per_second: 7}\n",
+		&setup, &pc);
+	rows = pc->forwards.rows;
+	cr_assert_eq(pc->forwards.n, 3);
+	cr_expect_eq(pc->new_flows_per_s, 7);
+	cr_expect_eq(rows[0].proto, 6);
+	cr_expect_eq(rows[0].lan_port, 2);
+	cr_expect(rows[0].has_source && rows[0].source.len_bits == 24);
+	cr_expect(rows[0].port_min == 8000 && rows[0].port_max == 8009);
+	cr_expect_eq(rows[0].internal_port, 80);
+	cr_expect_eq(rows[1].proto, 0);
+	cr_expect_eq(rows[1].lan_port, 1);
+	cr_expect_not(rows[1].has_source);
+	cr_expect_eq(rows[1].internal_port, 53);
+	cr_expect_not(rows[1].is_dmz);
+	cr_expect(rows[2].is_dmz);
+	cr_expect_eq(rows[2].lan_port, 1);
+	cr_expect(rows[2].port_min == 1 && rows[2].port_max == 65535);
+	release(pc);
+}
+
 #define TWO_PORTS                                                                                  \
 	"ports:\n"                                                                                 \
 	"  lan0: {role: lan, device: eth1, address: 192.168.50.1/24, tap: none}\n"                 \

@@ -199,7 +199,12 @@ Test(control_config, every_value_lands_in_its_field)
 		"classes: {a: {protocol: udp, remote: 203.0.113.0/24, port: 5000-5010}}\n"
 		"policy: {lan_to_lan: yes, rules: [{from: lan, to: uplink, protocol: 47, source:"
 		" 10.1.2.0/24, destination: 198.51.100.9, action: reject}]}\n"
-		"nat: {filtering: endpoint-independent, ports: 2000-2999, inbound_refresh: on}\n"
+		"nat: {filtering: endpoint-independent, ports: 2000-2999, inbound_refresh: on, "
+		"dmz: "
+		"10.1.0.9}\n"
+		"forwards: [{protocol: udp, port: 6000-6009, to: 10.1.0.8, to_port: 50, source:"
+		" 198.51.100.0/24}, {port: 7000, to: 10.1.0.7}]\n"
+		"flows: {new_per_second: 200}\n"
 		"runtime: {interim: 0s, log_level: debug, seed: 18446744073709551615}\n");
 	struct config_port *wan = &c->ports[1];
 
@@ -230,6 +235,16 @@ Test(control_config, every_value_lands_in_its_field)
 	cr_expect_eq(c->rules[0].port.max, 65535);
 	cr_expect_eq(c->nat_filtering, NAT_FILTER_ENDPOINT_INDEPENDENT);
 	cr_expect(c->nat_inbound_refresh);
+	cr_expect_eq(ip_addr_v4_host(&c->nat_dmz), 0x0a010009);
+	cr_expect_eq(c->n_forwards, 2);
+	cr_expect_eq(c->forwards[0].proto, 17);
+	cr_expect_eq(c->forwards[0].port.min, 6000);
+	cr_expect_eq(c->forwards[0].port.max, 6009);
+	cr_expect_eq(c->forwards[0].to_port, 50);
+	cr_expect_eq(c->forwards[0].source.len_bits, 24);
+	cr_expect_eq(c->forwards[1].to_port, 7000, "the external one");
+	cr_expect_eq(ip_addr_v4_host(&c->forwards[1].to), 0x0a010007);
+	cr_expect_eq(c->flows_new_per_second, 200);
 	cr_expect_eq(c->runtime.interim_us, 0);
 	cr_expect_eq(c->runtime.log_level, LOG_DEBUG);
 	cr_expect_eq(c->runtime.seed, UINT64_MAX);

@@ -197,3 +197,45 @@ Test(nat_ports, agrees_with_a_plain_model_over_random_operations)
 		cr_assert_eq(p.n_taken, n_taken);
 	}
 }
+
+/* A range that is full but for one port, wherever that lies and whatever is asked for, costs no more than the summary. */
+Test(nat_ports, a_nearly_full_range_is_searched_in_a_bounded_number_of_looks)
+{
+	static struct ports p;
+	uint32_t most = 0;
+
+	ports_init(&p, 1024, 65535);
+	for (uint32_t port = 1024; port <= 65535; port++)
+		cr_assert(ports_take_exact(&p, (uint16_t)port));
+	for (uint32_t i = 0; i < 64512; i += 7) {
+		uint16_t only = (uint16_t)(1024 + i);
+
+		ports_give(&p, only);
+		cr_assert_eq(p.n_free, 1);
+		cr_assert_eq(ports_take(&p, i * 2654435761u, (uint16_t)(5000 + i % 3)), only);
+		most = p.n_looks > most ? p.n_looks : most;
+	}
+	cr_assert_eq(ports_take(&p, 4711, 2), 0, "and a full one no more");
+	cr_expect_leq(p.n_looks, PORTS_LOOKS_MAX);
+	cr_expect_leq(most, PORTS_LOOKS_MAX, "%u", most);
+}
+
+Test(nat_ports, a_reserved_port_is_given_only_to_who_claims_it)
+{
+	static struct ports p;
+
+	ports_init(&p, 2000, 2003);
+	cr_assert(ports_take_exact(&p, 2001));
+	for (uint16_t port = 2000; port <= 2002; port++)
+		ports_reserve(&p, port, true);
+	cr_expect_eq(p.n_free, 1);
+	cr_expect_not(ports_take_exact(&p, 2000));
+	cr_expect_eq(ports_take(&p, 0, 0), 2003);
+	cr_expect_eq(ports_take(&p, 0, 0), 0);
+	cr_expect(ports_claim(&p, 2000));
+	cr_expect_not(ports_claim(&p, 2000), "once");
+	ports_give(&p, 2001);
+	cr_expect_eq(ports_take(&p, 0, 0), 0, "who had it may keep it, and nobody else gets it");
+	ports_reserve(&p, 2001, false);
+	cr_expect_eq(ports_take(&p, 0, 0), 2001);
+}

@@ -168,7 +168,7 @@ static void put_some(struct path_world *w, struct chance *c, enum world_port por
 
 static void tune(struct path_setup *setup, struct path_config *config)
 {
-	setup->flow_capacity = 64;
+	setup->flow_capacity = 96;
 	setup->device_capacity = 12;
 	setup->fragment_capacity = 8;
 	setup->neighbor_capacity = 8;

@@ -97,6 +97,12 @@ static void allow_no_flows(struct path_setup *setup, struct path_config *config)
 	config->flows_per_device = 0;
 }
 
+static void allow_a_flow_a_second(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->new_flows_per_s = 1;
+}
+
 static void take_taps_away(struct path_setup *setup, struct path_config *config)
 {
 	(void)setup;
@@ -338,6 +344,12 @@ Test(path_drops, a_packet_beyond_the_mtu_is_not_sent_when_it_must_stay_whole)
 	path_world_destroy(w);
 }
 
+static void make_flow_table_small(struct path_setup *setup, struct path_config *config)
+{
+	(void)config;
+	setup->flow_capacity = 2;
+}
+
 static void make_tables_small(struct path_setup *setup, struct path_config *config)
 {
 	(void)config;
@@ -347,20 +359,33 @@ static void make_tables_small(struct path_setup *setup, struct path_config *conf
 
 Test(path_drops, a_full_flow_table_takes_no_more_and_tells_once)
 {
-	struct path_world_params params = {.tune = make_tables_small};
+	struct path_world_params params = {.tune = make_flow_table_small};
 	struct path_world *w = path_world_create(&params);
 	struct path_event events[16];
 	uint32_t n_told = 0, n;
 
-	for (uint16_t i = 0; i < 5; i++)
+	for (uint8_t i = 0; i < 5; i++)
 		path_world_put(
-			w, WORLD_LAN, &(struct packet_spec){.src_port = (uint16_t)(5000 + i)});
+			w, WORLD_LAN, &(struct packet_spec){.src_be = V4(192, 168, 50, 30 + i)});
 	path_world_step(w);
 	expect_only(w, DROP_FLOW_TABLE_FULL, 3);
 	n = doors_events_take(w->path, events, 16);
 	for (uint32_t i = 0; i < n; i++)
 		n_told += events[i].kind == EVENT_FLOW_TABLE_FULL;
 	cr_expect_eq(n_told, 1);
+	path_world_destroy(w);
+}
+
+Test(path_drops, a_device_that_begins_flows_too_fast_is_refused)
+{
+	struct path_world_params params = {.tune = allow_a_flow_a_second};
+	struct path_world *w = path_world_create(&params);
+
+	for (uint16_t i = 0; i < 5; i++)
+		path_world_put(
+			w, WORLD_LAN, &(struct packet_spec){.src_port = (uint16_t)(5000 + i)});
+	path_world_step(w);
+	expect_only(w, DROP_FLOW_DEVICE_RATE, 3);
 	path_world_destroy(w);
 }
 

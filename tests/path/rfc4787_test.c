@@ -200,8 +200,6 @@ Test(path_rfc4787, req6_outbound_refreshes_and_inbound_where_configured)
 /* REQ-6 (a): and where it is not, a stranger with ever new ports does not hold the mapping open either. */
 Test(path_rfc4787, req6a_new_strangers_do_not_hold_a_mapping_open)
 {
-	KNOWN_GAP("each flow from outside holds the mapping for its own time");
-
 	struct path_world *w = world_with_filter(NAT_FILTER_ENDPOINT_INDEPENDENT);
 	bool is_open = true;
 
@@ -253,8 +251,6 @@ Test(path_rfc4787, req7_an_uplink_with_the_lans_numbers_leads_to_the_world)
 /* REQ-7 (2): and what a node of that network has to say reaches the host it is about. */
 Test(path_rfc4787, req7_an_error_from_a_router_with_a_lan_number_reaches_the_host)
 {
-	KNOWN_GAP("a source with a LAN's number is spoofed, whatever the uplink's network");
-
 	struct path_world *w = path_world_create(&conflicting);
 	struct packet sent;
 
@@ -273,8 +269,6 @@ Test(path_rfc4787, req7_an_error_from_a_router_with_a_lan_number_reaches_the_hos
 /* REQ-7 (2): a node of that network itself, to which the host sends by the gateway. */
 Test(path_rfc4787, req7_external_nodes_with_lan_numbers_are_reached)
 {
-	KNOWN_GAP("a destination with the LAN's number is never behind the uplink");
-
 	struct path_world *w = path_world_create(&conflicting);
 	struct packet_spec s = {.dst_be = V4(192, 168, 50, 200)};
 

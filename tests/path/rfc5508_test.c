@@ -444,8 +444,6 @@ static void one_port_in_all(struct path_setup *setup, struct path_config *config
 /* REQ-8: what cannot be because there is no room is told to its sender. */
 Test(path_rfc5508, req8_a_session_that_finds_no_room_is_refused_aloud)
 {
-	KNOWN_GAP("a session beyond a limit is dropped silently");
-
 	const struct {
 		void (*tune)(struct path_setup *setup, struct path_config *config);
 		struct packet_spec second;

@@ -123,7 +123,7 @@ struct path_world *path_world_create(const struct path_world_params *params)
 	config = default_config(params->is_uplink_ethernet);
 	w->setup = (struct path_setup){
 		.seed = 1,
-		.flow_capacity = 1024,
+		.flow_capacity = 4096,
 		.device_capacity = 32,
 		.neighbor_capacity = 64,
 		.fragment_capacity = 64,

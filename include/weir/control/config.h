@@ -169,6 +169,14 @@ struct config_rule {
 	enum policy_action action;
 };
 
+struct config_forward {
+	uint8_t proto; /* PROTO_TCP, PROTO_UDP; 0: both */
+	struct config_range port;
+	struct ip_addr to;
+	uint16_t to_port;        /* of port.min */
+	struct ip_prefix source; /* unset: any */
+};
+
 struct config_timeouts {
 	uint64_t tcp_established_us;
 	uint64_t tcp_transitory_us;
@@ -201,9 +209,13 @@ struct config {
 	struct config_range nat_ports;
 	bool nat_inbound_refresh;
 	enum config_unsolicited nat_unsolicited_syn;
+	struct ip_addr nat_dmz; /* unset: none */
+	uint32_t n_forwards;
+	struct config_forward forwards[NAT_FORWARDS_MAX];
 	struct config_timeouts timeouts;
 	uint32_t flows_capacity;
 	uint32_t flows_per_device;
+	uint32_t flows_new_per_second; /* 0: not limited */
 	uint32_t devices_capacity;
 	uint32_t neighbors_capacity;
 	uint64_t neighbors_reachable_us;
@@ -278,6 +290,9 @@ bool config_is_dpdk(const struct config_port *p);
 
 /* runtime.packet_buffers, or as many as ports and rates ask for. */
 uint32_t config_packet_buffers(const struct config *c);
+
+/* Index of the LAN that an address is on, or PORT_NONE. */
+uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr);
 
 /* Index of a plan, or PLAN_NONE. */
 uint8_t config_find_plan(const struct config *c, const char *name);

@@ -60,13 +60,15 @@ struct path_config {
 	struct path_port ports[PORTS_MAX];
 	enum nat_filtering filtering;
 	struct flow_timeouts timeouts;
-	uint32_t flows_per_device;  /* cap */
-	uint64_t interim_us;        /* flow records of long flows; 0: only at their end */
+	uint32_t flows_per_device; /* cap */
+	uint32_t new_flows_per_s;  /* of one device, after a second's worth at once; 0: unlimited */
+	uint64_t interim_us;       /* flow records of long flows; 0: only at their end */
 	uint32_t icmp_errors_per_s; /* own errors and echo replies, each */
 	bool lan_to_lan;            /* routed between LAN ports */
 	bool tells_unsolicited_syn; /* RFC 5382 REQ-4: its sender, after six seconds */
-	struct ruleset *rules;      /* owned by the config */
-	struct classes *classes;    /* owned by the config */
+	struct nat_forwards forwards;
+	struct ruleset *rules;   /* owned by the config */
+	struct classes *classes; /* owned by the config */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };

@@ -9,9 +9,12 @@ from lab import SERVICE, Skipped
 MIB = 1 << 20
 
 # In a mount namespace of its own the machine says that it has free huge pages; whoever asks for them gets none. That is what
-# is left when others take them between weir's look and its grasp.
+# is left when others take them between weir's look and its grasp. The root of a chroot cannot be made private, the two mounts
+# can.
 PROMISED = """
 set -eu
+mount --make-private /proc
+mount --make-private /sys
 mkdir -p "$0/hugepages/hugepages-2048kB"
 sed -e 's/^HugePages_Free:.*/HugePages_Free: 4096/; s/^Hugepagesize:.*/Hugepagesize: 2048 kB/' /proc/meminfo >"$0/meminfo"
 for file in nr free; do echo 4096 >"$0/hugepages/hugepages-2048kB/${file}_hugepages"; done
@@ -23,7 +26,7 @@ exec "$@"
 
 
 def promised(lab):
-    return ("unshare", "--mount", "sh", "-c", PROMISED, lab.dir)
+    return ("unshare", "--mount", "--propagation", "unchanged", "sh", "-c", PROMISED, lab.dir)
 
 
 def skip_with_huge_pages():

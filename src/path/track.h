@@ -30,7 +30,8 @@ static inline bool track_is_plain(const struct flow *f, const struct pkt_meta *m
 {
 	uint32_t pushed = (uint32_t)f->flags * TCP_PSH / FLOW_PUSHED >> m->direction;
 
-	return f->state == TCP_STATE_ESTABLISHED && (m->tcp_flags & ~(pushed & TCP_PSH)) == TCP_ACK;
+	return tcp_state_is_established(f->state)
+	       && (m->tcp_flags & ~(pushed & TCP_PSH)) == TCP_ACK;
 }
 
 static inline void track(

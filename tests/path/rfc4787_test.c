@@ -754,3 +754,72 @@ Test(path_rfc4787, rfc7857_s9_fragments_of_two_hosts_never_share_an_identificati
 	cr_expect_neq(ids[0], ids[1]);
 	path_world_destroy(w);
 }
+
+/* RFC 7857 section 9: nor those that the gateway cuts itself. */
+Test(path_rfc4787, rfc7857_s9_fragments_made_by_the_gateway_have_identifications_of_its_own)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+	uint16_t ids[2];
+
+	config->ports[WORLD_UPLINK].mtu = 600;
+	doors_publish(w->path, config);
+	path_world_pass(w, 2 * WORLD_MS, WORLD_MS);
+	for (uint32_t host = 0; host < 2; host++) {
+		uint32_t n = 0;
+		struct packet p;
+
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){.src_be = host == 0 ? HOST_A_BE : HOST_B_BE,
+				.id = 4711,
+				.payload_bytes = 1400});
+		path_world_step(w);
+		for (; path_world_take(w, WORLD_UPLINK, &p); n++) {
+			if (n == 0)
+				ids[host] = load_be16(packet_ip(&p) + 4);
+			cr_expect_eq(load_be16(packet_ip(&p) + 4), ids[host], "piece %u", n);
+			packet_clean(&p);
+		}
+		cr_expect_eq(n, 3);
+	}
+	cr_expect_neq(ids[0], ids[1]);
+	path_world_destroy(w);
+}
+
+/* REQ-14 (a): what is refused takes no place, and what waited for it is dropped with it. */
+Test(path_rfc4787, req14a_fragments_of_what_is_refused_are_not_kept)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct packet_spec s = {.src_be = STRANGER_BE, .dst_be = WORLD_UPLINK_BE, .dst_port = 5};
+	struct packet_spec first = piece(&s, 0);
+	struct packet_spec later = piece(&s, 1);
+
+	path_world_put(w, WORLD_UPLINK, &later);
+	path_world_step(w);
+	cr_expect_eq(path_world_all_drops(w), 0);
+	path_world_put(w, WORLD_UPLINK, &first);
+	path_world_step(w);
+	cr_expect_eq(path_world_drops(w, DROP_POLICY_INBOUND), 2);
+	path_world_destroy(w);
+}
+
+/* REQ-14: a whole datagram of 64 KiB that begins a flow, its pieces in one burst, in order and in reverse. */
+Test(path_rfc4787, req14_the_largest_datagram_may_begin_a_flow)
+{
+	for (uint32_t is_reverse = 0; is_reverse < 2; is_reverse++) {
+		struct path_world *w = path_world_create(NULL);
+
+		for (uint32_t i = 0; i < 47; i++) {
+			uint32_t part = is_reverse != 0 ? 46 - i : i;
+
+			path_world_put(w, WORLD_LAN,
+				&(struct packet_spec){.id = 5,
+					.fragment_offset = (uint16_t)(part * 1376),
+					.mf = part != 46,
+					.payload_bytes = part == 0 ? 1368 : 1376});
+		}
+		path_world_step(w);
+		cr_expect_eq(path_world_discard(w, WORLD_UPLINK), 47);
+		path_world_destroy(w);
+	}
+}

@@ -411,6 +411,22 @@ uint32_t config_packet_buffers(const struct config *c)
 	return (uint32_t)n;
 }
 
+uint32_t config_find_schedule(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n_schedules; i++)
+		if (strcmp(c->schedules[i].name, name) == 0)
+			return i;
+	return CONFIG_SCHEDULES_MAX;
+}
+
+uint32_t config_find_group(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n_groups; i++)
+		if (strcmp(c->groups[i].name, name) == 0)
+			return i;
+	return CONFIG_GROUPS_MAX;
+}
+
 uint8_t config_find_plan(const struct config *c, const char *name)
 {
 	for (uint8_t i = 0; i < c->n_plans; i++) {

@@ -4,19 +4,23 @@
 
 #include <weir/classify/classes.h>
 
+void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
+{
+	struct flow *f = &ctx->flows->flows[flow_id];
+
+	f->class_id = classes_match(
+		ctx->config->classes, f->proto, &ctx->flows->more[flow_id].remote, f->remote_port);
+}
+
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	if (likely(ctx->n_new_flows == 0))
 		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
-		struct flow *f;
 
-		if (likely((m->flags & PKT_NEW_FLOW) == 0))
-			continue;
-		f = stage_flow(ctx, m);
-		f->class_id = classes_match(ctx->config->classes, f->proto,
-			&stage_flow_more(ctx, m)->remote, f->remote_port);
+		if (unlikely((m->flags & PKT_NEW_FLOW) != 0))
+			classify_flow(ctx, m->flow_id);
 	}
 	return n_pkts;
 }

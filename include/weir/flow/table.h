@@ -81,7 +81,9 @@ struct flow_more {
 	uint8_t rule_id;                         /* policy: the rule that allowed it */
 	uint8_t end_reason;                      /* account: flowEndReason (RFC 5102 5.11.3) */
 	uint8_t in_use;
-	uint8_t spare[3];
+	uint8_t way;       /* policy: enum policy_way, from where to where it began */
+	uint8_t is_denied; /* policy: denied since; it ends when none of its packets is queued */
+	uint8_t spare[1];
 	uint32_t hash[N_DIRECTIONS]; /* of both keys, to remove them */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow_more) == 128, "two cache lines");

@@ -379,8 +379,7 @@ static int member_set(const struct schema_row *row, const char *text, void *fiel
 		return 0;
 	}
 	if (row->type == SCHEMA_MAC || address_set(row, text, &m->prefix, why) != 0)
-		return why_not(
-			why, text, "names no device by what it takes", schema_range(row, range));
+		return why_not(why, text, "names no device", schema_range(row, range));
 	m->kind = MEMBER_PREFIX;
 	return 0;
 }

@@ -327,7 +327,9 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	return 0;
 
 err_config:
-	path_config_destroy(pc);
+	ruleset_destroy(pc->rules);
+	classes_destroy(pc->classes);
+	free(pc);
 	return error;
 }
 

@@ -140,7 +140,7 @@ static void check_group(struct config_checker *k, const struct tree_node *n, uin
 	const struct config_group *g = &k->config->groups[i];
 
 	check_members(k, n, g);
-	if (g->n_devices == 0 && strcmp(g->name, CONFIG_QUARANTINE) != 0)
+	if (!config_has(n, "devices") && strcmp(g->name, CONFIG_QUARANTINE) != 0)
 		config_complain(k, CONFIG_WARNING, n, NULL,
 			"has no devices; write devices: [02:00:5e:10:00:01, 192.168.50.20]");
 }

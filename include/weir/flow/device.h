@@ -16,6 +16,7 @@
 #include <weir/base/direction.h>
 #include <weir/flow/key.h>
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,7 +33,9 @@ struct device {
 	uint8_t port;
 	uint8_t in_use;
 	uint32_t hash_next;
-} __attribute__((aligned(64)));
+	uint8_t spare[40]; /* the table begins a page, so what packets write stays in a line */
+};
+static_assert(sizeof(struct device) == 128, "two cache lines");
 
 struct device_table {
 	struct device *devices;

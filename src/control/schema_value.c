@@ -557,6 +557,9 @@ static void quantity_range(const struct schema_row *row, char *buf)
 			(row->flags & SCHEMA_OR_ZERO) != 0 ? ", or 0s for off" : "");
 }
 
+static const char member_range[] =
+	"a MAC (02:00:5e:10:00:01), an address (192.168.50.20) or a network (192.168.50.0/24)";
+
 const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX])
 {
 	static const char *const fixed[] = {
@@ -571,9 +574,7 @@ const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX
 		[SCHEMA_ADDRESS] = "an IPv4 address, such as 192.0.2.1",
 		[SCHEMA_PREFIX] = "an IPv4 address and length, such as 192.168.50.1/24",
 		[SCHEMA_PROTOCOL] = "tcp, udp, icmp, any or a number from 1 to 255",
-		[SCHEMA_MEMBER] =
-			"a MAC (02:00:5e:10:00:01), an address (192.168.50.20) or a network "
-			"(192.168.50.0/24)",
+		[SCHEMA_MEMBER] = member_range,
 		[SCHEMA_MAC] = "a MAC, such as 02:00:5e:10:00:01",
 		[SCHEMA_DAYS] = "days such as mon-fri or sat,sun",
 		[SCHEMA_CLOCK] = "a time of day from 00:00 to 24:00, such as 07:30",

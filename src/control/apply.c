@@ -307,6 +307,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	ports_fill(c, pc);
 	plans_fill(c, pc);
 	pc->filtering = c->nat_filtering;
+	pc->tells_unsolicited_syn = c->nat_unsolicited_syn == UNSOLICITED_SYN_TELL;
 	pc->timeouts = timeouts_of(c);
 	pc->flows_per_device = c->flows_per_device;
 	pc->interim_us = c->runtime.interim_us;

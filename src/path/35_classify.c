@@ -6,10 +6,11 @@
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 {
-	struct flow *f = &ctx->flows->flows[flow_id];
+	const struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
 
-	f->class_id = classes_match(
-		ctx->config->classes, f->proto, &ctx->flows->more[flow_id].remote, f->remote_port);
+	more->class_id =
+		classes_match(ctx->config->classes, f->proto, &more->remote, f->remote_port);
 }
 
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)

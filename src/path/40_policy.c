@@ -76,7 +76,7 @@ static void question_of(
 		.destination = from_lan ? more->remote : more->internal,
 		.destination_port = from_lan ? f->remote_port : f->internal_port,
 		.proto = f->proto,
-		.class_id = f->class_id,
+		.class_id = more->class_id,
 		.device = more->internal,
 	};
 	if (f->device_id != DEVICE_NONE)
@@ -195,7 +195,7 @@ enum drop_reason policy_ask_new(
 
 bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id)
 {
-	struct flow *f = &ctx->flows->flows[flow_id];
+	const struct flow *f = &ctx->flows->flows[flow_id];
 	struct flow_more *more = &ctx->flows->more[flow_id];
 	bool was_denied = more->is_denied;
 	struct policy_verdict v;
@@ -331,6 +331,8 @@ uint16_t policy_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pk
 			continue;
 		}
 		flow_abandon(ctx, m);
+		if ((m->flags & PKT_FRAGMENT_FIRST) != 0)
+			fragments_refuse(ctx, pkts[i], m, why);
 		stage_drop(ctx, pkts[i], why);
 	}
 	return kept;

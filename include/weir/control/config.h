@@ -85,6 +85,11 @@ enum config_side {
 	SIDE_LAN,
 	SIDE_UPLINK
 };
+enum config_unsolicited {
+	UNSOLICITED_SYN_SILENT,
+	UNSOLICITED_SYN_TELL
+};
+
 enum config_attachment {
 	ATTACHMENT_ETHERNET,
 	ATTACHMENT_WIFI,
@@ -257,6 +262,7 @@ struct config {
 	enum nat_filtering nat_filtering;
 	struct config_range nat_ports;
 	bool nat_inbound_refresh;
+	enum config_unsolicited nat_unsolicited_syn;
 	struct config_timeouts timeouts;
 	uint32_t flows_capacity;
 	uint32_t flows_per_device;

@@ -65,6 +65,7 @@ struct path_config {
 	uint64_t interim_us;             /* flow records of long flows; 0: only at their end */
 	uint32_t icmp_errors_per_s;      /* own errors and echo replies, each */
 	bool lan_to_lan;                 /* routed between LAN ports */
+	bool tells_unsolicited_syn;      /* RFC 5382 REQ-4: its sender, after six seconds */
 	struct ruleset *rules;           /* owned by the config */
 	struct groups *groups;           /* owned by the config; NULL: no device is in any */
 	uint32_t rule_events_per_s;      /* that a rule with a log tells */

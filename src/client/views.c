@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-const char view_names[] = "status|flows|devices|plans|classes|ports|forwards|drops|stages|link";
+const char view_names[] =
+	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules";
 
 static const struct column status[] = {
 	{"gateway", "gateway", CELL_TEXT},
@@ -115,6 +116,15 @@ static const struct column link_columns[] = {
 	{"AT MOST", "queue_max_us", CELL_TIME},
 };
 
+static const struct column rules[] = {
+	{"RULE", "rule", CELL_TEXT},
+	{"ACTION", "action", CELL_TEXT},
+	{"WAY", "way", CELL_TEXT},
+	{"MATCHES", "matches", CELL_TEXT},
+	{"NOW", "state", CELL_TEXT},
+	{"FLOWS", "flows", CELL_COUNT},
+};
+
 #define COLUMNS(of) (of), sizeof(of) / sizeof((of)[0])
 #define FLOWS_SHOWN 100
 
@@ -129,6 +139,7 @@ static const struct view views[] = {
 	{"drops", COLUMNS(drops), false, 0, "nothing was dropped; --all lists every reason"},
 	{"stages", COLUMNS(stages), false, 0, "no stages"},
 	{"link", COLUMNS(link_columns), false, 0, "no uplink is configured"},
+	{"rules", COLUMNS(rules), false, 0, "no rules"},
 };
 
 const struct view *view_find(const char *name)

@@ -114,7 +114,55 @@ static uint8_t ways_of(const struct config_rule *r)
 	return ways;
 }
 
-static int rules_create(const struct config *c, struct ruleset **ret_rules)
+static uint8_t group_id(const struct config *c, const char *name)
+{
+	return strcmp(name, CONFIG_QUARANTINE) == 0 ? GROUP_QUARANTINE
+						    : (uint8_t)config_find_group(c, name);
+}
+
+/* A class that matches by nothing is none of the path's. */
+static bool class_find(const struct classes *classes, const char *name, uint8_t *ret_id)
+{
+	for (uint32_t id = 0; id < CLASSES_MAX; id++) {
+		if (strcmp(classes_name(classes, (uint8_t)id), name) == 0) {
+			*ret_id = (uint8_t)id;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_idle(
+	const struct config *c, const struct config_rule *r, const struct schedule_state *now)
+{
+	uint32_t id = config_find_schedule(c, r->schedule);
+
+	if (r->schedule[0] == '\0')
+		return false;
+	if (id == CONFIG_SCHEDULES_MAX || (now->known >> id & 1) == 0)
+		return r->action == POLICY_ALLOW;
+	return (now->holds >> id & 1) == 0;
+}
+
+/* What a rule says of devices, class and time. */
+static void rule_refine(const struct config *c, const struct config_rule *r,
+	const struct schedule_state *now, const struct classes *classes, struct policy_rule *rule)
+{
+	rule->has_mac = r->device.kind == MEMBER_MAC;
+	rule->mac = r->device.mac;
+	rule->has_device = r->device.kind == MEMBER_PREFIX;
+	rule->device = r->device.prefix;
+	if (r->group[0] != '\0')
+		rule->groups = GROUP_BIT(group_id(c, r->group));
+	rule->is_logged = r->log;
+	rule->is_idle = is_idle(c, r, now);
+	rule->has_class = r->class_name[0] != '\0';
+	if (rule->has_class && !class_find(classes, r->class_name, &rule->class_id))
+		rule->is_idle = true;
+}
+
+static int rules_create(const struct config *c, const struct schedule_state *now,
+	const struct classes *classes, struct ruleset **ret_rules)
 {
 	struct policy_rule *rules = calloc(POLICY_RULES_MAX, sizeof(*rules));
 	int error;
@@ -135,6 +183,7 @@ static int rules_create(const struct config *c, struct ruleset **ret_rules)
 			.port_max = r->port.max,
 			.action = r->action,
 		};
+		rule_refine(c, r, now, classes, &rules[i]);
 	}
 	error = ruleset_create(rules, c->n_rules, ret_rules);
 	free(rules);
@@ -194,6 +243,65 @@ static void forwards_fill(const struct config *c, struct nat_forwards *ret_forwa
 	};
 }
 
+static uint32_t n_members(const struct config *c)
+{
+	uint32_t n = c->n_allowed;
+
+	for (uint32_t i = 0; i < c->n_groups; i++)
+		n += c->groups[i].n_devices;
+	return n;
+}
+
+static struct group_member member_of(uint8_t group, const struct config_member *m)
+{
+	return (struct group_member){
+		.group = group,
+		.is_mac = m->kind == MEMBER_MAC,
+		.mac = m->mac,
+		.prefix = m->prefix,
+	};
+}
+
+static void groups_collect(const struct config *c, struct groups_params *p,
+	struct group_member *members, struct group_destination *destinations)
+{
+	p->n_names = c->n_groups;
+	for (uint32_t i = 0; i < c->n_groups; i++) {
+		const struct config_group *g = &c->groups[i];
+		uint8_t id = group_id(c, g->name);
+
+		memcpy(p->names[i], g->name, sizeof(p->names[i]));
+		for (uint32_t k = 0; k < g->n_devices; k++)
+			members[p->n_members++] = member_of(id, &g->devices[k]);
+		for (uint32_t k = 0; k < g->n_destinations; k++)
+			destinations[p->n_destinations++] =
+				(struct group_destination){id, g->destinations[k]};
+	}
+	for (uint32_t i = 0; i < c->n_allowed; i++)
+		members[p->n_members++] = member_of(GROUP_LISTED, &c->devices_allow[i]);
+	p->members = members;
+	p->destinations = destinations;
+}
+
+/* NULL where the configuration knows none: then nobody looks. */
+static int groups_fill(const struct config *c, struct groups **ret_groups)
+{
+	struct groups_params *params = calloc(1, sizeof(*params));
+	struct group_member *members = calloc(n_members(c) + 1, sizeof(*members));
+	struct group_destination *destinations =
+		calloc(CONFIG_GROUPS_MAX * CONFIG_GROUP_MEMBERS_MAX, sizeof(*destinations));
+	int error = -ENOMEM;
+
+	if (params != NULL && members != NULL && destinations != NULL) {
+		groups_collect(c, params, members, destinations);
+		error = c->n_groups + c->n_allowed == 0 ? 0 : groups_create(params, ret_groups);
+	}
+	free(destinations);
+	free(members);
+	free(params);
+	return error;
+}
+
 static void setup_fill(const struct config *c, struct path_setup *ret_setup)
 {
 	*ret_setup = (struct path_setup){
@@ -212,6 +320,14 @@ static void setup_fill(const struct config *c, struct path_setup *ret_setup)
 int config_to_path(
 	const struct config *c, struct path_setup *ret_setup, struct path_config **ret_path_config)
 {
+	static const struct schedule_state unknown = {0};
+
+	return config_to_path_at(c, &unknown, ret_setup, ret_path_config);
+}
+
+int config_to_path_at(const struct config *c, const struct schedule_state *now,
+	struct path_setup *ret_setup, struct path_config **ret_path_config)
+{
 	struct path_config *pc = calloc(1, sizeof(*pc));
 	int error;
 
@@ -228,19 +344,23 @@ int config_to_path(
 	pc->interim_us = c->runtime.interim_us;
 	pc->icmp_errors_per_s = c->icmp_errors_per_second;
 	pc->lan_to_lan = c->policy_lan_to_lan;
-	error = rules_create(c, &pc->rules);
+	pc->rule_events_per_s = c->policy_events_per_second;
+	pc->listed_only = c->devices_admission == ADMISSION_LISTED;
+	pc->quarantine_reaches_gateway = c->devices_quarantine == QUARANTINE_SERVICES;
+	error = classes_fill(c, &pc->classes);
+	if (error == 0)
+		error = rules_create(c, now, pc->classes, &pc->rules);
+	if (error == 0)
+		error = groups_fill(c, &pc->groups);
 	if (error != 0)
 		goto err_config;
-	error = classes_fill(c, &pc->classes);
-	if (error != 0)
-		goto err_rules;
 	setup_fill(c, ret_setup);
 	*ret_path_config = pc;
 	return 0;
 
-err_rules:
-	ruleset_destroy(pc->rules);
 err_config:
+	ruleset_destroy(pc->rules);
+	classes_destroy(pc->classes);
 	free(pc);
 	return error;
 }

@@ -424,6 +424,22 @@ uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr)
 	return PORT_NONE;
 }
 
+uint32_t config_find_schedule(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n_schedules; i++)
+		if (strcmp(c->schedules[i].name, name) == 0)
+			return i;
+	return CONFIG_SCHEDULES_MAX;
+}
+
+uint32_t config_find_group(const struct config *c, const char *name)
+{
+	for (uint32_t i = 0; i < c->n_groups; i++)
+		if (strcmp(c->groups[i].name, name) == 0)
+			return i;
+	return CONFIG_GROUPS_MAX;
+}
+
 uint8_t config_find_plan(const struct config *c, const char *name)
 {
 	for (uint8_t i = 0; i < c->n_plans; i++) {

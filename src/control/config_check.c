@@ -53,17 +53,16 @@ static bool is_made_of(const char *text, const char *more)
 	return true;
 }
 
-static void check_timezone(struct config_checker *k, const struct tree_node *plan, const char *zone)
+void config_check_timezone(struct config_checker *k, const struct tree_node *n, const char *zone)
 {
-	const struct tree_node *cycle = tree_child(plan, "cycle");
 	char file[sizeof(ZONEINFO) + CONFIG_TEXT_MAX];
 
-	if (cycle == NULL || !config_has(cycle, "timezone"))
+	if (n == NULL || !config_is_set(n, "timezone"))
 		return;
 	(void)snprintf(file, sizeof(file), ZONEINFO "/%s", zone);
 	if (zone[0] == '/' || strstr(zone, "..") != NULL || !is_made_of(zone, "/_+-")
 		|| (access(ZONEINFO, X_OK) == 0 && access(file, R_OK) != 0))
-		config_complain(k, CONFIG_ERROR, cycle, "timezone",
+		config_complain(k, CONFIG_ERROR, n, "timezone",
 			"'%.40s' is no time zone; write a name from " ZONEINFO
 			", such as Europe/Berlin",
 			zone);
@@ -129,7 +128,7 @@ static void check_plan(struct config_checker *k, uint32_t i)
 	if (config_has(n, "when_spent") && !config_has(n, "quota"))
 		config_complain(k, CONFIG_ERROR, n, "when_spent",
 			"there is no quota to be spent; write quota: 500MB");
-	check_timezone(k, n, p->cycle_timezone);
+	config_check_timezone(k, tree_child(n, "cycle"), p->cycle_timezone);
 	check_ladder(k, n, p);
 }
 
@@ -150,7 +149,7 @@ void config_check_network(struct config_checker *k, const struct tree_node *n, c
 		ip_prefix_format(&network, whole), ip_addr_format(&p->addr, host));
 }
 
-static void check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto)
+void config_check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto)
 {
 	if (config_has(n, "port") && proto != 0 && proto != PROTO_TCP && proto != PROTO_UDP)
 		config_complain(k, CONFIG_ERROR, n, "port",
@@ -171,24 +170,7 @@ static void check_class(struct config_checker *k, uint32_t i)
 		config_complain(k, CONFIG_WARNING, n, NULL,
 			"matches nothing in this version; give it protocol, remote or port");
 	config_check_network(k, n, "remote", &c->remote);
-	check_port_of(k, n, c->proto);
-}
-
-static void check_rule(struct config_checker *k, uint32_t i)
-{
-	const struct config_rule *r = &k->config->rules[i];
-	const struct tree_node *n = k->rules[i];
-
-	if (r->from == SIDE_UPLINK && r->to == SIDE_UPLINK)
-		config_complain(k, CONFIG_ERROR, n, "to",
-			"nothing is forwarded from one uplink to another; write lan");
-	if (r->from == SIDE_LAN && r->to == SIDE_LAN && r->action == POLICY_ALLOW
-		&& !k->config->policy_lan_to_lan)
-		config_complain(k, CONFIG_WARNING, n, NULL,
-			"never matches while LANs are kept apart; write policy.lan_to_lan: true");
-	config_check_network(k, n, "source", &r->source);
-	config_check_network(k, n, "destination", &r->destination);
-	check_port_of(k, n, r->proto);
+	config_check_port_of(k, n, c->proto);
 }
 
 /* Ways to attach a device that are known not to work, with what happens (Azure Sphere's attestation and updates
@@ -236,8 +218,7 @@ static void check_sizes(struct config_checker *k, const struct tree_node *top)
 			"runtime.socket");
 }
 
-/* Finds the nodes of the items that were bound, in the order of the array. */
-static void collect(const struct tree_node *section, const struct tree_node **nodes, uint32_t n_max)
+void config_collect(const struct tree_node *section, const struct tree_node **nodes, uint32_t n_max)
 {
 	uint32_t n = 0;
 
@@ -253,14 +234,12 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 	struct config_report *report)
 {
 	struct config_checker k = {.config = c, .report = report, .top = top, .options = options};
-	const struct tree_node *policy = tree_child(top, "policy");
 
-	collect(tree_child(top, "ports"), k.ports, PORTS_MAX);
-	collect(tree_child(top, "plans"), k.plans, PLANS_MAX);
-	collect(tree_child(top, "classes"), k.classes, CONFIG_CLASSES_MAX);
-	collect(policy == NULL ? NULL : tree_child(policy, "rules"), k.rules, POLICY_RULES_MAX);
-	collect(tree_child(top, "forwards"), k.forwards, NAT_FORWARDS_MAX);
-	collect(tree_child(top, "topology"), k.topology, CONFIG_TOPOLOGY_MAX);
+	config_collect(tree_child(top, "ports"), k.ports, PORTS_MAX);
+	config_collect(tree_child(top, "plans"), k.plans, PLANS_MAX);
+	config_collect(tree_child(top, "classes"), k.classes, CONFIG_CLASSES_MAX);
+	config_collect(tree_child(top, "forwards"), k.forwards, NAT_FORWARDS_MAX);
+	config_collect(tree_child(top, "topology"), k.topology, CONFIG_TOPOLOGY_MAX);
 	config_check_ports(&k);
 	config_check_addresses(&k);
 	config_check_forwards(&k);
@@ -268,8 +247,7 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 		check_plan(&k, i);
 	for (uint32_t i = 0; i < c->n_classes; i++)
 		check_class(&k, i);
-	for (uint32_t i = 0; i < c->n_rules; i++)
-		check_rule(&k, i);
+	config_check_policy(&k);
 	for (uint32_t i = 0; i < c->n_topology; i++)
 		check_topology(&k, i);
 	check_sizes(&k, top);

@@ -19,7 +19,6 @@ struct config_checker {
 	const struct tree_node *ports[PORTS_MAX];
 	const struct tree_node *plans[PLANS_MAX];
 	const struct tree_node *classes[CONFIG_CLASSES_MAX];
-	const struct tree_node *rules[POLICY_RULES_MAX];
 	const struct tree_node *forwards[NAT_FORWARDS_MAX];
 	const struct tree_node *topology[CONFIG_TOPOLOGY_MAX];
 	unsigned int options; /* enum config_option */
@@ -33,10 +32,21 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 void config_check_ports(struct config_checker *k);
 void config_check_addresses(struct config_checker *k);
 void config_check_forwards(struct config_checker *k);
+void config_check_policy(struct config_checker *k);
 
-/* A prefix names a network, or one host: host bits leave open which. */
+/* Finds the nodes of the items that were bound, in the order of the array. */
+void config_collect(
+	const struct tree_node *section, const struct tree_node **nodes, uint32_t n_max);
+
+/* A prefix of a rule or class names a network, or one host: host bits leave open which. */
 void config_check_network(struct config_checker *k, const struct tree_node *n, const char *key,
 	const struct ip_prefix *p);
+
+/* The node's `port` has a meaning for the protocol. */
+void config_check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto);
+
+/* The node's `timezone` is one that this machine knows. */
+void config_check_timezone(struct config_checker *k, const struct tree_node *n, const char *zone);
 
 /* Reports at the node's child `key`, or at the node where that is not written. */
 void config_complain(struct config_checker *k, enum config_severity severity,

@@ -103,6 +103,24 @@ static const struct schema_word actions[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word admissions[] = {
+	{"open", ADMISSION_OPEN},
+	{"listed", ADMISSION_LISTED},
+	{NULL, 0},
+};
+
+static const struct schema_word quarantines[] = {
+	{"services", QUARANTINE_SERVICES},
+	{"nothing", QUARANTINE_NOTHING},
+	{NULL, 0},
+};
+
+static const struct schema_word clocks[] = {
+	{"auto", CLOCK_AUTO},
+	{"trusted", CLOCK_TRUSTED},
+	{NULL, 0},
+};
+
 static const struct schema_word filterings[] = {
 	{"endpoint-independent", NAT_FILTER_ENDPOINT_INDEPENDENT},
 	{"address-dependent", NAT_FILTER_ADDRESS_DEPENDENT},
@@ -239,8 +257,11 @@ static const struct schema_row rows[] = {
 	  .help = "Which flows may begin. Without rules: all from a LAN to the uplink, none the other way." },
 	{ .path = "policy.lan_to_lan", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE, FIELD(config, policy_lan_to_lan),
 	  .fallback = "false", .help = "Route between LAN ports." },
+	{ .path = "policy.events_per_second", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, policy_events_per_second), .min = 1, .max = 1000, .fallback = "10",
+	  .help = "Matches of one rule with log: true that are told, each in a line; all are counted." },
 	{ .path = "policy.rules", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config, rules, n_rules),
-	  .help = "The first rule that matches a new flow decides." },
+	  .help = "The first rule that matches decides; a change also ends what flows it no longer allows." },
 	{ .path = "policy.rules.[]", .type = SCHEMA_ITEM, .help = "One rule; a key that is left out matches all." },
 	{ .path = "policy.rules.[].from", .type = SCHEMA_WORD, FIELD(config_rule, from), .words = sides,
 	  .fallback_words = "either", .help = "Where the flow begins." },
@@ -254,8 +275,45 @@ static const struct schema_row rows[] = {
 	  .fallback_words = "any", .help = "Addresses that it goes to." },
 	{ .path = "policy.rules.[].port", .type = SCHEMA_PORT_RANGE, FIELD(config_rule, port), .min = 1, .max = 65535,
 	  .fallback_words = "any", .help = "Destination ports of tcp or udp." },
+	{ .path = "policy.rules.[].device", .type = SCHEMA_MEMBER, FIELD(config_rule, device),
+	  .fallback_words = "any", .help = "Device on a LAN that begins it or that it leads to." },
+	{ .path = "policy.rules.[].group", .type = SCHEMA_NAME, FIELD(config_rule, group), .fallback_words = "any",
+	  .help = "The same for a group of devices: a name below groups, or quarantine." },
+	{ .path = "policy.rules.[].class", .type = SCHEMA_NAME, FIELD(config_rule, class_name),
+	  .fallback_words = "any", .help = "Class of the flow: a name below classes, or default." },
+	{ .path = "policy.rules.[].schedule", .type = SCHEMA_NAME, FIELD(config_rule, schedule),
+	  .fallback_words = "always", .help = "When the rule holds: a name below schedules." },
+	{ .path = "policy.rules.[].log", .type = SCHEMA_BOOL, FIELD(config_rule, log), .fallback = "false",
+	  .help = "Tell of each match, up to policy.events_per_second." },
 	{ .path = "policy.rules.[].action", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED, FIELD(config_rule, action),
 	  .words = actions, .help = "Let it pass, drop it silently, or drop it and tell its sender." },
+
+	{ .path = "groups", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, groups, n_groups),
+	  .help = "Devices that rules speak of together. The name quarantine is for devices that are not admitted." },
+	{ .path = "groups.*", .type = SCHEMA_ITEM, .help = "One group, under a name of your choice." },
+	{ .path = "groups.*.devices", .type = SCHEMA_LIST, ARRAY(config_group, devices, n_devices),
+	  .takes = "a list such as [02:00:5e:10:00:01, 192.168.50.20]", .fallback_words = "none",
+	  .help = "MACs, addresses or networks of its devices; a device may be in several groups." },
+	{ .path = "groups.*.devices.[]", .type = SCHEMA_MEMBER, .size_bytes = sizeof(struct config_member),
+	  .help = "One device." },
+	{ .path = "groups.*.destinations", .type = SCHEMA_LIST, ARRAY(config_group, destinations, n_destinations),
+	  .takes = "a list such as [203.0.113.0/24, 198.51.100.7]", .fallback_words = "anywhere",
+	  .help = "All that its devices may speak with beyond their LAN; everything else is dropped." },
+	{ .path = "groups.*.destinations.[]", .type = SCHEMA_PREFIX, .size_bytes = sizeof(struct ip_prefix),
+	  .takes = "an IPv4 address or network, such as 203.0.113.0/24", .help = "One address or network." },
+
+	{ .path = "schedules", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, schedules, n_schedules),
+	  .help = "Times of the week that rules hold at. While the clock is not trusted, their drops hold and their allows do not." },
+	{ .path = "schedules.*", .type = SCHEMA_ITEM, .help = "One schedule, under a name of your choice." },
+	{ .path = "schedules.*.days", .type = SCHEMA_DAYS, FIELD(config_schedule, days), .fallback = "mon-sun",
+	  .help = "Days on which it begins." },
+	{ .path = "schedules.*.from", .type = SCHEMA_CLOCK, FIELD(config_schedule, from_min), .fallback = "00:00",
+	  .help = "When it begins." },
+	{ .path = "schedules.*.to", .type = SCHEMA_CLOCK, FIELD(config_schedule, to_min), .fallback = "24:00",
+	  .help = "When it ends; a time before its beginning is one of the next day." },
+	{ .path = "schedules.*.timezone", .type = SCHEMA_TEXT, .flags = SCHEMA_REQUIRED,
+	  FIELD(config_schedule, timezone), .takes = "a name from /usr/share/zoneinfo, such as Europe/Berlin",
+	  .help = "Whose days and times these are." },
 
 	{ .path = "nat", .type = SCHEMA_SECTION, .help = "How devices share the uplink's address." },
 	{ .path = "nat.filtering", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, nat_filtering),
@@ -330,6 +388,18 @@ static const struct schema_row rows[] = {
 	  FIELD(config, devices_capacity), .min = 1, .max = 65534, .fallback = "1024",
 	  .help = "Devices that are told apart; the one idle longest yields." },
 
+	{ .path = "devices.admission", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config, devices_admission), .words = admissions, .fallback = "open",
+	  .help = "Whom the LANs take in: anyone, or the MACs that devices.allow or a group lists; others are quarantined." },
+	{ .path = "devices.allow", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config, devices_allow, n_allowed),
+	  .takes = "a list such as [02:00:5e:10:00:01]", .fallback_words = "those of the groups",
+	  .help = "MACs that are admitted, besides those of groups." },
+	{ .path = "devices.allow.[]", .type = SCHEMA_MAC, .size_bytes = sizeof(struct config_member),
+	  .help = "One MAC." },
+	{ .path = "devices.quarantine", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config, devices_quarantine), .words = quarantines, .fallback = "services",
+	  .help = "What a quarantined device reaches: the gateway's own services (DHCP, DNS, echo), or nothing." },
+
 	{ .path = "neighbors", .type = SCHEMA_SECTION, .help = "Next hops on Ethernet ports (ARP)." },
 	{ .path = "neighbors.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, neighbors_capacity), .min = 16, .max = 65536, .fallback = "1024", .help = "Entries at most." },
@@ -374,6 +444,10 @@ static const struct schema_row rows[] = {
 	{ .path = "runtime.workers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.workers), .min = 1, .max = 1, .fallback = "1",
 	  .help = "Threads that carry packets; this version has one." },
+
+	{ .path = "runtime.clock", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, runtime.clock),
+	  .words = clocks, .fallback = "auto",
+	  .help = "Whether the wall clock is right: auto asks for NTP's word or a clock chip; trusted takes it to be." },
 
 	{ .path = "topology", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, topology, n_topology),
 	  .help = "How devices reach the gateway, so that ways known not to work are refused with the reason." },

@@ -363,6 +363,97 @@ static int port_range_set(const struct schema_row *row, const char *text, void *
 	return 0;
 }
 
+/* Member by member: configurations are compared by their octets, padding included. */
+static int member_set(const struct schema_row *row, const char *text, void *field, char *why)
+{
+	struct config_member *m = field;
+	struct mac_addr mac;
+	char range[SCHEMA_RANGE_MAX];
+
+	if (mac_addr_parse(text, &mac) == 0) {
+		if ((mac.bytes[0] & 1) != 0)
+			return why_not(why, text, "is a group's address, which no device has",
+				schema_range(row, range));
+		m->kind = MEMBER_MAC;
+		m->mac = mac;
+		return 0;
+	}
+	if (row->type == SCHEMA_MAC || address_set(row, text, &m->prefix, why) != 0)
+		return why_not(why, text, "names no device", schema_range(row, range));
+	m->kind = MEMBER_PREFIX;
+	return 0;
+}
+
+static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat"};
+
+#define N_DAYS 7
+
+/* The day whose first three letters are at `text`; N_DAYS when there is none. */
+static uint32_t day_of(const char *text)
+{
+	uint32_t day = 0;
+
+	while (day < N_DAYS && strncasecmp(text, day_names[day], 3) != 0)
+		day++;
+	return day;
+}
+
+/* One day or a range, which may go over the week's end: "fri-mon". False when it is neither. */
+static bool days_add(const char *text, size_t len, uint8_t *days)
+{
+	uint32_t first = len >= 3 ? day_of(text) : N_DAYS;
+	uint32_t last = len == 3 ? first : N_DAYS;
+
+	if (len == 7 && text[3] == '-')
+		last = day_of(text + 4);
+	if (first == N_DAYS || last == N_DAYS)
+		return false;
+	for (uint32_t day = first;; day = (day + 1) % N_DAYS) {
+		*days |= (uint8_t)(1u << day);
+		if (day == last)
+			return true;
+	}
+}
+
+static int days_set(const struct schema_row *row, const char *text, uint8_t *field, char *why)
+{
+	char range[SCHEMA_RANGE_MAX];
+	const char *at = text;
+	uint8_t days = 0;
+
+	for (;;) {
+		size_t len = strcspn(at, ", ");
+
+		if (!days_add(at, len, &days))
+			return why_not(why, text, "names no days", schema_range(row, range));
+		at += len;
+		if (*at == '\0')
+			break;
+		at += strspn(at, ", ");
+	}
+	*field = days;
+	return 0;
+}
+
+static int clock_set(const struct schema_row *row, const char *text, void *field, char *why)
+{
+	char range[SCHEMA_RANGE_MAX];
+	char hour[3] = "";
+	uint16_t minutes;
+	uint64_t h;
+	uint64_t m;
+
+	if (strlen(text) != 5 || text[2] != ':')
+		return why_not(why, text, "is no time of day", schema_range(row, range));
+	memcpy(hour, text, 2);
+	if (integer_parse(hour, &h) != 0 || integer_parse(text + 3, &m) != 0 || m > 59
+		|| h * 60 + m > 24 * 60)
+		return why_not(why, text, "is no time of day", schema_range(row, range));
+	minutes = (uint16_t)(h * 60 + m);
+	memcpy(field, &minutes, sizeof(minutes));
+	return 0;
+}
+
 static int string_store(const struct schema_row *row, const char *text, char *field, char *why)
 {
 	char limit[48];
@@ -418,6 +509,13 @@ int schema_parse(
 		return protocol_set(row, text, field, why);
 	case SCHEMA_PORT_RANGE:
 		return port_range_set(row, text, field, why);
+	case SCHEMA_MEMBER:
+	case SCHEMA_MAC:
+		return member_set(row, text, field, why);
+	case SCHEMA_DAYS:
+		return days_set(row, text, field, why);
+	case SCHEMA_CLOCK:
+		return clock_set(row, text, field, why);
 	case SCHEMA_NAME:
 	case SCHEMA_TEXT:
 	case SCHEMA_FILE:
@@ -459,6 +557,9 @@ static void quantity_range(const struct schema_row *row, char *buf)
 			(row->flags & SCHEMA_OR_ZERO) != 0 ? ", or 0s for off" : "");
 }
 
+static const char member_range[] =
+	"a MAC (02:00:5e:10:00:01), an address (192.168.50.20) or a network (192.168.50.0/24)";
+
 const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX])
 {
 	static const char *const fixed[] = {
@@ -473,6 +574,10 @@ const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX
 		[SCHEMA_ADDRESS] = "an IPv4 address, such as 192.0.2.1",
 		[SCHEMA_PREFIX] = "an IPv4 address and length, such as 192.168.50.1/24",
 		[SCHEMA_PROTOCOL] = "tcp, udp, icmp, any or a number from 1 to 255",
+		[SCHEMA_MEMBER] = member_range,
+		[SCHEMA_MAC] = "a MAC, such as 02:00:5e:10:00:01",
+		[SCHEMA_DAYS] = "days such as mon-fri or sat,sun",
+		[SCHEMA_CLOCK] = "a time of day from 00:00 to 24:00, such as 07:30",
 	};
 
 	if (row->takes != NULL)

@@ -19,12 +19,13 @@ static const struct view views[] = {
 	{"drops", drops_write, NULL, 0},
 	{"stages", stages_write, NULL, 0},
 	{"link", link_write, NULL, 0},
+	{"rules", rules_write, NULL, 0},
 };
 
 #define N_VIEWS (sizeof(views) / sizeof(views[0]))
 
 static const char view_names[] =
-	"status, flows, devices, plans, classes, ports, forwards, drops, stages, link";
+	"status, flows, devices, plans, classes, ports, forwards, drops, stages, link, rules";
 
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry)

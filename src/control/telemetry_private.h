@@ -51,6 +51,7 @@ view_write drops_write;
 view_write stages_write;
 view_write plans_write;
 view_write link_write;
+view_write rules_write;
 view_next flows_next;
 view_next devices_next;
 view_next classes_next;

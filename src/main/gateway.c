@@ -11,6 +11,7 @@
 #include <weir/control/apply.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
+#include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
 #include <weir/port/takeover.h>
@@ -32,7 +33,7 @@
 #define EAL_SPARE_MIB    16u   /* the pool's ring and caches, drivers' tables */
 #define DEVICE_SPARE_MIB 16u   /* descriptors of a device that DPDK drives */
 #define RECORDS_BATCH    256
-#define EVENTS_BATCH     64
+#define EVENTS_BATCH     32
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
 
 struct gateway {
@@ -48,6 +49,8 @@ struct gateway {
 	bool worker_runs;
 	bool eal_runs;
 	uint32_t n_reloads;
+	struct schedule_state schedules; /* as published */
+	int64_t schedules_minute;        /* of the wall clock, when they were looked at */
 	uint64_t started_us;
 	uint64_t second_us; /* when the last second's work was done */
 	struct log_limit event_limits[EVENT_KINDS];
@@ -61,6 +64,44 @@ static int64_t wall_offset_us(void)
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * (int64_t)US_PER_S + now.tv_nsec / 1000
 	       - (int64_t)clock_now_us();
+}
+
+static int64_t wall_now_s(void)
+{
+	return (wall_offset_us() + (int64_t)clock_now_us()) / (int64_t)US_PER_S;
+}
+
+static struct schedule_state schedules_now(const struct config *c)
+{
+	int64_t wall_s = wall_now_s();
+
+	return schedules_at(c, wall_s, schedule_clock_is_trusted(c, wall_s));
+}
+
+static const char *schedule_text(const struct schedule_state *state, uint32_t id)
+{
+	if ((state->known >> id & 1) == 0)
+		return "unknown";
+	return (state->holds >> id & 1) != 0 ? "yes" : "no";
+}
+
+/* Tells which schedules are other than they were. */
+static void log_schedules(const struct config *c, const struct schedule_state *before,
+	const struct schedule_state *now)
+{
+	uint32_t changed = (before->known ^ now->known) | (before->holds ^ now->holds);
+	uint32_t unknown = ~now->known & ((UINT32_C(1) << c->n_schedules) - 1);
+
+	for (uint32_t i = 0; i < c->n_schedules; i++)
+		if ((changed >> i & 1) != 0)
+			log_event(LOG_NOTICE, "schedule.changed schedule=%s holds=%s",
+				c->schedules[i].name, schedule_text(now, i));
+	if (unknown != 0 && (changed & unknown) == changed)
+		log_event(LOG_WARNING,
+			"schedule.unknown schedules=%u effect=\"their rules that deny hold, those "
+			"that allow do not\" remedy=\"NTP, a clock chip, or runtime.clock: "
+			"trusted\"",
+			(unsigned)__builtin_popcount(unknown));
 }
 
 static void *worker_main(void *path)
@@ -154,8 +195,11 @@ static int start_path(struct gateway *g)
 {
 	struct path_setup setup;
 	struct path_config *pc = NULL;
-	int err = config_to_path(g->config, &setup, &pc);
+	int err;
 
+	g->schedules = schedules_now(g->config);
+	log_schedules(g->config, &(struct schedule_state){0}, &g->schedules);
+	err = config_to_path_at(g->config, &g->schedules, &setup, &pc);
 	if (err == 0)
 		err = gateway_ports_open(&g->ports, g->config, pc, g->pool);
 	if (err == 0) {
@@ -279,11 +323,38 @@ static const char *port_name(const struct gateway *g, uint8_t port)
 	return port < PORTS_MAX && g->ports.ports[port] != NULL ? g->ports.ports[port]->name : "?";
 }
 
+/* What policy has decided; the path keeps these within limits itself. */
+static void log_flow_event(const struct gateway *g, const struct path_event *e)
+{
+	static const char *const actions[] = {
+		[POLICY_ALLOW] = "allow", [POLICY_DROP] = "drop", [POLICY_REJECT] = "reject"};
+	char addr[IP_ADDR_TEXT_MAX];
+	char remote[IP_ADDR_TEXT_MAX];
+
+	ip_addr_format(&e->addr, addr);
+	ip_addr_format(&e->remote, remote);
+	if (e->kind == EVENT_RULE_MATCHED)
+		log_event(LOG_NOTICE,
+			"rule.matched rule=%u action=%s port=%s protocol=%u from=%s:%u to=%s:%u "
+			"more=%u",
+			e->a + 1, actions[e->action], port_name(g, e->port), e->proto, addr,
+			e->addr_port, remote, e->remote_port, e->n_silent);
+	else
+		log_event(LOG_NOTICE,
+			"destination.denied port=%s protocol=%u device=%s:%u remote=%s:%u more=%u",
+			port_name(g, e->port), e->proto, addr, e->addr_port, remote, e->remote_port,
+			e->n_silent);
+}
+
 static void log_path_event(struct gateway *g, const struct path_event *e)
 {
 	char addr[IP_ADDR_TEXT_MAX];
 	char mac[MAC_ADDR_TEXT_MAX];
 
+	if (e->kind == EVENT_RULE_MATCHED || e->kind == EVENT_DESTINATION_DENIED) {
+		log_flow_event(g, e);
+		return;
+	}
 	if (!log_limit_take(&g->event_limits[e->kind], clock_now_us()))
 		return;
 	ip_addr_format(&e->addr, addr);
@@ -311,6 +382,16 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 	case EVENT_CONSERVATION:
 		log_event(LOG_ERROR, "path.conservation stage=%u", e->a);
 		break;
+	case EVENT_DEVICE_QUARANTINED:
+		log_event(LOG_NOTICE, "device.quarantined port=%s address=%s mac=%s more=%u",
+			port_name(g, e->port), addr, mac, e->n_silent);
+		break;
+	case EVENT_DEVICE_MAC_CHANGED:
+		log_event(LOG_WARNING, "device.mac_changed port=%s address=%s mac=%s more=%u",
+			port_name(g, e->port), addr, mac, e->n_silent);
+		break;
+	case EVENT_RULE_MATCHED:
+	case EVENT_DESTINATION_DENIED:
 	case EVENT_KINDS:
 		break;
 	}
@@ -326,6 +407,27 @@ static void take_events(struct gateway *g)
 			log_path_event(g, &events[i]);
 }
 
+/* Once a minute of the wall clock, and whenever that is set. */
+static void follow_schedules(struct gateway *g)
+{
+	struct path_config *pc = NULL;
+	struct path_setup setup;
+	struct schedule_state now;
+	int64_t minute = wall_now_s() / 60;
+
+	if (g->config->n_schedules == 0 || minute == g->schedules_minute)
+		return;
+	now = schedules_now(g->config);
+	if (!schedule_state_equal(&now, &g->schedules)) {
+		if (config_to_path_at(g->config, &now, &setup, &pc) < 0)
+			return; /* no memory: the next second tries again */
+		doors_publish(g->path, pc);
+		log_schedules(g->config, &g->schedules, &now);
+		g->schedules = now;
+	}
+	g->schedules_minute = minute;
+}
+
 void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
@@ -334,6 +436,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	if (now_us - g->second_us < US_PER_S)
 		return;
 	g->second_us = now_us;
+	follow_schedules(g);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
 	if (g->export != NULL) {
@@ -358,11 +461,14 @@ static int publish(struct gateway *g, struct config *next)
 {
 	struct path_config *pc = NULL;
 	struct path_setup setup;
-	int err = config_to_path(next, &setup, &pc);
+	struct schedule_state schedules = schedules_now(next);
+	int err = config_to_path_at(next, &schedules, &setup, &pc);
 
 	if (err < 0)
 		return err;
 	doors_publish(g->path, pc);
+	log_schedules(next, &(struct schedule_state){0}, &schedules);
+	g->schedules = schedules;
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;

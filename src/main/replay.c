@@ -250,15 +250,16 @@ static int play(const struct arguments *args, struct replay_run *r)
 		rc = replay_files_open(r, args->out_dir, args->captures, args->n_captures);
 	if (rc != 0)
 		return rc;
-	rc = config_to_path(r->config, &setup, &pc);
-	if (rc != 0)
-		return replay_fail("cannot use", args->config_file, rc);
-	if (args->seed != 0 || setup.seed == 0)
-		setup.seed = args->seed != 0 ? args->seed : DEFAULT_SEED;
 	r->has_next = capture_set_next(r->captures, &r->next);
 	if (r->has_next)
 		r->now_us = r->next.time_us;
 	r->first_us = r->now_us;
+	r->schedules = replay_schedules(r);
+	rc = config_to_path_at(r->config, &r->schedules, &setup, &pc);
+	if (rc != 0)
+		return replay_fail("cannot use", args->config_file, rc);
+	if (args->seed != 0 || setup.seed == 0)
+		setup.seed = args->seed != 0 ? args->seed : DEFAULT_SEED;
 	rc = open_path(r, &setup, pc);
 	if (rc != 0)
 		return replay_fail("cannot set up", args->config_file, rc);

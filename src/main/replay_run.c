@@ -45,9 +45,35 @@ static void collect(struct replay_run *r)
 	r->n_steps = 0;
 }
 
+struct schedule_state replay_schedules(const struct replay_run *r)
+{
+	return schedules_at(r->config, (int64_t)(r->now_us / US_PER_S), true);
+}
+
+/* As control does for a gateway that runs, at each new minute. Without memory the rules stay as they are. */
+static void follow_schedules(struct replay_run *r)
+{
+	struct schedule_state now;
+	struct path_setup setup;
+	struct path_config *pc;
+	uint64_t minute = r->now_us / (60 * US_PER_S);
+
+	if (r->config->n_schedules == 0 || minute == r->schedules_minute)
+		return;
+	r->schedules_minute = minute;
+	now = replay_schedules(r);
+	if (schedule_state_equal(&now, &r->schedules)
+		|| config_to_path_at(r->config, &now, &setup, &pc) != 0)
+		return;
+	doors_publish(r->path, pc);
+	r->path_config = pc;
+	r->schedules = now;
+}
+
 /* Carries what waits at the one port, and does what is due. */
 static void step(struct replay_run *r)
 {
+	follow_schedules(r);
 	do
 		path_step(r->path, r->now_us);
 	while (r->burst_port != PORT_NONE && replay_port_n_pending(r->ports[r->burst_port]) > 0);

@@ -12,6 +12,7 @@
 
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
+#include <weir/control/schedule.h>
 #include <weir/path/doors.h>
 #include <weir/port/capture.h>
 #include <weir/port/capture_writer.h>
@@ -67,6 +68,9 @@ struct replay_run {
 	uint64_t housekept_us;
 	struct replay_entry window[REPLAY_WINDOW];
 
+	struct schedule_state schedules; /* as the path has them */
+	uint64_t schedules_minute;       /* of the captures' clock, when they were looked at */
+
 	uint64_t now_us;
 	uint64_t first_us;
 	uint64_t n_backwards; /* packets whose time lay before the clock */
@@ -87,6 +91,9 @@ struct replay_run {
 /* Plays all captures, lets the queues run empty and ends all flows. Returns 0 or a negative errno: no memory, -EINTR, or the
  * files cannot be written. */
 int replay_run(struct replay_run *r);
+
+/* Which schedules hold on the captures' clock, which is believed. */
+struct schedule_state replay_schedules(const struct replay_run *r);
 
 /* Reads and routes what comes next into the window, up to and with the first large packet; returns how many entries, 0
  * at the end of the captures. */

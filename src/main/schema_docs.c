@@ -18,6 +18,8 @@ static const struct {
 	{"ports.*", {"lan0", "wwan0", NULL}},
 	{"plans.*", {"sim1", NULL}},
 	{"classes.*", {"telemetry", NULL}},
+	{"groups.*", {"cameras", NULL}},
+	{"schedules.*", {"night", NULL}},
 	{"topology.*", {"sensors", NULL}},
 };
 
@@ -59,6 +61,11 @@ static const struct {
 	{"policy.rules.[].source", "192.168.50.0/24", false},
 	{"policy.rules.[].destination", "203.0.113.0/24", false},
 	{"policy.rules.[].port", "25", true},
+	{"policy.rules.[].device", "02:00:5e:10:00:01", false},
+	{"policy.rules.[].group", "cameras", false},
+	{"policy.rules.[].class", "telemetry", false},
+	{"policy.rules.[].schedule", "night", true},
+	{"policy.rules.[].log", "true", false},
 	{"policy.rules.[].action", "reject", true},
 	{"nat.dmz", "192.168.50.20", false},
 	{"forwards", "", false},
@@ -67,6 +74,13 @@ static const struct {
 	{"forwards.[].to", "192.168.50.10", false},
 	{"forwards.[].to_port", "443", false},
 	{"forwards.[].source", "198.51.100.0/24", false},
+	{"groups.cameras.devices", "[02:00:5e:10:00:01, 192.168.50.20]", true},
+	{"groups.cameras.destinations", "[203.0.113.0/24, 198.51.100.7]", false},
+	{"schedules.night.days", "mon-fri", true},
+	{"schedules.night.from", "22:00", true},
+	{"schedules.night.to", "06:00", true},
+	{"schedules.night.timezone", "Europe/Berlin", true},
+	{"devices.allow", "[02:00:5e:10:00:02]", false},
 	{"flows.per_device", "16384", false},
 	{"runtime.packet_buffers", "4096", false},
 	{"runtime.socket", "/run/weir/weir.sock", false},
@@ -76,8 +90,19 @@ static const struct {
 
 #define N_OF(table) (sizeof(table) / sizeof((table)[0]))
 
+/* One of a list of values: it is written in the list's own line. */
+static bool is_listed_value(const struct schema_row *row)
+{
+	size_t len = strlen(row->path);
+
+	return row->type != SCHEMA_ITEM && len > 3 && strcmp(row->path + len - 3, ".[]") == 0;
+}
+
+/* A list of values is a value itself, to people. */
 static bool is_section(const struct schema_row *row)
 {
+	if (row->type == SCHEMA_LIST && is_listed_value(row + 1))
+		return false;
 	return row->type == SCHEMA_SECTION || row->type == SCHEMA_NAMED || row->type == SCHEMA_LIST;
 }
 
@@ -153,6 +178,8 @@ static void key_print(const struct schema_row *row, const char *name, bool is_fi
 	const char *value;
 	bool is_live = value_of(row, name, &value);
 
+	if (is_listed_value(row))
+		return;
 	/* What the first port has explained, the second one only uses. */
 	if (is_again && (row->flags & SCHEMA_UPLINK_ONLY) == 0) {
 		if (!is_live)
@@ -251,7 +278,7 @@ static void markdown_row_print(const struct schema_row *row)
 				: row->fallback != NULL     ? row->fallback
 							    : "";
 
-	if (is_section(row) || row->type == SCHEMA_ITEM)
+	if (is_section(row) || row->type == SCHEMA_ITEM || is_listed_value(row))
 		return;
 	printf("| `");
 	markdown_path_print(row);

@@ -213,6 +213,12 @@ int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, 
 	return (int)l->n;
 }
 
+void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
+{
+	for (uint32_t i = 0; i <= POLICY_RULE_DEFAULT; i++)
+		ret_hits[i] = __atomic_load_n(&p->ctx.rule_watches[i].n_hits, __ATOMIC_RELAXED);
+}
+
 uint32_t doors_devices_read(
 	const struct path *p, uint16_t first, struct device *devices, uint32_t n)
 {

@@ -286,6 +286,9 @@ static enum drop_reason new_from_lan(
 		return DROP_FLOW_TCP_NO_SYN;
 	if (!is_opening_query(m))
 		return DROP_NAT_PROTOCOL;
+	why = policy_admit(ctx, pkt, m, false);
+	if (why != DROP_NONE)
+		return why;
 	why = device_of(ctx, pkt, m, &m->device_id);
 	if (why != DROP_NONE)
 		return why;

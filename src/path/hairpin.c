@@ -16,17 +16,26 @@ static enum drop_reason find_or_begin(struct stage_ctx *ctx, struct pkt_meta *in
 {
 	uint32_t ref;
 	enum drop_reason why;
+	bool reject; /* its sender's packet has another source by now: it is dropped silently */
 
 	in->hash = stage_hash(&ctx->flows->hash_key, in);
 	ref = stage_find(ctx, in);
 	if (ref != FLOW_REF_NONE) {
 		in->flow_id = ref >> 1;
 		in->direction = ref & 1;
+		if (stage_flow_more(ctx, in)->is_denied)
+			return DROP_POLICY_DENIED;
 		return in->direction == DOWNLINK ? DROP_NONE : DROP_NAT_HAIRPIN;
 	}
 	why = flow_new_inbound(ctx, in, uplink);
 	if (why != DROP_NONE)
 		return why == DROP_POLICY_INBOUND ? DROP_NAT_HAIRPIN : why;
+	classify_flow(ctx, in->flow_id);
+	why = policy_ask_new(ctx, in->flow_id, POLICY_UPLINK_TO_LAN, &reject);
+	if (why != DROP_NONE) {
+		flow_abandon(ctx, in);
+		return why;
+	}
 	why = nat_new(ctx, in);
 	if (why == DROP_NONE)
 		stage_flow(ctx, in)->flags |= FLOW_HAIRPIN;

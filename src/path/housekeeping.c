@@ -12,6 +12,9 @@
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
 #define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
+#define REASK_LOOKS   4096 /* places of the table looked at a call for flows to ask policy about */
+#define REASK_MAX                                                                                  \
+	128 /* flows asked about: a fraction of a millisecond with every rule there can be */
 
 static enum flow_end_reason end_reason_of(const struct flow *f)
 {
@@ -97,6 +100,49 @@ static void leave_abandoned_uplinks(struct path *p)
 		}
 		p->sweep_left = id;
 	}
+}
+
+/* Ends a flow that policy denies now. False when that must wait: for room, or for its packets in a queue. */
+static bool end_denied(struct path *p, uint32_t id)
+{
+	struct stage_ctx *ctx = &p->ctx;
+
+	if (may_be_queued(ctx, &ctx->flows->flows[id])) {
+		p->has_denied = true; /* meanwhile the policy stage drops what it sends */
+		return true;
+	}
+	if (records_room(ctx) == 0)
+		return false;
+	flow_wheel_remove(ctx->wheel, id);
+	return flow_end(ctx, id, FLOW_END_FORCED);
+}
+
+/*
+ * After a new configuration policy is asked about each flow anew, and what it denies now ends; all others go on as they
+ * are. While some of the denied cannot end yet, there is another round.
+ */
+static void ask_policy_again(struct path *p)
+{
+	struct stage_ctx *ctx = &p->ctx;
+	uint32_t n_asked = 0;
+
+	if (likely(p->reask_left == 0))
+		return;
+	for (uint32_t n = 0; n < REASK_LOOKS && n_asked < REASK_MAX && p->reask_left > 0; n++) {
+		uint32_t id = p->reask_left - 1;
+
+		if (ctx->flows->more[id].in_use) {
+			n_asked++;
+			if (!policy_ask_again(ctx, id) && !end_denied(p, id))
+				return;
+		}
+		p->reask_left = id;
+	}
+	if (p->reask_left > 0)
+		return;
+	policy_find_watched(ctx, p->has_denied);
+	p->reask_left = p->has_denied ? ctx->flows->capacity : 0;
+	p->has_denied = false;
 }
 
 static void expire_fragments(struct stage_ctx *ctx)
@@ -302,6 +348,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	age_mappings(ctx);
 	expire_flows(ctx);
 	leave_abandoned_uplinks(p);
+	ask_policy_again(p);
 	expire_fragments(ctx);
 	tell_syns(ctx);
 	if (!ctx->setup->virtual_clock) {

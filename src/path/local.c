@@ -115,6 +115,7 @@ static enum drop_reason from_lan(
 	const struct path_port *p = port_config(ctx, m->in_port);
 	bool has_source =
 		!ip_addr_equal(&m->src, &(struct ip_addr){.words = {0, 0, htonl(0xffff), 0}});
+	enum drop_reason why;
 
 	/* A host without an address yet may only ask for one: to all (RFC 2131). */
 	if (has_source ? !ip_prefix_contains(&p->address, &m->src) : !to_group)
@@ -123,6 +124,9 @@ static enum drop_reason from_lan(
 		return DROP_FLOW_SPOOFED_LAN;
 	if (has_source && is_group(p, &m->src))
 		return DROP_FLOW_BROADCAST_SOURCE; /* an answer would go to all */
+	why = policy_admit(ctx, pkt, m, true);
+	if (why != DROP_NONE)
+		return why;
 	if (!to_group && m->proto == PROTO_ICMP && m->icmp_type == ICMP_ECHO_REQUEST
 		&& (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0)
 		return echo(ctx, pkt, m);
@@ -231,6 +235,8 @@ static enum drop_reason arp_from_wire(struct stage_ctx *ctx, struct rte_mbuf *pk
 	const struct port *port = ctx->ports[m->in_port];
 	const struct path_port *p = port_config(ctx, m->in_port);
 	bool is_for_us = msg->target_be == own_be(ctx, m->in_port) && msg->target_be != 0;
+	struct ip_addr sender = ip_addr_v4(msg->sender_be);
+	enum drop_reason why;
 	struct path_event event = {
 		.kind = EVENT_ADDRESS_CONFLICT,
 		.port = m->in_port,
@@ -244,6 +250,9 @@ static enum drop_reason arp_from_wire(struct stage_ctx *ctx, struct rte_mbuf *pk
 	}
 	if (!is_on_link(p, msg->sender_be))
 		return DROP_PARSE_BAD_ARP;
+	why = policy_check_owner(ctx, m->in_port, &sender, &msg->sender_mac);
+	if (why != DROP_NONE)
+		return why;
 	/* A burst that released more than fits waits for the next: nothing is lost, the sender asks again. */
 	if (ctx->n_resolved + NEIGHBOR_QUEUE > BURST_ROOM)
 		return DROP_NO_BUFFER;

@@ -106,10 +106,22 @@ void path_find_shaped(struct stage_ctx *ctx)
 		}
 }
 
+/* Rules, groups or admission may differ: every flow is asked about again, in housekeeping's bounded steps. */
+static void adopt_policy(struct path *p, const struct path_config *config)
+{
+	struct stage_ctx *ctx = &p->ctx;
+
+	if (ctx->config != NULL && !ruleset_is_same(ctx->config->rules, config->rules))
+		memset(ctx->rule_watches, 0, sizeof(ctx->rule_watches));
+	p->reask_left = ctx->flows->n_flows > 0 ? ctx->flows->capacity : 0;
+	p->has_denied = false;
+}
+
 static void adopt(struct path *p, struct path_config *config)
 {
 	struct stage_ctx *ctx = &p->ctx;
 
+	adopt_policy(p, config);
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
 		if (ctx->nats[i] != NULL) {
@@ -128,6 +140,8 @@ static void adopt(struct path *p, struct path_config *config)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
 	path_find_shaped(ctx);
+	/* Flows that were denied before stay so until they are asked about. */
+	policy_find_watched(ctx, p->reask_left > 0);
 }
 
 void path_adopt_next(struct path *p)
@@ -296,6 +310,7 @@ void path_config_destroy(struct path_config *config)
 	if (config == NULL)
 		return;
 	ruleset_destroy(config->rules);
+	groups_destroy(config->groups);
 	classes_destroy(config->classes);
 	free(config);
 }
@@ -357,6 +372,8 @@ uint64_t path_next_us(const struct path *p)
 	if (p->setup.virtual_clock && p->ctx.flows->n_flows == 0
 		&& fragment_n_held(p->ctx.fragments) == 0 && p->ctx.syn_hold.n == 0)
 		next_us = UINT64_MAX;
+	if (p->reask_left > 0)
+		next_us = p->ctx.now_us + HOUSEKEEPING_US;
 	return RTE_MIN(next_us, queues_next_us(p));
 }
 

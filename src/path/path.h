@@ -51,6 +51,8 @@ struct path {
 	uint32_t interim_cursor;
 	uint32_t abandoned;  /* uplinks whose flows were told to leave: a bit each */
 	uint32_t sweep_left; /* flows still to be asked */
+	uint32_t reask_left; /* flows that policy is still to be asked about again */
+	bool has_denied;     /* of this round: some are denied and cannot end yet */
 	uint64_t records_lost;
 	uint64_t loops;
 	uint64_t sleeps;

@@ -66,6 +66,13 @@ struct stage_limit {
 	uint64_t next_us;
 };
 
+/* What was counted of a rule, and how often it was told. */
+struct rule_watch {
+	uint64_t n_hits;
+	struct stage_limit limit;
+	uint32_t n_silent;
+};
+
 struct edge {
 	uint64_t packets;
 	uint64_t octets;
@@ -135,7 +142,10 @@ struct stage_ctx {
 
 	struct stage_limit error_limit;
 	struct stage_limit echo_limit;
-	uint32_t n_new_flows; /* taken for packets of this burst */
+	struct rule_watch rule_watches[POLICY_RULE_DEFAULT + 1];
+	struct rule_watch device_watch; /* devices refused */
+	bool policy_watches;            /* policy looks at packets of established flows too */
+	uint32_t n_new_flows;           /* taken for packets of this burst */
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
@@ -301,6 +311,27 @@ enum drop_reason nat_translate_error(
 /* 50_nat.c: gives a new flow its mapping and enters it; when another packet has made it meanwhile, joins that one. On
  * failure the flow was given back. */
 enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m);
+
+/* 40_policy.c: asks about a new flow. `ret_reject`: its sender is to be told. */
+enum drop_reason policy_ask_new(
+	struct stage_ctx *ctx, uint32_t flow_id, enum policy_way way, bool *ret_reject);
+
+/* 40_policy.c: asks again about an established flow; false when it is denied now, and marked so. */
+bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id);
+
+/* 40_policy.c: may the device that sent this be heard at all? */
+enum drop_reason policy_admit(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway);
+
+/* 40_policy.c: may this MAC claim the address? */
+enum drop_reason policy_check_owner(struct stage_ctx *ctx, uint8_t port, const struct ip_addr *addr,
+	const struct mac_addr *mac);
+
+/* 40_policy.c: whether established flows must be looked at, by the configuration or for denied ones among them. */
+void policy_find_watched(struct stage_ctx *ctx, bool has_denied);
+
+/* 35_classify.c: the class of a new flow. */
+void classify_flow(struct stage_ctx *ctx, uint32_t flow_id);
 
 /* hairpin.c: a packet that is for the gateway's own external address, its source translated already, goes on to the
  * internal endpoint behind the destination. */

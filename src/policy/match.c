@@ -23,11 +23,19 @@ static bool port_matches(const struct compiled_rule *r, const struct policy_ques
 	       && q->destination_port >= r->port_min && q->destination_port <= r->port_max;
 }
 
+static bool device_matches(const struct compiled_rule *r, const struct policy_question *q)
+{
+	return (r->groups == 0 || (r->groups & q->groups) != 0)
+	       && (r->has_mac == 0 || mac_addr_equal(&r->mac, &q->mac))
+	       && prefix_matches(&r->device, &q->device);
+}
+
 static bool rule_matches(const struct compiled_rule *r, const struct policy_question *q)
 {
 	return (r->ways >> q->way & 1) != 0 && (r->proto == 0 || r->proto == q->proto)
-	       && port_matches(r, q) && prefix_matches(&r->source, &q->source)
-	       && prefix_matches(&r->destination, &q->destination);
+	       && port_matches(r, q) && (r->any_class != 0 || r->class_id == q->class_id)
+	       && prefix_matches(&r->destination, &q->destination)
+	       && prefix_matches(&r->source, &q->source) && device_matches(r, q);
 }
 
 struct policy_verdict ruleset_match(const struct ruleset *set, const struct policy_question *q)

@@ -10,6 +10,8 @@
 #ifndef WEIR_POLICY_RULESET_COMPILED_H
 #define WEIR_POLICY_RULESET_COMPILED_H
 
+#include <weir/policy/ruleset.h>
+
 #include <assert.h>
 #include <stdint.h>
 
@@ -21,17 +23,26 @@ struct compiled_prefix {
 struct compiled_rule {
 	uint16_t port_min;
 	uint16_t port_max;
-	uint8_t ways; /* bit 1 << enum policy_way; never 0 */
+	uint8_t ways; /* bit 1 << enum policy_way; 0 while the rule is idle */
 	uint8_t proto;
 	uint8_t action;
 	uint8_t any_port;
-	struct compiled_prefix source;
+	uint64_t groups; /* 0: any */
 	struct compiled_prefix destination;
+	struct compiled_prefix source;
+	struct compiled_prefix device;
+	struct mac_addr mac;
+	uint8_t has_mac;
+	uint8_t any_class;
+	uint8_t class_id;
+	uint8_t always
+		[7]; /* 0: the compiler adds nothing between fields, so rules compare by their octets */
 };
-static_assert(sizeof(struct compiled_rule) == 72, "250 rules stay in the first-level cache");
+static_assert(sizeof(struct compiled_rule) == 128, "two cache lines");
 
 struct ruleset {
 	uint32_t n_rules;
+	const struct policy_rule *given; /* behind the compiled ones */
 	struct compiled_rule rules[];
 };
 

@@ -43,6 +43,7 @@ static void to_path(const char *text, struct path_setup *setup, struct path_conf
 static void release(struct path_config *pc)
 {
 	ruleset_destroy(pc->rules);
+	groups_destroy(pc->groups);
 	classes_destroy(pc->classes);
 	free(pc);
 }
@@ -387,4 +388,68 @@ Test(control_apply, ports_that_come_go_or_move_wait_for_the_next_start)
 	cr_expect_str_eq(said, "ports.lan0 at start, ports.wwan0 at start");
 	cr_expect_str_eq(next->ports[0].name, "lan0");
 	config_destroy(next);
+}
+
+Test(control_apply, schedules_decide_which_rules_are_idle_and_an_unknown_time_is_strict)
+{
+	static const char *const text =
+		SITE "schedules: {night: {from: 22:00, to: 06:00, timezone: UTC}}\n"
+		     "policy: {rules: [{action: drop, schedule: night, log: true},"
+		     " {action: allow, schedule: night}, {action: allow}]}\n";
+	static const struct {
+		struct schedule_state now;
+		bool is_drop_idle;
+		bool is_allow_idle;
+	} cases[] = {
+		{{.known = 1, .holds = 1}, false, false},
+		{{.known = 1, .holds = 0}, true, true},
+		{{.known = 0, .holds = 0}, false, true},
+	};
+	struct config *c = read_config(text);
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct path_setup setup;
+		struct path_config *pc;
+
+		cr_assert_eq(config_to_path_at(c, &cases[i].now, &setup, &pc), 0);
+		cr_expect_eq(ruleset_rule(pc->rules, 0)->is_idle, cases[i].is_drop_idle);
+		cr_expect_eq(ruleset_rule(pc->rules, 1)->is_idle, cases[i].is_allow_idle);
+		cr_expect(!ruleset_rule(pc->rules, 2)->is_idle);
+		cr_expect(ruleset_rule(pc->rules, 0)->is_logged);
+		release(pc);
+	}
+	config_destroy(c);
+}
+
+Test(control_apply, groups_and_admission_reach_the_path)
+{
+	const struct mac_addr listed = {{0x02, 0, 0x5e, 0x10, 0, 1}};
+	const struct mac_addr stranger = {{0x02, 0, 0x5e, 0x10, 0, 2}};
+	struct ip_addr a = ip_addr_quad(192, 168, 50, 9);
+	struct ip_addr there = ip_addr_quad(203, 0, 113, 7);
+	struct ip_addr elsewhere = ip_addr_quad(203, 0, 114, 7);
+	struct path_setup setup;
+	struct path_config *pc;
+	uint64_t groups;
+
+	to_path(SITE
+		"groups: {quarantine: {destinations: [203.0.113.0/24]},"
+		" desks: {devices: [192.168.50.0/24]}}\n"
+		"devices: {admission: listed, allow: [02:00:5e:10:00:01], quarantine: nothing}\n"
+		"classes: {odd: {}, mail: {protocol: tcp, port: 25}}\n"
+		"policy: {rules: [{group: desks, class: mail, action: drop},"
+		" {group: quarantine, action: drop}]}\n",
+		&setup, &pc);
+	cr_expect(pc->listed_only);
+	cr_expect(!pc->quarantine_reaches_gateway);
+	groups = groups_of(pc->groups, &listed, &a);
+	cr_expect_eq(groups, GROUP_BIT(1) | GROUP_BIT(GROUP_LISTED));
+	cr_expect_eq(groups_of(pc->groups, &stranger, &a), GROUP_BIT(1));
+	cr_expect(groups_may_reach(pc->groups, GROUP_BIT(GROUP_QUARANTINE), &there));
+	cr_expect(!groups_may_reach(pc->groups, GROUP_BIT(GROUP_QUARANTINE), &elsewhere));
+	cr_expect_eq(ruleset_rule(pc->rules, 0)->groups, GROUP_BIT(1));
+	cr_expect_eq(ruleset_rule(pc->rules, 1)->groups, GROUP_BIT(GROUP_QUARANTINE));
+	cr_expect(ruleset_rule(pc->rules, 0)->has_class);
+	cr_expect_str_eq(classes_name(pc->classes, ruleset_rule(pc->rules, 0)->class_id), "mail");
+	release(pc);
 }

@@ -31,6 +31,12 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	*ret_stats = p->stats;
 }
 
+void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
+{
+	memset(ret_hits, 0, (POLICY_RULE_DEFAULT + 1) * sizeof(ret_hits[0]));
+	ret_hits[0] = p->stats.flows_created;
+}
+
 /* Flow i belongs to device i % 3, class i % 2 * 2, and has 10 octets up and 20 down that nobody reported, of 110 and 220. */
 int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, uint32_t n)
 {

@@ -45,7 +45,7 @@ static void check_promises(const uint8_t *frame, uint32_t len_bytes, const struc
 	}
 	demand(m->l4_off == m->l3_off + header_bytes);
 	if (m->proto == PROTO_TCP)
-		demand(l4_bytes >= TCP_HEADER_BYTES && !parse_tcp_flags_bad(m->tcp_flags));
+		demand(l4_bytes >= TCP_HEADER_BYTES && (parse_l4_shapes[PROTO_TCP].bad_flags >> (m->tcp_flags & 0x3f) & 1) == 0);
 	if (m->proto == PROTO_UDP)
 		demand(l4_bytes >= UDP_HEADER_BYTES);
 	if (m->proto == PROTO_ICMP)

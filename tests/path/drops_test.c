@@ -129,6 +129,23 @@ static void spend_plan(struct path_setup *setup, struct path_config *config)
 	config->plans[0] = (struct meter_params){.quota_octets = 20, .block_when_spent = true};
 }
 
+static void list_nobody(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->listed_only = true;
+}
+
+static void confine_host(struct path_setup *setup, struct path_config *config)
+{
+	struct group_member host = {.prefix = {ip_addr_v4(HOST_BE), 32}};
+	struct group_destination elsewhere = {.prefix = {ip_addr_v4(STRANGER_BE), 32}};
+	struct groups_params params = {
+		.members = &host, .n_members = 1, .destinations = &elsewhere, .n_destinations = 1};
+
+	(void)setup;
+	cr_assert_eq(groups_create(&params, &config->groups), 0);
+}
+
 static const uint8_t source_route[] = {131, 7, 4, 198, 51, 100, 1, 0};
 
 static struct packet build(const struct path_world *w, const struct drop_case *c)
@@ -253,6 +270,8 @@ Test(path_drops, one_packet_raises_one_counter)
 			.in = WORLD_LAN,
 			.spec = {.dst_be = WORLD_HOST2_BE},
 			.tune = deny_lans},
+		{.why = DROP_POLICY_QUARANTINED, .in = WORLD_LAN, .tune = list_nobody},
+		{.why = DROP_POLICY_DESTINATION, .in = WORLD_LAN, .tune = confine_host},
 		{.why = DROP_POLICY_INBOUND,
 			.in = WORLD_UPLINK,
 			.spec = {.src_be = STRANGER_BE, .dst_be = WORLD_UPLINK_BE}},

@@ -194,3 +194,65 @@ Test(policy_ruleset, refuses_what_cannot_be_meant)
 	cr_assert_eq(ruleset_create(rules, 2, &set), -EINVAL, "a way that is none");
 	cr_assert_null(set);
 }
+
+Test(policy_ruleset, device_group_and_class_narrow_a_rule)
+{
+	const struct mac_addr mac = {{0x02, 0, 0, 0, 0, 7}};
+	struct policy_rule rules[4];
+	struct ruleset *set;
+	struct policy_question q = {
+		.way = POLICY_LAN_TO_UPLINK,
+		.proto = PROTO_TCP,
+		.device = addr("192.168.50.7"),
+		.source = addr("192.168.50.7"),
+		.destination = addr("198.51.100.7"),
+	};
+
+	for (uint32_t i = 0; i < 4; i++)
+		rules[i] = rule_any;
+	rules[0].has_mac = true;
+	rules[0].mac = mac;
+	rules[1].has_device = true;
+	rules[1].device = prefix("192.168.50.8");
+	rules[2].groups = 1 << 3 | 1 << 5;
+	rules[3].has_class = true;
+	rules[3].class_id = 2;
+	cr_assert_eq(ruleset_create(rules, 4, &set), 0);
+	cr_expect_eq(ruleset_match(set, &q).rule_id, POLICY_RULE_DEFAULT);
+	q.class_id = 2;
+	cr_expect_eq(ruleset_match(set, &q).rule_id, 3);
+	q.groups = 1 << 5;
+	cr_expect_eq(ruleset_match(set, &q).rule_id, 2);
+	q.device = addr("192.168.50.8");
+	cr_expect_eq(ruleset_match(set, &q).rule_id, 1);
+	q.mac = mac;
+	cr_expect_eq(ruleset_match(set, &q).rule_id, 0);
+	ruleset_destroy(set);
+}
+
+Test(policy_ruleset, an_idle_rule_keeps_its_place_and_matches_nothing)
+{
+	struct policy_rule rules[2] = {rule_any, rule_any};
+	struct policy_question q = {.way = POLICY_LAN_TO_UPLINK, .proto = PROTO_TCP};
+	struct ruleset *before;
+	struct ruleset *now;
+
+	rules[0].action = POLICY_REJECT;
+	cr_assert_eq(ruleset_create(rules, 2, &before), 0);
+	rules[0].is_idle = true;
+	cr_assert_eq(ruleset_create(rules, 2, &now), 0);
+	cr_expect_eq(ruleset_match(before, &q).rule_id, 0);
+	cr_expect_eq(ruleset_match(now, &q).rule_id, 1);
+	cr_expect(ruleset_is_same(before, now), "they are the same rules");
+	cr_expect_eq(ruleset_n_rules(now), 2);
+	cr_expect_eq(ruleset_rule(now, 0)->action, POLICY_REJECT);
+	ruleset_destroy(now);
+	rules[1].proto = PROTO_UDP;
+	cr_assert_eq(ruleset_create(rules, 2, &now), 0);
+	cr_expect(!ruleset_is_same(before, now));
+	ruleset_destroy(now);
+	cr_assert_eq(ruleset_create(rules, 1, &now), 0);
+	cr_expect(!ruleset_is_same(before, now));
+	ruleset_destroy(now);
+	ruleset_destroy(before);
+}

@@ -16,10 +16,21 @@
 #include <weir/control/schema.h>
 #include <weir/path/doors.h>
 
+/* Which schedules hold now: a bit each, in the order of the configuration. */
+struct schedule_state {
+	uint32_t known; /* what is not: the clock is not trusted, or the time zone is missing */
+	uint32_t holds;
+};
+
 /* Fills `setup` (ports and pool stay NULL, seed as configured: 0 when the caller is to choose one) and creates the
  * path's configuration; path_config_destroy() frees it. */
 int config_to_path(
 	const struct config *c, struct path_setup *ret_setup, struct path_config **ret_path_config);
+
+/* The same at a time: a rule with a schedule is idle while that does not hold. While that is not known, rules that deny hold
+ * and rules that allow are idle, which is what config_to_path() takes for granted. */
+int config_to_path_at(const struct config *c, const struct schedule_state *now,
+	struct path_setup *ret_setup, struct path_config **ret_path_config);
 
 /* Id of a LAN port's tap in the path, or PORT_NONE. */
 uint8_t config_tap_id(const struct config *c, uint8_t port_id);

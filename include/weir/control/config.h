@@ -6,7 +6,7 @@
  *           (docs/decisions/0001-configuration-by-libyaml.md). Keys, units, ranges and defaults are the rows of
  *           control/schema.c.
  * Shapes:   a struct config is complete: defaults are filled in, names refer to what exists, addresses do not
- *           overlap. Ports, plans, classes and rules stand in the order of the file.
+ *           overlap. Ports, plans, classes, groups, schedules and rules stand in the order of the file.
  * Units:    a field's name is the key's name and its unit.
  * Errors:   0; -EINVAL when the file has mistakes, each of which is a message of the report; else the
  *           negative errno of reading it, which is a message too.
@@ -38,6 +38,12 @@
 #define CONFIG_CLASSES_MAX  (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
 #define CONFIG_LADDER_MAX   16
 #define CONFIG_TOPOLOGY_MAX 16
+
+#define CONFIG_GROUPS_MAX        GROUPS_MAX
+#define CONFIG_GROUP_MEMBERS_MAX 64
+#define CONFIG_ALLOWED_MAX       512
+#define CONFIG_SCHEDULES_MAX     16
+#define CONFIG_QUARANTINE        "quarantine" /* the group that weir itself puts devices in */
 
 enum config_driver {
 	DRIVER_AUTO,
@@ -93,6 +99,31 @@ enum config_attachment {
 	ATTACHMENT_NON_FORWARDING_MODEM,
 };
 
+enum config_admission {
+	ADMISSION_OPEN,
+	ADMISSION_LISTED
+};
+enum config_quarantine {
+	QUARANTINE_SERVICES,
+	QUARANTINE_NOTHING
+};
+enum config_clock {
+	CLOCK_AUTO,
+	CLOCK_TRUSTED
+};
+enum config_member_kind {
+	MEMBER_NONE,
+	MEMBER_MAC,
+	MEMBER_PREFIX
+};
+
+/* A device as people name it. */
+struct config_member {
+	enum config_member_kind kind;
+	struct mac_addr mac;
+	struct ip_prefix prefix;
+};
+
 /* Both ends included; 0 … 65535: any. */
 struct config_range {
 	uint16_t min;
@@ -109,6 +140,7 @@ struct config_runtime {
 	uint64_t seed;           /* 0: taken from the kernel at each start */
 	uint32_t packet_buffers; /* 0: config_packet_buffers() */
 	uint32_t workers;
+	enum config_clock clock;
 };
 
 struct config_port {
@@ -167,6 +199,27 @@ struct config_rule {
 	struct ip_prefix destination;
 	struct config_range port;
 	enum policy_action action;
+	struct config_member device;
+	char group[CONFIG_NAME_MAX];      /* "": any device */
+	char class_name[CONFIG_NAME_MAX]; /* "": any */
+	char schedule[CONFIG_NAME_MAX];   /* "": always */
+	bool log;
+};
+
+struct config_group {
+	char name[CONFIG_NAME_MAX];
+	uint32_t n_devices;
+	struct config_member devices[CONFIG_GROUP_MEMBERS_MAX];
+	uint32_t n_destinations; /* 0: anywhere */
+	struct ip_prefix destinations[CONFIG_GROUP_MEMBERS_MAX];
+};
+
+struct config_schedule {
+	char name[CONFIG_NAME_MAX];
+	uint8_t days;      /* on which it begins; bit 0 is Sunday's */
+	uint16_t from_min; /* since midnight */
+	uint16_t to_min;   /* not after from: of the next day */
+	char timezone[CONFIG_TEXT_MAX];
 };
 
 struct config_forward {
@@ -205,6 +258,15 @@ struct config {
 	bool policy_lan_to_lan;
 	uint32_t n_rules;
 	struct config_rule rules[POLICY_RULES_MAX];
+	uint32_t policy_events_per_second;
+	uint32_t n_groups;
+	struct config_group groups[CONFIG_GROUPS_MAX];
+	uint32_t n_schedules;
+	struct config_schedule schedules[CONFIG_SCHEDULES_MAX];
+	enum config_admission devices_admission;
+	enum config_quarantine devices_quarantine;
+	uint32_t n_allowed;
+	struct config_member devices_allow[CONFIG_ALLOWED_MAX];
 	enum nat_filtering nat_filtering;
 	struct config_range nat_ports;
 	bool nat_inbound_refresh;
@@ -293,6 +355,9 @@ uint32_t config_packet_buffers(const struct config *c);
 
 /* Index of the LAN that an address is on, or PORT_NONE. */
 uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr);
+/* Index of a schedule or group; CONFIG_SCHEDULES_MAX or CONFIG_GROUPS_MAX when there is none of that name. */
+uint32_t config_find_schedule(const struct config *c, const char *name);
+uint32_t config_find_group(const struct config *c, const char *name);
 
 /* Index of a plan, or PLAN_NONE. */
 uint8_t config_find_plan(const struct config *c, const char *name);

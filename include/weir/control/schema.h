@@ -34,6 +34,10 @@ enum schema_type {
 	SCHEMA_PREFIX,     /* struct ip_prefix */
 	SCHEMA_PROTOCOL,   /* uint8_t */
 	SCHEMA_PORT_RANGE, /* struct config_range */
+	SCHEMA_MEMBER,     /* struct config_member: a MAC, or an address or network */
+	SCHEMA_MAC,        /* struct config_member: a MAC alone */
+	SCHEMA_DAYS,       /* uint8_t: bit 0 is Sunday's, as in struct tm */
+	SCHEMA_CLOCK,      /* uint16_t: minutes since midnight, 24:00 included */
 };
 
 /* When a change of the key takes effect. */

@@ -88,7 +88,9 @@ struct flow_more {
 	uint8_t class_id;
 	uint8_t tcp_flags[N_DIRECTIONS]; /* flow: all that were seen */
 	uint32_t hash[N_DIRECTIONS];     /* of both keys, to remove them */
-	uint32_t fin_end; /* flow: the acknowledgement that the second FIN waits for */
+	uint32_t fin_end;  /* flow: the acknowledgement that the second FIN waits for */
+	uint8_t way;       /* policy: enum policy_way, from where to where it began */
+	uint8_t is_denied; /* policy: denied since; it ends when none of its packets is queued */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow_more) == 128, "two cache lines");
 

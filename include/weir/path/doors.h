@@ -23,6 +23,7 @@
 #include <weir/flow/key.h>
 #include <weir/nat/mapping.h>
 #include <weir/packet/drops.h>
+#include <weir/policy/groups.h>
 #include <weir/policy/ruleset.h>
 #include <weir/port/port.h>
 
@@ -60,15 +61,19 @@ struct path_config {
 	struct path_port ports[PORTS_MAX];
 	enum nat_filtering filtering;
 	struct flow_timeouts timeouts;
-	uint32_t flows_per_device; /* cap */
-	uint32_t new_flows_per_s;  /* of one device, after a second's worth at once; 0: unlimited */
-	uint64_t interim_us;       /* flow records of long flows; 0: only at their end */
+	uint32_t flows_per_device;  /* cap */
+	uint32_t new_flows_per_s;   /* of one device, a second's worth at once; 0: unlimited */
+	uint64_t interim_us;        /* flow records of long flows; 0: only at their end */
 	uint32_t icmp_errors_per_s; /* own errors and echo replies, each */
 	bool lan_to_lan;            /* routed between LAN ports */
 	bool tells_unsolicited_syn; /* RFC 5382 REQ-4: its sender, after six seconds */
 	struct nat_forwards forwards;
-	struct ruleset *rules;   /* owned by the config */
-	struct classes *classes; /* owned by the config */
+	struct ruleset *rules;           /* owned by the config */
+	struct groups *groups;           /* owned by the config; NULL: no device is in any */
+	uint32_t rule_events_per_s;      /* that a rule with a log tells */
+	bool listed_only;                /* devices whose MAC no group lists are quarantined */
+	bool quarantine_reaches_gateway; /* its own services: DHCP, DNS, echo */
+	struct classes *classes;         /* owned by the config */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };
@@ -185,6 +190,9 @@ struct flow_view {
  * the end. -ETIMEDOUT when the worker does not answer within a second. */
 int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, uint32_t n);
 
+/* How many flows each rule decided since these rules came, those without a rule at POLICY_RULE_DEFAULT. */
+void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1]);
+
 /* Copies up to n devices from `first` on; returns how many. Index = device id; `in_use` tells. */
 uint32_t doors_devices_read(
 	const struct path *p, uint16_t first, struct device *devices, uint32_t n);
@@ -221,6 +229,10 @@ enum path_event_kind {
 	EVENT_FLOW_TABLE_FULL,
 	EVENT_PLAN_SPENT,   /* a = plan id */
 	EVENT_CONSERVATION, /* a = stage */
+	EVENT_RULE_MATCHED, /* a = rule id; a flow from addr to remote */
+	EVENT_DEVICE_QUARANTINED,
+	EVENT_DEVICE_MAC_CHANGED, /* the address stays with its former MAC */
+	EVENT_DESTINATION_DENIED, /* a flow between addr and remote */
 	EVENT_KINDS,
 };
 
@@ -230,6 +242,12 @@ struct path_event {
 	uint32_t a;
 	struct ip_addr addr;
 	struct mac_addr mac;
+	uint8_t proto;
+	uint8_t action; /* enum policy_action, of a rule */
+	uint16_t addr_port;
+	uint16_t remote_port;
+	struct ip_addr remote;
+	uint32_t n_silent; /* alike ones before it that were not told, to keep within limits */
 	uint64_t at_us;
 };
 

@@ -296,7 +296,7 @@ static const struct schema_row rows[] = {
 	  FIELD(config, timeouts.udp_one_way_us), .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "5m",
 	  .help = "UDP that was not answered yet (RFC 4787 REQ-5)." },
 	{ .path = "timeouts.icmp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.icmp_us),
-	  .min = MINUTE, .max = HOUR, .fallback = "1m", .help = "ICMP queries (RFC 5508 REQ-1)." },
+	  .min = MINUTE, .max = HOUR, .fallback = "1m", .help = "ICMP queries (RFC 5508 REQ-2)." },
 	{ .path = "timeouts.other", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.other_us),
 	  .min = 10 * US_PER_S, .max = TIMEOUT_MAX, .fallback = "10m", .help = "Any other protocol." },
 	{ .path = "timeouts.fragment", .type = SCHEMA_TIME, .applies = APPLIES_AT_START,

@@ -169,6 +169,28 @@ static int parse_option(int c, char *value, struct arguments *args)
 	}
 }
 
+/* What the option would have taken. */
+static void complain(int c, const char *value)
+{
+	static const struct {
+		int option;
+		const char *name;
+		const char *takes;
+	} rows[] = {
+		{'f', "--flows", "up to 16 numbers from 1 to 16777216 with commas between them"},
+		{'d', "--direction", "uplink, downlink or both"},
+		{'F', "--frame", "a number from 64 to 1518, or imix"},
+		{'w', "--workers", "a number from 1 to 64"},
+		{'s', "--seconds", "a number above 0 and below 3600"},
+		{'n', "--count", "a number of packets, 1 or more"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].option == c)
+			fprintf(stderr, "weir bench: %s takes %s, not '%s'\n", rows[i].name,
+				rows[i].takes, value);
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
@@ -196,10 +218,15 @@ static int parse_arguments(int argc, char **argv, struct arguments *args)
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		int rc = parse_option(c, optarg, args);
 
+		if (rc == -EINVAL)
+			complain(c, optarg);
 		if (rc != 0)
 			return rc;
 	}
-	return optind == argc ? 0 : -EINVAL;
+	if (optind == argc)
+		return 0;
+	fprintf(stderr, "weir bench: '%s' is one argument too many\n", argv[optind]);
+	return -EINVAL;
 }
 
 /* ---- running ---- */
@@ -368,7 +395,8 @@ int bench_main(int argc, char **argv)
 	int rc = parse_arguments(argc, argv, &args);
 
 	if (rc != 0) {
-		fputs(usage, rc == -ECANCELED ? stdout : stderr);
+		fputs(rc == -ECANCELED ? usage : "weir bench --help tells more\n",
+			rc == -ECANCELED ? stdout : stderr);
 		return rc == -ECANCELED ? EXIT_SUCCESS : EXIT_USAGE;
 	}
 	if (args.what.n_workers > n_cores()) {

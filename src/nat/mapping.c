@@ -587,11 +587,13 @@ enum drop_reason nat_map(struct nat *n, const struct nat_internal *who, uint32_t
 	return DROP_NONE;
 }
 
-static bool is_forwarded(const struct nat *n, const struct nat_internal *who, uint16_t port)
+/* True when a row leads from this external port to this endpoint. */
+static bool is_forwarded(
+	const struct nat *n, const struct nat_internal *who, uint16_t port, bool is_dmz)
 {
 	struct nat_internal to;
 
-	return nat_find_forward(n, who->proto, port, NULL, false, &to)
+	return nat_find_forward(n, who->proto, port, NULL, is_dmz, &to)
 	       && ip_addr_equal(&to.addr, &who->addr) && to.port == who->port;
 }
 
@@ -617,7 +619,7 @@ enum drop_reason nat_map_at(struct nat *n, const struct nat_internal *who, uint1
 	if (n->slot_pool.n_free == 0)
 		return DROP_NAT_NO_MAPPING;
 	owns = ports_claim(ports_of(t, external_port), external_port);
-	if (!owns && !is_forwarded(n, who, external_port))
+	if (!owns && !is_forwarded(n, who, external_port, false))
 		return DROP_NAT_NO_PORT;
 	if (!owns && is_resting(t, external_port)) {
 		rest_end(t, external_port);
@@ -652,6 +654,20 @@ const struct nat_mapping *nat_mapping(const struct nat *n, uint32_t mapping_id)
 	return &n->slots[mapping_id].mapping;
 }
 
+/* False for a mapping that was made for a row which is no longer there. */
+static bool is_still_open(const struct nat *n, const struct slot *s)
+{
+	struct nat_internal who = {
+		.addr = s->mapping.internal,
+		.port = s->mapping.internal_port,
+		.proto = s->mapping.proto,
+	};
+	uint16_t port = s->mapping.external_port;
+
+	return !s->is_static || is_forwarded(n, &who, port, false)
+	       || is_forwarded(n, &who, port, true);
+}
+
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port)
 {
@@ -660,7 +676,7 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 
 	assert(s->mapping.in_use);
 	/* RFC 4787 REQ-6: what strangers send keeps nothing open. */
-	if (s->n_inside == 0)
+	if (s->n_inside == 0 || !is_still_open(n, s))
 		return false;
 	if (n->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT && !s->is_static)
 		return true;

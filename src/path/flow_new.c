@@ -308,6 +308,14 @@ static enum drop_reason new_from_lan(
 	return DROP_NONE;
 }
 
+/* A port that is forwarded for some sources is closed to the others, not the DMZ host's. */
+static bool is_for_dmz(
+	const struct nat *nat, const struct pkt_meta *m, struct nat_internal *ret_who)
+{
+	return !nat_find_forward(nat, m->proto, m->dst_port, NULL, false, ret_who)
+	       && nat_find_forward(nat, m->proto, m->dst_port, NULL, true, ret_who);
+}
+
 /*
  * Whom a packet that arrives at the external address is for: the host that its port is forwarded to; else, RFC 4787
  * REQ-8, the one whose mapping admits the sender; else the DMZ host. `ret_mapping_id` is POOL_NONE where nat_new() has
@@ -326,9 +334,7 @@ static enum drop_reason find_asked(struct stage_ctx *ctx, const struct pkt_meta 
 		return DROP_NONE;
 	*ret_mapping_id = nat_find_external(nat, m->proto, m->dst_port);
 	if (*ret_mapping_id == POOL_NONE)
-		return nat_find_forward(nat, m->proto, m->dst_port, remote, true, ret_who)
-			       ? DROP_NONE
-			       : DROP_POLICY_INBOUND;
+		return is_for_dmz(nat, m, ret_who) ? DROP_NONE : DROP_POLICY_INBOUND;
 	mapping = nat_mapping(nat, *ret_mapping_id);
 	*ret_who = (struct nat_internal){
 		.addr = mapping->internal,
@@ -338,8 +344,7 @@ static enum drop_reason find_asked(struct stage_ctx *ctx, const struct pkt_meta 
 	if (nat_admits(nat, *ret_mapping_id, &m->src, m->src_port))
 		return DROP_NONE;
 	/* The DMZ host's own mapping keeps nobody from it. */
-	if (nat_find_forward(nat, m->proto, m->dst_port, remote, true, ret_who)
-		&& ip_addr_equal(&ret_who->addr, &mapping->internal)
+	if (is_for_dmz(nat, m, ret_who) && ip_addr_equal(&ret_who->addr, &mapping->internal)
 		&& ret_who->port == mapping->internal_port)
 		return DROP_NONE;
 	return DROP_POLICY_FILTERED;

@@ -177,8 +177,8 @@ static void age_neighbors(struct stage_ctx *ctx)
 	}
 }
 
-/* Reports a flow that goes on, when it has counted anything since its last record. */
-static void report(struct stage_ctx *ctx, uint32_t flow_id)
+/* Reports a flow that goes on, when it has counted anything since its last record. Returns the records put: 1 or 0. */
+static uint32_t report(struct stage_ctx *ctx, uint32_t flow_id)
 {
 	struct flow *f = &ctx->flows->flows[flow_id];
 	struct flow_more *more = &ctx->flows->more[flow_id];
@@ -188,9 +188,10 @@ static void report(struct stage_ctx *ctx, uint32_t flow_id)
 
 	if (f->packets[UPLINK] == more->reported_packets[UPLINK]
 		&& f->packets[DOWNLINK] == more->reported_packets[DOWNLINK])
-		return;
+		return 0;
 	record_take(&record, f, more, flow_id, device, FLOW_END_NONE, ctx->now_us);
 	records_put(ctx, &record);
+	return 1;
 }
 
 /*
@@ -208,14 +209,14 @@ static void report_interim(struct path *p, uint64_t passed_us)
 	p->interim_credit += (uint64_t)capacity * RTE_MIN(passed_us, interval_us);
 	/* No more than one round is owed when nobody has taken records for long. */
 	p->interim_credit = RTE_MIN(p->interim_credit, (uint64_t)capacity * interval_us);
-	while (p->interim_credit >= interval_us && records_room(ctx) > 0) {
+	for (uint32_t room = records_room(ctx); p->interim_credit >= interval_us && room > 0;) {
 		uint32_t id = p->interim_cursor;
 		const struct flow_more *more = &ctx->flows->more[id];
 
 		p->interim_credit -= interval_us;
 		p->interim_cursor = id + 1 == capacity ? 0 : id + 1;
 		if (more->in_use && ctx->now_us - more->start_us > interval_us / 2)
-			report(ctx, id);
+			room -= report(ctx, id);
 	}
 }
 

@@ -43,7 +43,8 @@ struct neighbor_table {
 	uint32_t bucket_mask;
 	uint32_t free_head;
 	uint32_t n_unused;
-	uint32_t aged; /* next entry to look at */
+	uint32_t n_waiting; /* packets, of all entries */
+	uint32_t aged;      /* next entry to look at */
 	struct list_ends lists[N_LISTS];
 	uint64_t reachable_us;
 	uint64_t seed;
@@ -219,12 +220,14 @@ static void entry_remove(struct neighbor_table *t, struct entry *e)
 }
 
 /* Takes out up to n_max packets that wait, oldest first. */
-static uint32_t entry_take_waiting(struct entry *e, void **packets, uint32_t n_max)
+static uint32_t entry_take_waiting(
+	struct neighbor_table *t, struct entry *e, void **packets, uint32_t n_max)
 {
 	uint32_t n = e->n.n_waiting < n_max ? e->n.n_waiting : n_max;
 
 	memcpy(packets, e->n.waiting, n * sizeof(*packets));
 	e->n.n_waiting = (uint8_t)(e->n.n_waiting - n);
+	t->n_waiting -= n;
 	memmove(e->n.waiting, e->n.waiting + n, e->n.n_waiting * sizeof(*packets));
 	return n;
 }
@@ -272,9 +275,10 @@ bool neighbor_wait(
 	}
 	if (e->n.state != NEIGHBOR_INCOMPLETE || e->list == LIST_ENDED)
 		return false;
-	if (e->n.n_waiting == NEIGHBOR_QUEUE)
+	if (e->n.n_waiting == NEIGHBOR_QUEUE || t->n_waiting == NEIGHBOR_WAITING)
 		return false;
 	e->n.waiting[e->n.n_waiting++] = packet;
+	t->n_waiting++;
 	e->n.used_us = now_us;
 	return true;
 }
@@ -317,7 +321,7 @@ uint32_t neighbor_learn(struct neighbor_table *t, uint8_t port, const struct arp
 		t->n_changes++;
 	e->n.mac = message->sender_mac;
 	entry_set_confirmed(t, e, now_us);
-	return entry_take_waiting(e, released, NEIGHBOR_QUEUE);
+	return entry_take_waiting(t, e, released, NEIGHBOR_QUEUE);
 }
 
 void neighbor_confirm(struct neighbor_table *t, uint8_t port, uint32_t addr_be,
@@ -402,7 +406,7 @@ uint32_t neighbor_take_failed(struct neighbor_table *t, void **packets, uint32_t
 	struct entry *e;
 
 	while (n < n_max && (e = list_first(t, LIST_ENDED)) != NULL) {
-		n += entry_take_waiting(e, packets + n, n_max - n);
+		n += entry_take_waiting(t, e, packets + n, n_max - n);
 		if (e->n.n_waiting == 0)
 			entry_remove(t, e);
 	}
@@ -418,7 +422,7 @@ uint32_t neighbor_flush(struct neighbor_table *t, uint8_t port, void **packets, 
 
 		if (e->n.state == NEIGHBOR_FREE || (port != PORT_NONE && e->n.port != port))
 			continue;
-		n += entry_take_waiting(e, packets + n, n_max - n);
+		n += entry_take_waiting(t, e, packets + n, n_max - n);
 		if (e->n.n_waiting == 0)
 			entry_remove(t, e);
 	}

@@ -4,6 +4,7 @@
 
 #include <weir/packet/bytes.h>
 #include <weir/packet/icmp_error.h>
+#include <weir/port/neighbor.h>
 
 #include <rte_mbuf.h>
 
@@ -540,9 +541,10 @@ Test(path_drops, so_many_packets_wait_for_a_next_hop_and_no_more)
 {
 	struct path_world *w = create_asking();
 
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < NEIGHBOR_QUEUE + 4; i++) {
 		path_world_put(w, WORLD_LAN, &(struct packet_spec){.dst_be = SILENT_BE});
-	path_world_step(w);
+		path_world_step(w);
+	}
 	expect_only(w, DROP_TX_NEIGHBOR_QUEUE, 4);
 	path_world_destroy(w);
 }
@@ -567,18 +569,18 @@ Test(path_drops, an_answer_that_would_free_more_than_fits_has_to_be_given_again)
 {
 	struct path_world *w = create_asking();
 
-	for (uint8_t host = 0; host < 17; host++) {
-		for (uint8_t i = 0; i < 16; i++)
+	for (uint8_t host = 0; host < 5; host++) {
+		for (uint8_t i = 0; i < NEIGHBOR_QUEUE; i++)
 			path_world_put(w, WORLD_LAN,
 				&(struct packet_spec){.dst_be = V4(192, 168, 60, 100 + host)});
 		path_world_step(w);
 	}
-	for (uint8_t host = 0; host < 17; host++)
+	for (uint8_t host = 0; host < 5; host++)
 		put_arp(w, ARP_REPLY, V4(192, 168, 60, 100 + host), WORLD_LAN2_BE);
 	path_world_step(w);
 	cr_expect_eq(path_world_drops(w, DROP_NO_BUFFER), 1);
-	cr_expect_eq(path_world_drops(w, DROP_ARP_DONE), 16);
-	cr_expect_eq(path_world_all_drops(w), 17);
+	cr_expect_eq(path_world_drops(w, DROP_ARP_DONE), 4);
+	cr_expect_eq(path_world_all_drops(w), 5);
 	path_world_destroy(w);
 }
 

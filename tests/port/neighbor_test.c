@@ -127,6 +127,21 @@ Test(port_neighbor, only_so_many_packets_wait_for_an_address)
 	neighbor_table_destroy(t);
 }
 
+Test(port_neighbor, all_addresses_together_keep_no_more_than_their_share_of_the_buffers)
+{
+	struct neighbor_table *t = table(NEIGHBOR_WAITING);
+	void *out[NEIGHBOR_WAITING];
+
+	for (uint32_t i = 0; i < NEIGHBOR_WAITING; i++)
+		cr_assert(neighbor_wait(t, PORT, htonl(0x0a000000 + i), &packets[0], 0));
+	cr_assert_not(neighbor_wait(t, PORT, htonl(0x0a000000), &packets[9], 0));
+	cr_assert_eq(neighbor_flush(t, PORT, out, 1), 1);
+	cr_assert(neighbor_wait(t, PORT, htonl(0x0a000001), &packets[9], 0), "room for one");
+	cr_assert_not(neighbor_wait(t, PORT, htonl(0x0a000001), &packets[9], 0));
+	cr_assert_eq(neighbor_flush(t, PORT, out, NEIGHBOR_WAITING), NEIGHBOR_WAITING);
+	neighbor_table_destroy(t);
+}
+
 Test(port_neighbor, no_packet_waits_for_an_address_that_is_known)
 {
 	struct neighbor_table *t = table(8);

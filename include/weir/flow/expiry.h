@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-/* Idle timeouts; defaults and lower bounds from RFC 4787 REQ-5, 5382 REQ-5, 5508 REQ-1 are in the config rows. */
+/* Idle timeouts; defaults and lower bounds from RFC 4787 REQ-5, 5382 REQ-5, 5508 REQ-2 are in the config rows. */
 struct flow_timeouts {
 	uint32_t tcp_established_ms;
 	uint32_t tcp_transitory_ms;
@@ -27,7 +27,7 @@ struct flow_timeouts {
 	uint32_t udp_one_way_ms;
 	uint32_t icmp_ms;
 	uint32_t other_ms;
-	uint32_t inbound_refresh; /* RFC 4787 REQ-6b: 1 when downlink packets of UDP refresh too */
+	uint32_t inbound_refresh; /* RFC 4787 REQ-6 (a): 1 when UDP from outside refreshes too */
 };
 
 struct flow_wheel;

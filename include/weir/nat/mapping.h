@@ -134,7 +134,7 @@ uint32_t nat_find_external(const struct nat *n, uint8_t proto, uint16_t external
 const struct nat_mapping *nat_mapping(const struct nat *n, uint32_t mapping_id);
 
 /* True when the filter admits a packet from `remote` to this mapping. A forwarded port's source is judged by
- * nat_find_forward(); here by whom its host spoke to. */
+ * nat_find_forward(); here by whom its host spoke to, as long as the port is forwarded. */
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port);
 

@@ -14,7 +14,7 @@
  *           half of the table at most.
  * Units:    microseconds.
  * Threads:  one worker owns the table.
- * Memory:   fixed at create; at most NEIGHBOR_QUEUE packets wait per entry.
+ * Memory:   fixed at create; at most NEIGHBOR_QUEUE packets wait per entry, NEIGHBOR_WAITING in all.
  */
 #ifndef WEIR_PORT_NEIGHBOR_H
 #define WEIR_PORT_NEIGHBOR_H
@@ -26,9 +26,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NEIGHBOR_QUEUE      16
-#define NEIGHBOR_REQUESTS   3                  /* unanswered, until an entry ends */
-#define NEIGHBOR_REQUEST_US 1000000ull         /* RFC 1122 2.3.2.1: one a second for an address */
+#define NEIGHBOR_QUEUE      64         /* packets that wait for one address */
+#define NEIGHBOR_WAITING    512        /* and for all together: buffers are not theirs alone */
+#define NEIGHBOR_REQUESTS   3          /* unanswered, until an entry ends */
+#define NEIGHBOR_REQUEST_US 1000000ull /* RFC 1122 2.3.2.1: one a second for an address */
 #define NEIGHBOR_IDLE_US    (600 * 1000000ull) /* ten minutes */
 
 enum neighbor_state {

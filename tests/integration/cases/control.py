@@ -10,7 +10,7 @@ import struct
 from cases import check, same, test, until
 from lab import HOST, SERVICE, run
 
-VIEWS = ("status", "flows", "devices", "plans", "classes", "ports", "drops", "stages", "link")
+VIEWS = ("status", "flows", "devices", "plans", "classes", "ports", "forwards", "drops", "stages", "link")
 REQUEST, MORE, END, ERROR = 1, 2, 3, 4
 
 

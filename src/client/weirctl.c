@@ -319,7 +319,8 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = option_parse,
-		.args_doc = "show status|flows|devices|plans|classes|ports|forwards|drops|stages|link",
+		.args_doc =
+			"show status|flows|devices|plans|classes|ports|forwards|drops|stages|link",
 		.doc = "Shows what a running weir is doing.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};

@@ -54,11 +54,11 @@ void record_take(struct flow_record *ret_record, struct flow *f, struct flow_mor
 		.remote_port = f->remote_port,
 		.device_id = f->device_id,
 		.proto = f->proto,
-		.tcp_flags = {f->tcp_flags[UPLINK], f->tcp_flags[DOWNLINK]},
+		.tcp_flags = {more->tcp_flags[UPLINK], more->tcp_flags[DOWNLINK]},
 		.end_reason = (uint8_t)why,
 		.lan_port = f->lan_port,
 		.wan_port = f->wan_port,
-		.class_id = f->class_id,
+		.class_id = more->class_id,
 		.state = f->state,
 		.flow_id = flow_id,
 	};

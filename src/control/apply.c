@@ -221,6 +221,7 @@ int config_to_path(
 	plans_fill(c, pc);
 	forwards_fill(c, &pc->forwards);
 	pc->filtering = c->nat_filtering;
+	pc->tells_unsolicited_syn = c->nat_unsolicited_syn == UNSOLICITED_SYN_TELL;
 	pc->timeouts = timeouts_of(c);
 	pc->flows_per_device = c->flows_per_device;
 	pc->new_flows_per_s = c->flows_new_per_second;

@@ -110,6 +110,12 @@ static const struct schema_word filterings[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word unsolicited_syns[] = {
+	{"silent", UNSOLICITED_SYN_SILENT},
+	{"tell", UNSOLICITED_SYN_TELL},
+	{NULL, 0},
+};
+
 static const struct schema_word attachments[] = {
 	{"ethernet", ATTACHMENT_ETHERNET},
 	{"wifi", ATTACHMENT_WIFI},
@@ -261,6 +267,10 @@ static const struct schema_row rows[] = {
 	{ .path = "nat.inbound_refresh", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_inbound_refresh), .fallback = "false",
 	  .help = "Let packets from outside keep a UDP flow alive; a stranger could then hold it open." },
+	{ .path = "nat.unsolicited_syn", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config, nat_unsolicited_syn), .words = unsolicited_syns, .fallback = "silent",
+	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"
+		  " REQ-4). The carrier bills the answers." },
 
 	{ .path = "nat.dmz", .type = SCHEMA_ADDRESS, .applies = APPLIES_LIVE, FIELD(config, nat_dmz),
 	  .fallback_words = "none",
@@ -286,10 +296,10 @@ static const struct schema_row rows[] = {
 	  .fallback = "2h4m", .help = "An open TCP connection (RFC 5382 REQ-5)." },
 	{ .path = "timeouts.tcp_transitory", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
 	  FIELD(config, timeouts.tcp_transitory_us), .min = 4 * MINUTE, .max = HOUR, .fallback = "4m",
-	  .help = "A TCP connection that opens or closes (RFC 5382 REQ-5)." },
+	  .help = "A TCP connection that opens, closes or was reset (RFC 5382 REQ-5, RFC 7857 s2.2)." },
 	{ .path = "timeouts.tcp_closed", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
 	  FIELD(config, timeouts.tcp_closed_us), .min = US_PER_S, .max = 4 * MINUTE, .fallback = "10s",
-	  .help = "A TCP connection after its reset or last acknowledgement." },
+	  .help = "A TCP connection that both sides closed, after the last acknowledgement." },
 	{ .path = "timeouts.udp", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, FIELD(config, timeouts.udp_us),
 	  .min = 2 * MINUTE, .max = TIMEOUT_MAX, .fallback = "5m", .help = "UDP in both directions (RFC 4787 REQ-5)." },
 	{ .path = "timeouts.udp_one_way", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,

@@ -48,17 +48,12 @@ void flow_wheel_destroy(struct flow_wheel *w)
 
 static uint32_t tcp_timeout_ms(const struct flow_timeouts *to, uint8_t state)
 {
-	switch (state) {
-	case TCP_STATE_ESTABLISHED:
-	case TCP_STATE_FIN_INTERNAL: /* RFC 5382 section 5: one FIN does not begin the closing phase */
-	case TCP_STATE_FIN_REMOTE:
+	if (tcp_state_is_established(state))
 		return to->tcp_established_ms;
-	case TCP_STATE_FIN_BOTH:
-	case TCP_STATE_RESET:
+	if (state == TCP_STATE_TIME_WAIT)
 		return to->tcp_closed_ms;
-	default: /* opening: RFC 5382 REQ-5 */
-		return to->tcp_transitory_ms;
-	}
+	return to
+		->tcp_transitory_ms; /* opens, closes, or was reset: RFC 5382 REQ-5, RFC 7857 section 2.2 */
 }
 
 uint32_t flow_timeout_ms(const struct flow_timeouts *to, const struct flow *f)

@@ -30,8 +30,8 @@ enum link_kind {
 
 struct datagram {
 	struct fragment_key key;
-	bool is_known; /* the first fragment came: ports are valid, nothing is held */
-	struct fragment_ports ports;
+	bool is_known; /* the first fragment was let in: origin is valid, nothing is held */
+	struct fragment_origin origin;
 	uint32_t n_held;
 	uint32_t source_id;
 	uint32_t hash_next;
@@ -55,6 +55,8 @@ struct fragment_table {
 	uint32_t capacity;
 	uint32_t held_capacity;
 	uint32_t n_held;
+	uint32_t n_waiting; /* datagrams without their first fragment */
+	uint32_t n_identifications;
 	struct datagram *datagrams;
 	struct source *sources; /* one each at most, so there are always enough */
 	struct pool datagram_pool;
@@ -69,6 +71,12 @@ struct fragment_table {
 static uint32_t quarter(uint32_t all)
 {
 	return all < 4 ? 1 : all / 4;
+}
+
+/* What datagrams without their first fragment may have of the table. */
+static uint32_t half(uint32_t all)
+{
+	return all < 2 ? 1 : all / 2;
 }
 
 static int create_arrays(struct fragment_table *t)
@@ -280,6 +288,7 @@ static void datagram_give(struct fragment_table *t, uint32_t id)
 		at = &t->datagrams[*at].hash_next;
 	*at = d->hash_next;
 	age_remove(t, state_list(t, d), BY_STATE, id);
+	t->n_waiting -= !d->is_known;
 	age_remove(t, &s->datagrams, BY_SOURCE, id);
 	if (--s->n_datagrams == 0)
 		source_give(t, d->source_id);
@@ -296,25 +305,37 @@ static void evict(struct fragment_table *t, uint32_t id, struct fragment_packets
 	datagram_give(t, id);
 }
 
-/* Makes a new datagram without its first fragment. Someone yields where need be: of a source that has its quarter
- * its own oldest, else the oldest that waits, else the oldest. */
-static uint32_t datagram_take(struct fragment_table *t, const struct fragment_key *key,
-	uint64_t now_us, struct fragment_packets *evicted)
+/* Makes room for a datagram: of a source that has its quarter its own oldest yields; else, to one that waits when those
+ * have their half, and in a full table, the oldest that waits; else the oldest. */
+static void make_datagram_room(struct fragment_table *t, const struct fragment_key *key,
+	bool is_waiting, struct fragment_packets *evicted)
 {
 	uint32_t source_id = source_find(t, &key->src);
-	uint32_t *chain = datagram_chain(t, key);
-	uint32_t id;
 
 	if (source_id != END && t->sources[source_id].n_datagrams >= quarter(t->capacity))
 		evict(t, t->sources[source_id].datagrams.oldest, evicted);
+	else if (is_waiting && t->n_waiting >= half(t->capacity))
+		evict(t, t->waiting.oldest, evicted);
 	else if (t->datagram_pool.n_free == 0)
 		evict(t, t->waiting.oldest != END ? t->waiting.oldest : t->known.oldest, evicted);
+}
+
+/* Makes a new datagram without its first fragment; `is_waiting`: it stays so. */
+static uint32_t datagram_take(struct fragment_table *t, const struct fragment_key *key,
+	bool is_waiting, uint64_t now_us, struct fragment_packets *evicted)
+{
+	uint32_t *chain = datagram_chain(t, key);
+	uint32_t source_id;
+	uint32_t id;
+
+	make_datagram_room(t, key, is_waiting, evicted);
 	id = pool_take(&t->datagram_pool);
 	source_id = source_take(t, &key->src);
 	t->datagrams[id] = (struct datagram){
 		.key = *key, .since_us = now_us, .source_id = source_id, .hash_next = *chain};
 	*chain = id;
 	t->sources[source_id].n_datagrams++;
+	t->n_waiting++;
 	age_add(t, &t->waiting, BY_STATE, id);
 	age_add(t, &t->sources[source_id].datagrams, BY_SOURCE, id);
 	return id;
@@ -339,8 +360,26 @@ static uint32_t find_fresh(struct fragment_table *t, const struct fragment_key *
 	return END;
 }
 
+/* Four rounds of a Feistel network over two octets: a keyed order of all 65536. */
+uint16_t fragment_identification(struct fragment_table *t)
+{
+	uint32_t n = t->n_identifications++;
+	uint32_t left = n >> 8 & 0xff;
+	uint32_t right = n & 0xff;
+
+	for (uint32_t round = 0; round < 4; round++) {
+		uint64_t mixed =
+			(t->hash_key.words[0] >> 16 * round ^ right) * UINT64_C(0x9e3779b97f4a7c15);
+		uint32_t next = left ^ (uint32_t)(mixed >> 56);
+
+		left = right;
+		right = next;
+	}
+	return (uint16_t)(left << 8 | right);
+}
+
 void fragment_first(struct fragment_table *t, const struct fragment_key *key,
-	const struct fragment_ports *ports, uint64_t now_us, struct fragment_packets *ret_held,
+	struct fragment_origin *origin, uint64_t now_us, struct fragment_packets *ret_held,
 	struct fragment_packets *ret_evicted)
 {
 	struct datagram *d;
@@ -349,14 +388,29 @@ void fragment_first(struct fragment_table *t, const struct fragment_key *key,
 	ret_evicted->n = 0;
 	id = find_fresh(t, key, now_us, ret_evicted);
 	if (id == END)
-		id = datagram_take(t, key, now_us, ret_evicted);
+		id = datagram_take(t, key, false, now_us, ret_evicted);
 	d = &t->datagrams[id];
+	if (origin->is_renamed)
+		origin->identification = d->is_known && d->origin.is_renamed
+						 ? d->origin.identification
+						 : fragment_identification(t);
 	age_remove(t, state_list(t, d), BY_STATE, id);
+	t->n_waiting -= !d->is_known;
 	d->is_known = true;
 	d->since_us = now_us;
-	d->ports = *ports;
+	d->origin = *origin;
 	age_add(t, &t->known, BY_STATE, id);
 	ret_held->n = release_held(t, id, ret_held->packets, FRAGMENT_HELD_MAX);
+}
+
+void fragment_refuse(
+	struct fragment_table *t, const struct fragment_key *key, struct fragment_packets *ret_held)
+{
+	uint32_t id = datagram_find(t, key);
+
+	ret_held->n = 0;
+	if (id != END && !t->datagrams[id].is_known)
+		evict(t, id, ret_held);
 }
 
 /* True when the limits of the datagram and of its source let one more packet be held. */
@@ -385,7 +439,7 @@ static bool make_held_room(struct fragment_table *t, uint32_t id, struct fragmen
 }
 
 enum fragment_verdict fragment_later(struct fragment_table *t, const struct fragment_key *key,
-	void *packet, uint64_t now_us, struct fragment_ports *ret_ports,
+	void *packet, uint64_t now_us, struct fragment_origin *ret_origin,
 	struct fragment_packets *ret_evicted)
 {
 	struct datagram *d;
@@ -394,13 +448,13 @@ enum fragment_verdict fragment_later(struct fragment_table *t, const struct frag
 	ret_evicted->n = 0;
 	id = find_fresh(t, key, now_us, ret_evicted);
 	if (id != END && t->datagrams[id].is_known) {
-		*ret_ports = t->datagrams[id].ports;
+		*ret_origin = t->datagrams[id].origin;
 		return FRAGMENT_KNOWN;
 	}
 	if (!may_hold(t, id, &key->src))
 		return FRAGMENT_FULL;
 	if (id == END)
-		id = datagram_take(t, key, now_us, ret_evicted);
+		id = datagram_take(t, key, true, now_us, ret_evicted);
 	/* Fails only for a datagram that alone holds all there is: a new one has found room by now. */
 	if (!make_held_room(t, id, ret_evicted))
 		return FRAGMENT_FULL;

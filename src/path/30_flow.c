@@ -4,11 +4,9 @@
  * Buckets, then flow lines, are prefetched over the whole burst.
  */
 #include "stage.h"
+#include "track.h"
 
-#include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
-
-#define IDENTIFICATION_OFFSET 4
 
 /* Packets whose flow is not told by addresses and ports of their own alone. */
 #define NEEDS_SLOW_PATH (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR)
@@ -38,67 +36,6 @@ static void prefetch_flows(const struct flow_table *t, struct rte_mbuf *const *p
 		if (likely(ref != FLOW_REF_NONE))
 			rte_prefetch0(&t->flows[ref >> 1]);
 	}
-}
-
-static struct fragment_key fragment_key_of(const uint8_t *ip, const struct pkt_meta *m)
-{
-	uint16_t identification_be;
-
-	memcpy(&identification_be, ip + IDENTIFICATION_OFFSET, sizeof(identification_be));
-	return (struct fragment_key){
-		.src = m->src,
-		.dst = m->dst,
-		.identification = ntohs(identification_be),
-		.proto = m->proto,
-		.in_port = m->in_port,
-	};
-}
-
-static void drop_evicted(struct stage_ctx *ctx, const struct fragment_packets *evicted)
-{
-	for (uint32_t i = 0; i < evicted->n; i++) {
-		ctx->stages[STAGE_flow].taken++;
-		stage_drop(ctx, evicted->packets[i], DROP_FLOW_FRAGMENTS_FULL);
-	}
-}
-
-/* RFC 4787 REQ-14: the ports of the first fragment serve the later ones, whatever came first. */
-static void first_fragment(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
-{
-	struct fragment_key key = fragment_key_of(stage_ip(pkt, m), m);
-	struct fragment_ports ports = {.src = m->src_port, .dst = m->dst_port};
-	struct fragment_packets held;
-	struct fragment_packets evicted;
-
-	fragment_first(ctx->fragments, &key, &ports, ctx->now_us, &held, &evicted);
-	for (uint32_t i = 0; i < held.n; i++) {
-		/* It may be older than the flow it joins: account_flow_lives() must not take it for a former flow's. */
-		stage_meta(held.packets[i])->rx_us = (uint32_t)ctx->now_us;
-		ctx->requeue[ctx->n_requeued++] = held.packets[i];
-	}
-	drop_evicted(ctx, &evicted);
-}
-
-/* True when the fragment goes on with its ports known; else it was held or dropped. */
-static bool later_fragment(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
-{
-	struct fragment_key key = fragment_key_of(stage_ip(pkt, m), m);
-	struct fragment_ports ports = {0};
-	struct fragment_packets evicted;
-	enum fragment_verdict verdict =
-		fragment_later(ctx->fragments, &key, pkt, ctx->now_us, &ports, &evicted);
-
-	drop_evicted(ctx, &evicted);
-	if (verdict == FRAGMENT_HELD)
-		stage_hold(ctx);
-	if (verdict == FRAGMENT_FULL)
-		stage_drop(ctx, pkt, DROP_FLOW_FRAGMENTS_FULL);
-	if (verdict != FRAGMENT_KNOWN)
-		return false;
-	m->src_port = ports.src;
-	m->dst_port = ports.dst;
-	m->hash = stage_hash(&ctx->flows->hash_key, m);
-	return true;
 }
 
 enum drop_reason flow_of_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
@@ -165,22 +102,6 @@ static inline enum drop_reason follow(
 	return check_forwarding(ctx, pkt, m);
 }
 
-void flow_track(
-	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags)
-{
-	struct flow *f = &ctx->flows->flows[flow_id];
-	uint8_t state = tcp_track_next(f->state, direction, tcp_flags);
-
-	if (likely(state == f->state))
-		return;
-	f->state = state;
-	/* The timer wheel would notice the shorter timeout only when the longer one has come round. */
-	if (state == TCP_STATE_FIN_BOTH || state == TCP_STATE_RESET) {
-		flow_wheel_remove(ctx->wheel, flow_id);
-		flow_wheel_add(ctx->wheel, &ctx->config->timeouts, flow_id);
-	}
-}
-
 static inline enum drop_reason flow_hit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t ref)
 {
@@ -191,7 +112,44 @@ static inline enum drop_reason flow_hit(
 	m->direction = ref & 1;
 	why = follow(ctx, pkt, m, f);
 	if (why == DROP_NONE && m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
-		flow_track(ctx, m->flow_id, m->direction, m->tcp_flags);
+		track(ctx, pkt, m, f);
+	return why;
+}
+
+/* RFC 5382 REQ-4. */
+static void keep_syn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	struct flow_key_v4 key = stage_key(m);
+
+	if (m->proto == PROTO_TCP && ctx->is_uplink[m->in_port] && tcp_track_opens(m->tcp_flags))
+		syn_hold_keep(&ctx->syn_hold, &key, m->in_port, stage_ip(pkt, m), m->ip_octets,
+			ctx->now_us);
+}
+
+/* The flow of a packet that has ports. A first fragment that begins one is let in by nat alone. */
+static enum drop_reason find_or_begin(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	uint32_t ref = stage_find(ctx, m);
+	enum drop_reason why;
+
+	if (ref != FLOW_REF_NONE) {
+		why = flow_hit(ctx, pkt, m, ref);
+		if (why == DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
+			fragments_first(ctx, pkt, m);
+		return why;
+	}
+	why = flow_new(ctx, pkt, m);
+	if ((why == DROP_POLICY_INBOUND || why == DROP_POLICY_FILTERED)
+		&& ctx->config->tells_unsolicited_syn)
+		keep_syn(ctx, pkt, m);
+	if (why != DROP_NONE)
+		return why;
+	why = check_forwarding(ctx, pkt, m);
+	if (why != DROP_NONE)
+		flow_abandon(ctx, m);
+	else if (m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
+		flow_track_new(ctx, pkt, m);
 	return why;
 }
 
@@ -216,21 +174,13 @@ __attribute__((noinline)) static enum drop_reason flow_slow(
 		why = flow_of_icmp_error(ctx, pkt, m);
 		return why != DROP_NONE ? why : follow(ctx, pkt, m, stage_flow(ctx, m));
 	}
-	if ((m->flags & PKT_FRAGMENT_LATER) != 0 && !later_fragment(ctx, pkt, m)) {
+	if ((m->flags & PKT_FRAGMENT_LATER) != 0 && !fragments_later(ctx, pkt, m)) {
 		*ret_gone = true;
 		return DROP_NONE;
 	}
-	if ((m->flags & PKT_FRAGMENT_FIRST) != 0)
-		first_fragment(ctx, pkt, m);
-	ref = stage_find(ctx, m);
-	if (ref != FLOW_REF_NONE)
-		return flow_hit(ctx, pkt, m, ref);
-	why = flow_new(ctx, pkt, m);
-	if (why != DROP_NONE)
-		return why;
-	why = check_forwarding(ctx, pkt, m);
-	if (why != DROP_NONE)
-		flow_abandon(ctx, m);
+	why = find_or_begin(ctx, pkt, m);
+	if (why != DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
+		fragments_refuse(ctx, pkt, m, why);
 	return why;
 }
 

@@ -10,13 +10,15 @@ uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_
 		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
-		struct flow *f;
+		struct flow_more *more;
+		const struct flow *f;
 
 		if (likely((m->flags & PKT_NEW_FLOW) == 0))
 			continue;
 		f = stage_flow(ctx, m);
-		f->class_id = classes_match(ctx->config->classes, f->proto,
-			&stage_flow_more(ctx, m)->remote, f->remote_port);
+		more = stage_flow_more(ctx, m);
+		more->class_id = classes_match(
+			ctx->config->classes, f->proto, &more->remote, f->remote_port);
 	}
 	return n_pkts;
 }

@@ -68,6 +68,8 @@ uint16_t policy_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pk
 			continue;
 		}
 		flow_abandon(ctx, m);
+		if ((m->flags & PKT_FRAGMENT_FIRST) != 0)
+			fragments_refuse(ctx, pkts[i], m, why);
 		stage_drop(ctx, pkts[i], why);
 	}
 	return kept;

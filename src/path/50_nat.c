@@ -134,6 +134,20 @@ static void clamp_mss(const struct stage_ctx *ctx, struct rte_mbuf *pkt, const s
 		(uint16_t)(mtu - IP_TCP_HEADERS_OCTETS));
 }
 
+/* A new flow, which its first packet has made, and with it lets in the fragments behind it. */
+static enum drop_reason begin(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+{
+	enum drop_reason why = nat_new(ctx, m);
+
+	if ((m->flags & PKT_FRAGMENT_FIRST) == 0)
+		return why;
+	if (why == DROP_NONE)
+		fragments_first(ctx, pkt, m);
+	else
+		fragments_refuse(ctx, pkt, m, why);
+	return why;
+}
+
 /* New flows, errors, hairpins, what nobody has answered yet, packets that keep their addresses, SYNs. */
 __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
@@ -142,7 +156,7 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	const struct flow *f;
 
 	if ((m->flags & PKT_NEW_FLOW) != 0)
-		why = nat_new(ctx, m);
+		why = begin(ctx, pkt, m);
 	if (why != DROP_NONE) {
 		flow_refuse(ctx, pkt, m, why);
 		return why;

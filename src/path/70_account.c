@@ -45,12 +45,12 @@ static void end(const struct run *run)
 static inline void count(
 	struct stage_ctx *ctx, const struct pkt_meta *m, struct flow *f, struct device *d)
 {
-	/* RFC 5508 REQ-6: an error that somebody quotes at a flow must not keep it alive. */
-	uint32_t last_ms =
-		unlikely((m->flags & PKT_ICMP_ERROR) != 0) ? f->last_ms[m->direction] : ctx->now_ms;
+	/* RFC 5508 REQ-6, RFC 7857 section 6: an error that somebody quotes at a flow must not keep it alive, nor an RST. */
+	uint32_t last_ms = unlikely((m->flags & (PKT_ICMP_ERROR | PKT_PROVES_NOTHING)) != 0)
+				   ? f->last_ms[m->direction]
+				   : ctx->now_ms;
 
 	usage_count(f, m->direction, m->ip_octets, last_ms);
-	f->tcp_flags[m->direction] |= m->tcp_flags;
 	d->octets[m->direction] += m->ip_octets;
 	d->packets[m->direction]++;
 	d->last_us = ctx->now_us;

@@ -9,7 +9,8 @@
 #include <weir/packet/ipv4_fragment.h>
 #include <weir/packet/parse.h>
 
-#define VLAN_TAG_BYTES 4
+#define VLAN_TAG_BYTES        4
+#define IDENTIFICATION_OFFSET 4
 
 /* Sends what the batch holds; what the port refuses is dropped. */
 static void flush(struct stage_ctx *ctx, uint8_t port_id)
@@ -177,11 +178,15 @@ __attribute__((noinline)) static void send_fragments(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
 	struct pkt_meta *m = stage_meta(pkt);
+	uint8_t *ip = stage_ip(pkt, m);
 	struct ipv4_fragmenter f;
 	int64_t octets = 0;
 	int64_t n = 0;
 
-	ipv4_fragment_init(&f, stage_ip(pkt, m), m->ip_octets, ctx->mtu[port_id]);
+	/* RFC 7857 section 9: the identification was the host's own, and is read only where there are fragments. */
+	if (ctx->is_uplink[port_id] && (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0)
+		store_be16(ip + IDENTIFICATION_OFFSET, fragment_identification(ctx->fragments));
+	ipv4_fragment_init(&f, ip, m->ip_octets, ctx->mtu[port_id]);
 	for (;;) {
 		struct rte_mbuf *piece = rte_pktmbuf_alloc(ctx->setup->pool);
 		struct pkt_meta *pm;

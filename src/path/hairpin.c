@@ -54,7 +54,7 @@ enum drop_reason hairpin_turn(struct stage_ctx *ctx, struct rte_mbuf *pkt, struc
 
 	in.src = ip_addr_v4(outbound->external_be);
 	in.src_port = outbound->external_port;
-	in.flags &= (uint16_t)~PKT_NEW_FLOW;
+	in.flags &= (uint16_t) ~(PKT_NEW_FLOW | PKT_PROVES_NOTHING);
 	if ((m->flags & PKT_ICMP_ERROR) != 0)
 		why = turn_error(ctx, pkt, &in);
 	else
@@ -66,9 +66,10 @@ enum drop_reason hairpin_turn(struct stage_ctx *ctx, struct rte_mbuf *pkt, struc
 		r = translate_rewrite(f, DOWNLINK);
 		rewrite_destination(stage_ip(pkt, m), l4, &r);
 		if (m->proto == PROTO_TCP && l4 != NULL)
-			flow_track(ctx, in.flow_id, DOWNLINK, m->tcp_flags);
+			flow_track(ctx, pkt, &in);
 	}
-	usage_count(f, DOWNLINK, m->ip_octets, ctx->now_ms);
+	usage_count(f, DOWNLINK, m->ip_octets,
+		(in.flags & PKT_PROVES_NOTHING) != 0 ? f->last_ms[DOWNLINK] : ctx->now_ms);
 	m->out_port = f->lan_port;
 	m->dst = ip_addr_v4(f->internal_be);
 	m->flags |= PKT_HAIRPIN;

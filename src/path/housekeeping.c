@@ -15,8 +15,7 @@
 
 static enum flow_end_reason end_reason_of(const struct flow *f)
 {
-	if (f->proto == PROTO_TCP
-		&& (f->state == TCP_STATE_RESET || f->state == TCP_STATE_FIN_BOTH))
+	if (f->proto == PROTO_TCP && tcp_state_is_over(f->state))
 		return FLOW_END_DETECTED;
 	return FLOW_END_IDLE_TIMEOUT;
 }
@@ -110,6 +109,39 @@ static void expire_fragments(struct stage_ctx *ctx)
 		ctx->stages[STAGE_flow].taken++;
 		stage_drop(ctx, expired[i], DROP_FLOW_FRAGMENT_TIMEOUT);
 	}
+}
+
+/* Tells the sender of a SYN, which is there no more, that its port is nobody's. */
+static void tell_syn(struct stage_ctx *ctx, const struct held_syn *syn)
+{
+	struct rte_mbuf *pkt = rte_pktmbuf_alloc(ctx->setup->pool);
+	struct pkt_meta *m;
+
+	if (pkt == NULL)
+		return;
+	m = stage_meta(pkt);
+	*m = (struct pkt_meta){.src = ip_addr_v4(syn->key.src_be),
+		.dst = ip_addr_v4(syn->key.dst_be),
+		.ip_octets = syn->n_octets,
+		.proto = PROTO_TCP,
+		.in_port = syn->in_port};
+	memcpy(rte_pktmbuf_mtod(pkt, uint8_t *), syn->packet, syn->n_octets);
+	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_PORT, 0);
+	rte_pktmbuf_free(pkt);
+}
+
+/* RFC 5382 REQ-4: unless the inside has opened the connection meanwhile. */
+static void tell_syns(struct stage_ctx *ctx)
+{
+	const struct flow_table *t = ctx->flows;
+	const struct held_syn *syn;
+
+	ctx->stage = STAGE_flow;
+	while ((syn = syn_hold_take_due(&ctx->syn_hold, ctx->now_us)) != NULL)
+		if (ctx->config->tells_unsolicited_syn
+			&& flow_table_find_v4(t, flow_hash_v4(&t->hash_key, &syn->key), &syn->key)
+				   == FLOW_REF_NONE)
+			tell_syn(ctx, syn);
 }
 
 /* RFC 1812 5.2.7.1: its sender is told, in its own terms: with the addresses it used. */
@@ -271,6 +303,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	expire_flows(ctx);
 	leave_abandoned_uplinks(p);
 	expire_fragments(ctx);
+	tell_syns(ctx);
 	if (!ctx->setup->virtual_clock) {
 		forget_neighbors(p);
 		age_neighbors(ctx);

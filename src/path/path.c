@@ -355,7 +355,7 @@ uint64_t path_next_us(const struct path *p)
 
 	/* On a virtual clock nothing happens by itself where nothing can expire: a gap of years is one step. */
 	if (p->setup.virtual_clock && p->ctx.flows->n_flows == 0
-		&& fragment_n_held(p->ctx.fragments) == 0)
+		&& fragment_n_held(p->ctx.fragments) == 0 && p->ctx.syn_hold.n == 0)
 		next_us = UINT64_MAX;
 	return RTE_MIN(next_us, queues_next_us(p));
 }

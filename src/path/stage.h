@@ -9,6 +9,8 @@
 #ifndef WEIR_PATH_STAGE_H
 #define WEIR_PATH_STAGE_H
 
+#include "syn_hold.h"
+
 #include <weir/budget/meter.h>
 #include <weir/flow/device.h>
 #include <weir/flow/expiry.h>
@@ -129,6 +131,8 @@ struct stage_ctx {
 
 	struct tx_batch batches[PORTS_MAX];
 
+	struct syn_hold syn_hold;
+
 	struct stage_limit error_limit;
 	struct stage_limit echo_limit;
 	uint32_t n_new_flows; /* taken for packets of this burst */
@@ -242,9 +246,21 @@ enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pk
 enum drop_reason flow_check_addresses(
 	const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
 
-/* 30_flow.c: the next state of a TCP flow. */
-void flow_track(
-	struct stage_ctx *ctx, uint32_t flow_id, enum direction direction, uint8_t tcp_flags);
+/* track.c: what a TCP segment with its header means to its flow. PKT_PROVES_NOTHING is set where it keeps nothing alive. */
+void flow_track(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+
+/* track.c: the same for the segment that makes a flow; its state is set. */
+void flow_track_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* fragments.c: a first fragment was let in by its flow: later ones join it, those that waited come again. */
+void fragments_first(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* fragments.c: a first fragment is dropped: so is what waited for it. */
+void fragments_refuse(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
+	enum drop_reason why);
+
+/* fragments.c: true when a later fragment goes on with the ports of its first one; else it was held or dropped. */
+bool fragments_later(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
 
 /* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
 enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);

@@ -21,8 +21,6 @@ Test(account_record, carries_the_whole_flow)
 		.proto = 6,
 		.state = 4,
 		.device_id = 12,
-		.class_id = 3,
-		.tcp_flags = {0x1b, 0x12},
 		.lan_port = 1,
 		.wan_port = 2,
 	};
@@ -31,6 +29,8 @@ Test(account_record, carries_the_whole_flow)
 		.internal = ip_addr_quad(192, 168, 50, 20),
 		.external = ip_addr_quad(10, 64, 3, 7),
 		.start_us = 5000123,
+		.class_id = 3,
+		.tcp_flags = {0x1b, 0x12},
 	};
 	struct device device = {.mac = {{2, 0, 0x5e, 0x10, 0, 1}}};
 	static const struct mac_addr no_mac;

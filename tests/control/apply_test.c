@@ -92,7 +92,8 @@ Test(control_apply, sizes_timeouts_and_limits_reach_the_path)
 		"neighbors: {capacity: 33, reachable: 40s}\n"
 		"fragments: {capacity: 44}\n"
 		"icmp: {errors_per_second: 5}\n"
-		"nat: {ports: 2000-2999, filtering: endpoint-independent, inbound_refresh: true}\n"
+		"nat: {ports: 2000-2999, filtering: endpoint-independent, inbound_refresh: true,"
+		" unsolicited_syn: tell}\n"
 		"policy: {lan_to_lan: true}\n"
 		"runtime: {seed: 6, interim: 10s}\n",
 		&setup, &pc);
@@ -111,6 +112,7 @@ Test(control_apply, sizes_timeouts_and_limits_reach_the_path)
 	cr_expect_eq(pc->timeouts.tcp_established_ms, 7440000);
 	cr_expect_eq(pc->timeouts.inbound_refresh, 1);
 	cr_expect_eq(pc->filtering, NAT_FILTER_ENDPOINT_INDEPENDENT);
+	cr_expect(pc->tells_unsolicited_syn);
 	cr_expect_eq(pc->icmp_errors_per_s, 5);
 	cr_expect_eq(pc->interim_us, 10 * US_PER_S);
 	cr_expect(pc->lan_to_lan);
@@ -273,6 +275,7 @@ Test(control_apply, each_difference_is_named_with_when_it_applies)
 		{"", ""},
 		{"nat: {filtering: endpoint-independent}\n", "nat.filtering live"},
 		{"nat: {inbound_refresh: true}\n", "nat.inbound_refresh live"},
+		{"nat: {unsolicited_syn: tell}\n", "nat.unsolicited_syn live"},
 		{"nat: {ports: 2000-3000}\n", "nat.ports at start"},
 		{"timeouts: {udp: 6m}\n", "timeouts.udp live"},
 		{"timeouts: {fragment: 16s}\n", "timeouts.fragment at start"},

@@ -35,7 +35,7 @@ static enum fragment_verdict later(
 	struct fragment_table *t, const struct fragment_key *key, uint32_t packet, uint64_t now_us)
 {
 	struct fragment_packets evicted;
-	struct fragment_ports ports;
+	struct fragment_origin ports;
 
 	return fragment_later(t, key, &packets[packet], now_us, &ports, &evicted);
 }
@@ -43,7 +43,7 @@ static enum fragment_verdict later(
 /* Returns how many were held for it. */
 static uint32_t first(struct fragment_table *t, const struct fragment_key *key, uint64_t now_us)
 {
-	static const struct fragment_ports ports = {4500, 500};
+	struct fragment_origin ports = {.src_port = 4500, .dst_port = 500};
 	struct fragment_packets held;
 	struct fragment_packets evicted;
 
@@ -85,21 +85,21 @@ Test(flow_fragment, tells_later_fragments_the_ports_of_the_first)
 	struct fragment_table *t = create(16, 64);
 	struct fragment_key key = datagram(1, 77);
 	struct fragment_packets evicted;
-	struct fragment_ports ports = {0, 0};
+	struct fragment_origin ports = {0};
 
 	cr_assert_eq(first(t, &key, 0), 0);
 	for (int i = 0; i < 40; i++) {
 		cr_assert_eq(
 			fragment_later(t, &key, &packets[i], 1, &ports, &evicted), FRAGMENT_KNOWN);
-		cr_assert_eq(ports.src, 4500);
-		cr_assert_eq(ports.dst, 500);
+		cr_assert_eq(ports.src_port, 4500);
+		cr_assert_eq(ports.dst_port, 500);
 	}
 	destroy(t);
 }
 
 Test(flow_fragment, holds_what_comes_before_the_first_and_gives_it_in_order)
 {
-	static const struct fragment_ports ports = {1, 2};
+	struct fragment_origin ports = {.src_port = 1, .dst_port = 2};
 	struct fragment_table *t = create(16, 64);
 	struct fragment_key key = datagram(1, 77);
 	struct fragment_packets held;
@@ -137,14 +137,14 @@ Test(flow_fragment, tells_datagrams_apart_by_every_part_of_the_key)
 	destroy(t);
 }
 
-Test(flow_fragment, holds_no_more_than_16_packets_for_one_datagram)
+Test(flow_fragment, holds_no_more_than_its_bound_for_one_datagram)
 {
 	struct fragment_table *t = create(16, 1000);
 	struct fragment_key key = datagram(1, 77);
 
 	for (uint32_t i = 0; i < FRAGMENT_HELD_MAX; i++)
 		cr_assert_eq(later(t, &key, i, 0), FRAGMENT_HELD);
-	cr_assert_eq(later(t, &key, 16, 0), FRAGMENT_FULL);
+	cr_assert_eq(later(t, &key, FRAGMENT_HELD_MAX, 0), FRAGMENT_FULL);
 	cr_assert_eq(first(t, &key, 0), FRAGMENT_HELD_MAX);
 	destroy(t);
 }
@@ -171,7 +171,7 @@ Test(flow_fragment, forgets_a_datagram_after_its_timeout)
 /* RFC 6864: an identification comes again. What is left of the old datagram must not meet the new one. */
 Test(flow_fragment, does_not_join_a_datagram_to_an_expired_one_of_the_same_key)
 {
-	static const struct fragment_ports ports = {1, 2};
+	struct fragment_origin ports = {.src_port = 1, .dst_port = 2};
 	struct fragment_table *t = create(16, 64);
 	struct fragment_key key = datagram(1, 1);
 	struct fragment_packets held;
@@ -210,7 +210,7 @@ Test(flow_fragment, expires_by_portions)
 
 Test(flow_fragment, yields_the_oldest_datagram_without_its_first_fragment)
 {
-	static const struct fragment_ports ports = {1, 2};
+	struct fragment_origin ports = {.src_port = 1, .dst_port = 2};
 	struct fragment_table *t = create(4, 64);
 	struct fragment_packets held;
 	struct fragment_packets evicted;
@@ -278,7 +278,7 @@ Test(flow_fragment, goes_on_under_a_flood_from_many_sources)
 {
 	struct fragment_table *t = create(64, 32);
 	struct fragment_packets evicted;
-	struct fragment_ports ports;
+	struct fragment_origin ports;
 
 	for (uint32_t i = 0; i < 10000; i++) {
 		struct fragment_key key = datagram(i, i);
@@ -308,7 +308,7 @@ static void leave(void *const *gone, uint32_t n)
 
 Test(flow_fragment, loses_no_packet_and_keeps_none_twice)
 {
-	static const struct fragment_ports ports = {1, 2};
+	struct fragment_origin ports = {.src_port = 1, .dst_port = 2};
 	struct fragment_table *t = create(24, 40);
 	uint64_t now_us = 0;
 	uint32_t n_in = 0;
@@ -319,7 +319,7 @@ Test(flow_fragment, loses_no_packet_and_keeps_none_twice)
 		struct fragment_key key = datagram(rng_below(&r, 8), rng_below(&r, 8));
 		struct fragment_packets held = {.n = 0};
 		struct fragment_packets evicted = {.n = 0};
-		struct fragment_ports learnt;
+		struct fragment_origin learnt;
 		void *expired[5];
 
 		now_us += rng_below(&r, TIMEOUT_US / 50);
@@ -344,4 +344,91 @@ Test(flow_fragment, loses_no_packet_and_keeps_none_twice)
 	}
 	cr_assert_eq(drain(t), n_in);
 	fragment_table_destroy(t);
+}
+
+/* Those that were let in keep half the table at least, whoever floods it with fragments that nobody asked for. */
+Test(flow_fragment, keeps_half_the_table_for_datagrams_that_were_let_in)
+{
+	struct fragment_table *t = create(64, 1000);
+
+	for (uint32_t i = 0; i < 32; i++) {
+		struct fragment_key key = datagram(i, 7);
+
+		first(t, &key, 0);
+	}
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct fragment_key flood = datagram(1000 + i, i);
+
+		cr_assert_eq(later(t, &flood, i, 1), FRAGMENT_HELD);
+		cr_assert_leq(fragment_n_held(t), 32);
+	}
+	for (uint32_t i = 0; i < 32; i++) {
+		struct fragment_key key = datagram(i, 7);
+
+		cr_assert_eq(later(t, &key, i, 2), FRAGMENT_KNOWN);
+	}
+	destroy(t);
+}
+
+Test(flow_fragment, gives_up_what_waited_for_a_fragment_that_was_refused)
+{
+	struct fragment_table *t = create(16, 64);
+	struct fragment_key key = datagram(1, 77);
+	struct fragment_key other = datagram(1, 78);
+	struct fragment_packets held;
+
+	later(t, &key, 0, 0);
+	later(t, &key, 1, 0);
+	first(t, &other, 0);
+	fragment_refuse(t, &key, &held);
+	cr_assert_eq(held.n, 2);
+	cr_assert_eq(held.packets[0], &packets[0]);
+	cr_assert_eq(held.packets[1], &packets[1]);
+	cr_assert_eq(fragment_n_held(t), 0);
+	fragment_refuse(t, &key, &held);
+	cr_assert_eq(held.n, 0);
+	fragment_refuse(t, &other, &held);
+	cr_assert_eq(later(t, &other, 2, 1), FRAGMENT_KNOWN, "what was let in stays");
+	destroy(t);
+}
+
+/* RFC 6864 section 5.3.1. */
+Test(flow_fragment, renames_each_datagram_once)
+{
+	struct fragment_origin origin = {.src_port = 1, .dst_port = 2, .is_renamed = true};
+	struct fragment_origin learnt = {0};
+	struct fragment_table *t = create(16, 64);
+	struct fragment_key key = datagram(1, 77);
+	struct fragment_packets held, evicted;
+	uint16_t identification;
+
+	fragment_first(t, &key, &origin, 0, &held, &evicted);
+	identification = origin.identification;
+	fragment_first(t, &key, &origin, 1, &held, &evicted);
+	cr_assert_eq(origin.identification, identification, "the first fragment came twice");
+	cr_assert_eq(fragment_later(t, &key, &packets[0], 2, &learnt, &evicted), FRAGMENT_KNOWN);
+	cr_assert(learnt.is_renamed && learnt.identification == identification);
+	key = datagram(2, 77);
+	fragment_first(t, &key, &origin, 3, &held, &evicted);
+	cr_assert_neq(origin.identification, identification);
+	destroy(t);
+}
+
+Test(flow_fragment, chooses_every_identification_once_and_no_neighbours)
+{
+	static bool seen[65536];
+	struct fragment_table *t = create(1, 1);
+	uint32_t n_near = 0;
+	uint16_t last = 0;
+
+	for (uint32_t i = 0; i < 65536; i++) {
+		uint16_t id = fragment_identification(t);
+
+		cr_assert(!seen[id]);
+		seen[id] = true;
+		n_near += (uint16_t)(id - last + 16) <= 32;
+		last = id;
+	}
+	cr_assert_lt(n_near, 200, "%u of 65536 lie beside the one before", n_near);
+	destroy(t);
 }

@@ -52,19 +52,22 @@ static void operate(struct world *w, const uint8_t *op, uint8_t *packet)
 		.in_port = op[2] >> 7};
 	struct fragment_packets held = {.n = 0};
 	struct fragment_packets evicted = {.n = 0};
-	struct fragment_ports ports = {op[1], op[2]};
+	struct fragment_origin origin = {op[1], op[2], (op[2] & 32) != 0, 0};
 	void *expired[3];
 
 	w->now_us += (uint64_t)(op[0] >> 2) * 8;
 	switch (op[0] & 3) {
 	case 0:
-		fragment_first(w->table, &key, &ports, w->now_us, &held, &evicted);
+		fragment_first(w->table, &key, &origin, w->now_us, &held, &evicted);
 		break;
 	case 1:
-		leave(w, expired, fragment_expire(w->table, w->now_us, expired, 3));
+		if ((op[1] & 8) != 0)
+			fragment_refuse(w->table, &key, &held);
+		else
+			leave(w, expired, fragment_expire(w->table, w->now_us, expired, 3));
 		break;
 	default:
-		if (fragment_later(w->table, &key, packet, w->now_us, &ports, &evicted)
+		if (fragment_later(w->table, &key, packet, w->now_us, &origin, &evicted)
 			== FRAGMENT_HELD) {
 			*packet = 1;
 			w->n_held++;

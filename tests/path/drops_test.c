@@ -2,6 +2,7 @@
 /* Each reason for which the path drops is provoked by a packet, and no other counter moves with it. */
 #include "path_world.h"
 
+#include <weir/flow/fragment.h>
 #include <weir/packet/bytes.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/port/neighbor.h>
@@ -405,7 +406,7 @@ Test(path_drops, one_datagram_holds_so_many_fragments_and_no_more)
 {
 	struct path_world *w = path_world_create(NULL);
 
-	for (uint16_t i = 1; i <= 20; i++)
+	for (uint16_t i = 1; i <= FRAGMENT_HELD_MAX + 4; i++)
 		path_world_put(w, WORLD_LAN,
 			&(struct packet_spec){.id = 7,
 				.fragment_offset = (uint16_t)(i * 8),

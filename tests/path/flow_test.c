@@ -209,31 +209,97 @@ Test(path_flow, idle_flows_end_by_the_timeout_of_what_they_are)
 	}
 }
 
+/* A segment of a TCP connection to SERVER_BE, without data. */
+static void put_segment(
+	struct path_world *w, bool is_up, uint8_t tcp_flags, uint32_t seq, uint32_t ack)
+{
+	struct packet_spec s = {.proto = PROTO_TCP, .tcp_flags = tcp_flags, .dst_be = SERVER_BE};
+
+	if (!is_up) {
+		s = answer_defaults;
+		s.proto = PROTO_TCP;
+		s.tcp_flags = tcp_flags;
+		s.src_be = SERVER_BE;
+		s.dst_be = WORLD_UPLINK_BE;
+	}
+	s.tcp_seq = seq;
+	s.tcp_ack = ack;
+	path_world_put(w, is_up ? WORLD_LAN : WORLD_UPLINK, &s);
+	path_world_step(w);
+}
+
+/* Numbers begin at 100 inside and at 700 outside. */
+static void open_connection(struct path_world *w)
+{
+	put_segment(w, true, TCP_SYN, 100, 0);
+	put_segment(w, false, TCP_SYN | TCP_ACK, 700, 101);
+	put_segment(w, true, TCP_ACK, 101, 701);
+}
+
+static void expect_end_after(struct path_world *w, uint64_t timeout_s)
+{
+	path_world_pass(w, (timeout_s - 1) * WORLD_S, 100 * WORLD_MS);
+	cr_expect_eq(n_flows(w), 1);
+	path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);
+	cr_expect_eq(n_flows(w), 0, "the wheel must not wait for the long timeout");
+	cr_assert_eq(w->n_records, 1);
+	cr_expect_eq(w->records[0].end_reason, FLOW_END_DETECTED);
+	cr_expect_eq(w->records[0].tcp_flags[UPLINK] & TCP_SYN, TCP_SYN);
+	path_world_destroy(w);
+}
+
 Test(path_flow, a_closed_tcp_connection_ends_by_its_short_timeout)
 {
-	const struct {
-		uint8_t out;
-		uint8_t back;
-	} steps[] = {{TCP_SYN, TCP_SYN | TCP_ACK}, {TCP_ACK, TCP_ACK},
-		{TCP_FIN | TCP_ACK, TCP_FIN | TCP_ACK}};
+	struct path_world *w = path_world_create(NULL);
 
-	for (uint32_t is_reset = 0; is_reset < 2; is_reset++) {
+	open_connection(w);
+	put_segment(w, true, TCP_FIN | TCP_ACK, 101, 701);
+	put_segment(w, false, TCP_FIN | TCP_ACK, 701, 102);
+	put_segment(w, true, TCP_ACK, 102, 702);
+	expect_end_after(w, 10);
+}
+
+/* RFC 5382 REQ-5: an ACK of something else does not end the closing phase. */
+Test(path_flow, a_tcp_connection_closes_until_its_second_fin_is_acknowledged)
+{
+	struct path_world *w = path_world_create(NULL);
+
+	open_connection(w);
+	put_segment(w, true, TCP_FIN | TCP_ACK, 101, 701);
+	put_segment(w, false, TCP_FIN | TCP_ACK, 701, 102);
+	put_segment(w, true, TCP_ACK, 102, 701);
+	expect_end_after(w, 240);
+}
+
+/* RFC 7857 section 2.2. */
+Test(path_flow, a_reset_tcp_connection_ends_by_the_transitory_timeout)
+{
+	struct path_world *w = path_world_create(NULL);
+
+	open_connection(w);
+	path_world_pass(w, 3600 * WORLD_S, WORLD_S);
+	put_segment(w, false, TCP_RST, 701, 0);
+	path_world_pass(w, 100 * WORLD_S, WORLD_S);
+	put_segment(w, false, TCP_RST, 701, 0); /* once more: counts no time anew */
+	put_segment(w, true, TCP_RST, 101, 0);
+	expect_end_after(w, 140);
+}
+
+/* RFC 5382 REQ-5: one side alone cannot make flows that stay for hours. */
+Test(path_flow, what_one_side_says_alone_is_kept_by_the_transitory_timeout)
+{
+	const uint8_t flags[] = {TCP_FIN | TCP_ACK, TCP_ACK, TCP_SYN};
+
+	for (uint32_t i = 0; i < sizeof(flags); i++) {
 		struct path_world *w = path_world_create(NULL);
 
-		for (uint32_t i = 0; i < 3; i++) {
-			path_world_put(w, WORLD_LAN,
-				&(struct packet_spec){
-					.proto = PROTO_TCP, .tcp_flags = steps[i].out});
-			path_world_step(w);
-			put_answer(w, PROTO_TCP, i == 2 && is_reset ? TCP_RST : steps[i].back, 0);
-			path_world_step(w);
-		}
-		path_world_pass(w, 9 * WORLD_S, 100 * WORLD_MS);
+		put_segment(w, true, flags[i], 101, 701);
+		put_segment(w, true, TCP_ACK, 102, 701);
+		put_segment(w, true, TCP_FIN | TCP_ACK, 102, 701);
+		path_world_pass(w, 239 * WORLD_S, WORLD_S);
 		cr_expect_eq(n_flows(w), 1);
-		path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);
-		cr_expect_eq(n_flows(w), 0, "the wheel must not wait for the long timeout");
-		cr_assert_eq(w->n_records, 1);
-		cr_expect_eq(w->records[0].end_reason, FLOW_END_DETECTED);
+		path_world_pass(w, 3 * WORLD_S, WORLD_S);
+		cr_expect_eq(n_flows(w), 0, "flags %#x", flags[i]);
 		path_world_destroy(w);
 	}
 }

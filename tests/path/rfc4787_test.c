@@ -708,8 +708,6 @@ Test(path_rfc4787, req14a_a_flood_of_fragments_costs_nobody_his_packets)
 /* REQ-14 (a): the same with first pieces that nobody asked for. */
 Test(path_rfc4787, req14a_unsolicited_first_fragments_push_nobody_out)
 {
-	KNOWN_GAP("a first fragment is remembered before anybody knows whether it may pass");
-
 	struct path_world *w = path_world_create(NULL);
 	struct packet_spec s = {0};
 	struct packet_spec back = reply_to(&s, PACKET_SRC_PORT);
@@ -736,8 +734,6 @@ Test(path_rfc4787, req14a_unsolicited_first_fragments_push_nobody_out)
 /* RFC 7857 section 9, RFC 6864 5.3.1: a server that puts datagrams of two hosts together again must not mix them. */
 Test(path_rfc4787, rfc7857_s9_fragments_of_two_hosts_never_share_an_identification)
 {
-	KNOWN_GAP("the identification of fragmented datagrams is the host's own");
-
 	struct path_world *w = path_world_create(NULL);
 	uint16_t ids[2];
 

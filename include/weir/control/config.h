@@ -79,6 +79,11 @@ enum config_side {
 	SIDE_LAN,
 	SIDE_UPLINK
 };
+enum config_unsolicited {
+	UNSOLICITED_SYN_SILENT,
+	UNSOLICITED_SYN_TELL
+};
+
 enum config_attachment {
 	ATTACHMENT_ETHERNET,
 	ATTACHMENT_WIFI,
@@ -203,6 +208,7 @@ struct config {
 	enum nat_filtering nat_filtering;
 	struct config_range nat_ports;
 	bool nat_inbound_refresh;
+	enum config_unsolicited nat_unsolicited_syn;
 	struct ip_addr nat_dmz; /* unset: none */
 	uint32_t n_forwards;
 	struct config_forward forwards[NAT_FORWARDS_MAX];

@@ -21,7 +21,7 @@
 struct flow_timeouts {
 	uint32_t tcp_established_ms;
 	uint32_t tcp_transitory_ms;
-	uint32_t tcp_closed_ms; /* after RST or both FINs were acknowledged */
+	uint32_t tcp_closed_ms; /* after the second FIN was acknowledged */
 	uint32_t udp_ms;
 	/* until a reply came; RFC 4787 REQ-5 demands 120 s for any mapping */
 	uint32_t udp_one_way_ms;

@@ -39,8 +39,11 @@ enum flow_flag {
 	FLOW_TRANSLATED = 1 << 1, /* external differs from internal: apply the deltas */
 	FLOW_HAIRPIN = 1 << 2,    /* its remote is the gateway's own external address */
 	FLOW_LOCAL = 1 << 3,      /* its internal endpoint is the gateway itself */
-	FLOW_INBOUND = 1 << 6,    /* begun outside */
-	FLOW_UNANSWERED = 1 << 7, /* and its internal endpoint has said nothing yet */
+	FLOW_INBOUND = 1 << 4,    /* begun outside */
+	FLOW_UNANSWERED = 1 << 5, /* and its internal endpoint has said nothing yet */
+	FLOW_PUSHED =
+		1
+		<< 6, /* TCP: flow_more.tcp_flags has the PSH of uplink; shifted left by one, of downlink */
 };
 
 struct flow {
@@ -60,9 +63,9 @@ struct flow {
 	uint32_t packets[N_DIRECTIONS]; /* wrap: records take differences at every interim report */
 	uint32_t last_ms[N_DIRECTIONS];
 	uint16_t device_id;
-	uint8_t class_id;
-	uint8_t flags;                   /* enum flow_flag */
-	uint8_t tcp_flags[N_DIRECTIONS]; /* all that were seen */
+	uint8_t flags; /* enum flow_flag */
+	uint8_t acked
+		[3]; /* flow: upper 24 bits of what the internal side acknowledged last (TCP), as on the wire */
 	uint8_t lan_port;
 	uint8_t wan_port; /* the uplink, or the other LAN */
 } __attribute__((aligned(64)));
@@ -83,8 +86,10 @@ struct flow_more {
 	uint8_t rule_id;                         /* policy: the rule that allowed it */
 	uint8_t end_reason;                      /* account: flowEndReason (RFC 5102 5.11.3) */
 	uint8_t in_use;
-	uint8_t spare[3];
-	uint32_t hash[N_DIRECTIONS]; /* of both keys, to remove them */
+	uint8_t class_id;
+	uint8_t tcp_flags[N_DIRECTIONS]; /* flow: all that were seen */
+	uint32_t hash[N_DIRECTIONS];     /* of both keys, to remove them */
+	uint32_t fin_end; /* flow: the acknowledgement that the second FIN waits for */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow_more) == 128, "two cache lines");
 

@@ -66,8 +66,9 @@ struct path_config {
 	uint32_t icmp_errors_per_s; /* own errors and echo replies, each */
 	bool lan_to_lan;            /* routed between LAN ports */
 	struct nat_forwards forwards;
-	struct ruleset *rules;   /* owned by the config */
-	struct classes *classes; /* owned by the config */
+	bool tells_unsolicited_syn; /* RFC 5382 REQ-4: its sender, after six seconds */
+	struct ruleset *rules;      /* owned by the config */
+	struct classes *classes;    /* owned by the config */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };

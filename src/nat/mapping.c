@@ -503,13 +503,28 @@ static void reserve_all(struct nat *n, bool reserved)
 	}
 }
 
+/* True when both keep the same ports from others. */
+static bool reserves_same(const struct nat_forwards *a, const struct nat_forwards *b)
+{
+	bool same = a->n == b->n;
+
+	for (uint32_t i = 0; i < a->n && same; i++)
+		same = a->rows[i].proto == b->rows[i].proto
+		       && a->rows[i].is_dmz == b->rows[i].is_dmz
+		       && a->rows[i].port_min == b->rows[i].port_min
+		       && a->rows[i].port_max == b->rows[i].port_max;
+	return same;
+}
+
 void nat_set_forwards(struct nat *n, const struct nat_forwards *forwards)
 {
-	if (memcmp(&n->forwards, forwards, sizeof(*forwards)) == 0)
-		return;
-	reserve_all(n, false);
+	bool is_known = reserves_same(&n->forwards, forwards);
+
+	if (!is_known)
+		reserve_all(n, false);
 	n->forwards = *forwards;
-	reserve_all(n, true);
+	if (!is_known)
+		reserve_all(n, true);
 }
 
 /* Counts a port that was taken or given back on its device. */

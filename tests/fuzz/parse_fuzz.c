@@ -30,6 +30,11 @@ static void fix_header(uint8_t *ip, uint32_t len_bytes)
 	store16(ip + 10, checksum_of(ip, header_bytes));
 }
 
+static bool has_bad_flags(const struct pkt_meta *m)
+{
+	return (parse_l4_shapes[PROTO_TCP].bad_flags >> (m->tcp_flags & 0x3f) & 1) != 0;
+}
+
 static void check_promises(const uint8_t *frame, uint32_t len_bytes, const struct pkt_meta *m)
 {
 	uint32_t header_bytes = (frame[m->l3_off] & 0x0fu) * 4;
@@ -45,7 +50,7 @@ static void check_promises(const uint8_t *frame, uint32_t len_bytes, const struc
 	}
 	demand(m->l4_off == m->l3_off + header_bytes);
 	if (m->proto == PROTO_TCP)
-		demand(l4_bytes >= TCP_HEADER_BYTES && (parse_l4_shapes[PROTO_TCP].bad_flags >> (m->tcp_flags & 0x3f) & 1) == 0);
+		demand(l4_bytes >= TCP_HEADER_BYTES && !has_bad_flags(m));
 	if (m->proto == PROTO_UDP)
 		demand(l4_bytes >= UDP_HEADER_BYTES);
 	if (m->proto == PROTO_ICMP)

@@ -53,6 +53,24 @@ static void expire_flows(struct stage_ctx *ctx)
 	}
 }
 
+enum early_end {
+	EARLY_ENDED,
+	EARLY_QUEUED,  /* its packets may still wait in a queue: it ends after them */
+	EARLY_NO_ROOM, /* for its record: nothing was done */
+};
+
+/* Ends a flow that is not idle. */
+static enum early_end end_early(struct stage_ctx *ctx, uint32_t id)
+{
+	if (may_be_queued(ctx, &ctx->flows->flows[id]))
+		return EARLY_QUEUED;
+	if (records_room(ctx) == 0)
+		return EARLY_NO_ROOM;
+	flow_wheel_remove(ctx->wheel, id);
+	flow_end(ctx, id, FLOW_END_FORCED);
+	return EARLY_ENDED;
+}
+
 /* A bit for each uplink that is down while another one is up. */
 static uint32_t abandoned_uplinks(const struct stage_ctx *ctx)
 {
@@ -89,32 +107,25 @@ static void leave_abandoned_uplinks(struct path *p)
 
 		if (ctx->flows->more[id].in_use && (abandoned >> f->wan_port & 1) != 0
 			&& (f->flags & FLOW_HAIRPIN) == 0) {
-			if (records_room(ctx) == 0)
+			enum early_end how = end_early(ctx, id);
+
+			if (how == EARLY_NO_ROOM)
 				return;
-			if (may_be_queued(ctx, f)) {
+			if (how == EARLY_QUEUED)
 				p->abandoned = 0;
-			} else {
-				flow_wheel_remove(ctx->wheel, id);
-				flow_end(ctx, id, FLOW_END_FORCED);
-			}
 		}
 		p->sweep_left = id;
 	}
 }
 
-/* Ends a flow that policy denies now. False when that must wait: for room, or for its packets in a queue. */
+/* Ends a flow that policy denies now. False when that must wait for room. */
 static bool end_denied(struct path *p, uint32_t id)
 {
-	struct stage_ctx *ctx = &p->ctx;
+	enum early_end how = end_early(&p->ctx, id);
 
-	if (may_be_queued(ctx, &ctx->flows->flows[id])) {
+	if (how == EARLY_QUEUED)
 		p->has_denied = true; /* meanwhile the policy stage drops what it sends */
-		return true;
-	}
-	if (records_room(ctx) == 0)
-		return false;
-	flow_wheel_remove(ctx->wheel, id);
-	return flow_end(ctx, id, FLOW_END_FORCED);
+	return how != EARLY_NO_ROOM;
 }
 
 /*

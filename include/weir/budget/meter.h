@@ -35,14 +35,6 @@ void meter_init(struct meter *m, const struct meter_params *params);
 /* Takes new parameters; what was counted stays. */
 void meter_set_params(struct meter *m, const struct meter_params *params);
 
-/* Counts a packet that crosses the uplink's edge. */
-static inline void meter_count(struct meter *m, enum direction direction, uint32_t octets)
-{
-	m->octets[direction] += octets;
-	m->packets[direction]++;
-	m->billed_octets[direction] += octets + m->params.overhead_octets_packet;
-}
-
 /* Adds `octets` in `n_packets`; modulo 2^64, so that -1 takes one away. */
 static inline void meter_add(
 	struct meter *m, enum direction direction, uint64_t octets, uint64_t n_packets)
@@ -50,6 +42,12 @@ static inline void meter_add(
 	m->octets[direction] += octets;
 	m->packets[direction] += n_packets;
 	m->billed_octets[direction] += octets + n_packets * m->params.overhead_octets_packet;
+}
+
+/* Counts a packet that crosses the uplink's edge. */
+static inline void meter_count(struct meter *m, enum direction direction, uint32_t octets)
+{
+	meter_add(m, direction, octets, 1);
 }
 
 /* Octets billed so far in both directions. */

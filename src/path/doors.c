@@ -230,6 +230,15 @@ uint32_t doors_devices_read(
 	return i;
 }
 
+uint32_t doors_leases_read(const struct path *p, uint16_t first, struct lease *leases, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < n && first + i < NAT_PINS_MAX; i++)
+		leases[i] = *lease_at(p->ctx.pcp.leases, (uint16_t)(first + i));
+	return i;
+}
+
 bool doors_mapping_find(const struct path *p, uint8_t proto, const struct ip_addr *internal,
 	uint16_t internal_port, struct ip_addr *ret_external, uint16_t *ret_external_port)
 {

@@ -138,6 +138,7 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	s->n_flows = ctx->flows->n_flows;
 	s->flow_capacity = ctx->flows->capacity;
 	s->n_devices = ctx->devices->n_devices;
+	s->n_leases = lease_table_n(ctx->pcp.leases);
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		if (ctx->nats[i] != NULL)
 			s->n_mappings += nat_n_mappings(ctx->nats[i]);

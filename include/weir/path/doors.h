@@ -172,6 +172,7 @@ struct path_stats {
 	uint32_t flow_capacity;
 	uint32_t n_devices;
 	uint32_t n_mappings;
+	uint32_t n_leases;
 	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS];
 	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct meter plans[PLANS_MAX];

@@ -73,11 +73,11 @@ struct listing {
 	bool all;
 	bool has_device;
 	struct ip_addr device;
-	uint64_t n_rows; /* written so far */
-	bool opened;     /* the first piece is made */
-	bool summed;     /* the walk over the flows is done */
-	uint32_t cursor; /* of that walk */
-	uint32_t next_device; /* or lease */
+	uint64_t n_rows;        /* written so far */
+	bool opened;            /* the first piece is made */
+	bool summed;            /* the walk over the flows is done */
+	uint32_t cursor;        /* of that walk */
+	uint32_t next_device;   /* or lease */
 	struct usage_sum *sums; /* by device or class id; NULL where the view needs none */
 	struct flow_view flows[FLOWS_A_PIECE];
 	struct device devices[FLOWS_A_PIECE];

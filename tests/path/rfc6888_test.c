@@ -246,7 +246,8 @@ Test(path_rfc6888, req9_a_pcp_server_controls_mappings)
 		.dst_port = 8080};
 
 	memcpy(map + 8, &client, sizeof(client));
-	path_world_discard(w, WORLD_LAN);
+	path_world_step(w);
+	path_world_discard(w, WORLD_LAN); /* the announcement */
 	cr_expect(!passes(w, WORLD_UPLINK, &call, WORLD_LAN, NULL));
 	cr_expect(passes(w, WORLD_LAN, &asks, WORLD_LAN, NULL));
 	cr_expect(passes(w, WORLD_UPLINK, &call, WORLD_LAN, NULL));

@@ -113,6 +113,12 @@ static void build_headers(
 	store16(udp + 6, checksum == 0 ? 0xffff : checksum);
 }
 
+/* pcp_is_asked() lets no options through. */
+static const uint8_t *udp_of(struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	return stage_ip(pkt, m) + IPV4_HEADER_BYTES;
+}
+
 /* The address of the LAN itself is no host's, and nor is its old broadcast address. */
 static bool is_host(const struct path_port *p, const struct ip_addr *addr)
 {
@@ -141,7 +147,7 @@ static enum drop_reason check(struct stage_ctx *ctx, struct rte_mbuf *pkt, const
 	if (policy_quarantines(ctx, &client->mac, &client->addr))
 		return DROP_POLICY_QUARANTINED;
 	if (m->src_port == 0
-		|| (load16(stage_l4(pkt, m) + 6) != 0
+		|| (load16(udp_of(pkt, m) + 6) != 0
 			&& checksum_l4_v4(stage_ip(pkt, m), m->ip_octets) != 0))
 		return DROP_LOCAL_PCP_UNANSWERED;
 	return DROP_NONE;
@@ -172,7 +178,7 @@ static bool is_uplink_up(const struct stage_ctx *ctx)
 enum drop_reason pcp_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	struct pcp_server *s = &ctx->pcp;
-	const uint8_t *udp = stage_l4(pkt, m);
+	const uint8_t *udp = udp_of(pkt, m);
 	const uint8_t *message = udp + UDP_BYTES;
 	uint32_t len_bytes = load_be16(udp + 4) - (uint32_t)UDP_BYTES;
 	struct lease_client client = client_of(ctx, pkt, m);

@@ -13,16 +13,17 @@
 
 #define ANSWERS_PER_S                                                                              \
 	200 /* of the gateway; clients ask every few minutes, and again after seconds */
-#define EVENTS_PER_S   10
-#define EXPIRE_LOOKS   64
-#define ANNOUNCEMENTS  10                /* RFC 6887 section 14.1: so many, … */
-#define ANNOUNCE_US    (250 * US_PER_MS) /* … this long apart at first, then twice as long each time */
-#define ALL_HOSTS_BE   htonl(0xe0000001)
-#define UDP_BYTES      8
-#define ANSWER_TTL     64
-#define HEADERS_OCTETS (IPV4_HEADER_BYTES + UDP_BYTES)
-#define ETHER_TYPE_AT  12
-#define ETHER_HEADER   14
+#define EVENTS_PER_S    10
+#define EXPIRE_LOOKS    64
+#define ANNOUNCEMENTS   10                /* RFC 6887 section 14.1: so many, … */
+#define ANNOUNCE_US     (250 * US_PER_MS) /* … this long apart at first, then twice as long each time */
+#define ANNOUNCE_GAP_US US_PER_S          /* between two losses of state */
+#define ALL_HOSTS_BE    htonl(0xe0000001)
+#define UDP_BYTES       8
+#define ANSWER_TTL      64
+#define HEADERS_OCTETS  (IPV4_HEADER_BYTES + UDP_BYTES)
+#define ETHER_TYPE_AT   12
+#define ETHER_HEADER    14
 
 static const struct mac_addr all_hosts_mac = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}};
 
@@ -225,7 +226,8 @@ static void begin(struct stage_ctx *ctx, uint8_t uplink)
 		has_uplink ? &ctx->config->ports[uplink].address.addr : &none, ctx->now_us);
 	s->uplink = uplink;
 	s->n_announced = 0;
-	s->announce_us = ctx->now_us;
+	/* An uplink that comes and goes is no reason to flood the LANs. */
+	s->announce_us = RTE_MAX(ctx->now_us, s->announced_us + ANNOUNCE_GAP_US);
 }
 
 void pcp_end(struct stage_ctx *ctx)
@@ -312,6 +314,7 @@ static void announce(struct stage_ctx *ctx)
 		announce_on(ctx, (uint8_t)i, nat_pmp, sizeof(nat_pmp));
 	}
 	s->announce_us = ctx->now_us + (ANNOUNCE_US << s->n_announced);
+	s->announced_us = ctx->now_us;
 	s->n_announced++;
 }
 

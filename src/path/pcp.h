@@ -29,6 +29,7 @@ struct pcp_server {
 	uint8_t uplink;
 	uint8_t n_announced;     /* since the last loss of state */
 	uint64_t announce_us;    /* when the next is due */
+	uint64_t announced_us;   /* when the last was sent */
 	uint64_t answer_next_us; /* as struct stage_limit */
 	uint64_t event_next_us;
 	uint32_t n_silent; /* events that were not told */

@@ -51,10 +51,10 @@ struct path_port {
 	uint8_t plan_id;        /* uplink: PLAN_NONE without a plan */
 	uint16_t mtu;           /* of the bearer; 0: the device's */
 	uint16_t vlan;          /* 0: untagged */
+	bool pcp;               /* LAN: its hosts may ask for mappings */
 	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
 	uint64_t downlink_bps;
 	uint64_t queue_us; /* bound of either queue, as time at its rate */
-	bool pcp;          /* LAN: its hosts may ask for mappings */
 };
 
 /* What may change while the path runs. Immutable once published. */

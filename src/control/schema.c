@@ -256,7 +256,7 @@ static const struct schema_row rows[] = {
 	{ .path = "policy", .type = SCHEMA_SECTION,
 	  .help = "Which flows may begin. Without rules: all from a LAN to the uplink, none the other way." },
 	{ .path = "policy.lan_to_lan", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE, FIELD(config, policy_lan_to_lan),
-	  .fallback = "false", .help = "Route between LAN ports." },
+	  .fallback = "false", .help = "Route between LAN ports, and lead what stations of one LAN send each other by the gateway." },
 	{ .path = "policy.events_per_second", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config, policy_events_per_second), .min = 1, .max = 1000, .fallback = "10",
 	  .help = "Matches of one rule with log: true that are told, each in a line; all are counted." },

@@ -139,6 +139,10 @@ static enum drop_reason begin(struct stage_ctx *ctx, struct rte_mbuf *pkt, struc
 {
 	enum drop_reason why = nat_new(ctx, m);
 
+	if (why == DROP_NONE && m->out_port == m->in_port)
+		/* RFC 1812 5.2.7.2: there is a shorter way. */
+		local_icmp_error(ctx, pkt, m, ICMP_REDIRECT, ICMP_CODE_HOST,
+			ICMP_REST_GATEWAY(m->dst.words[3]));
 	if ((m->flags & PKT_FRAGMENT_FIRST) == 0)
 		return why;
 	if (why == DROP_NONE)

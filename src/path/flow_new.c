@@ -274,10 +274,15 @@ static enum drop_reason new_from_lan(
 		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_NET, 0);
 		return why;
 	}
-	if (out == m->in_port)
-		out = uplink_with_number(ctx, &m->dst);
-	if (out == PORT_NONE)
-		return DROP_FLOW_NO_ROUTE; /* its LAN carries it without us */
+	if (out == m->in_port) {
+		uint8_t uplink = uplink_with_number(ctx, &m->dst);
+
+		/* Its LAN carries it without us, unless that keeps its stations apart: then who must not come from
+		 * one LAN to another must not come back into his own by us either. */
+		if (uplink == PORT_NONE && !ctx->config->lan_to_lan)
+			return DROP_FLOW_NO_ROUTE;
+		out = uplink != PORT_NONE ? uplink : out;
+	}
 	if (is_directed_broadcast(&ctx->config->ports[out], &m->dst))
 		return DROP_FLOW_BROADCAST;
 	/* A connection whose opening was not seen (weir was restarted) is taken up from the inside alone. */

@@ -243,6 +243,8 @@ static const struct schema_row rows[] = {
 	  .help = "Addresses beyond the uplink." },
 	{ .path = "classes.*.port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, port), .min = 1, .max = 65535,
 	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
+	{ .path = "classes.*.translate", .type = SCHEMA_BOOL, FIELD(config_class, translate), .fallback = "true",
+	  .help = "Whether flows get the uplink's address; false where the network beyond it has routes to the LANs." },
 	{ .path = "classes.*.profile", .type = SCHEMA_NAME, .flags = SCHEMA_NOT_ENFORCED,
 	  FIELD(config_class, profile), .fallback_words = "none",
 	  .help = "A list of names that devices of a kind talk to." },

@@ -326,7 +326,7 @@ static const struct schema_row rows[] = {
 	  .help = "External ports that are chosen where a device's own port is taken." },
 	{ .path = "nat.inbound_refresh", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_inbound_refresh), .fallback = "false",
-	  .help = "Let packets from outside keep a UDP flow alive; a stranger could then hold it open." },
+	  .help = "Let packets from outside keep a flow of UDP or ICMP alive; a stranger could then hold it open." },
 	{ .path = "nat.unsolicited_syn", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_unsolicited_syn), .words = unsolicited_syns, .fallback = "silent",
 	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"

@@ -9,7 +9,7 @@ import struct
 
 from cases import check, same, test, until
 from cases.forwards import refused, talk
-from lab import CARRIER, EXTERNAL, GATEWAY, HOST, SERVICE, need
+from lab import CARRIER, EXTERNAL, GATEWAY, HOST, SERVICE, Skipped, need
 
 SERVER = (GATEWAY, 5351)
 ANNOUNCE, MAP, PEER = 0, 1, 2
@@ -129,6 +129,8 @@ def pcp_maps(bench):
 @test
 def pcp_expires(bench):
     """A port that nobody asks for again closes by itself, after two minutes at the least."""
+    if not bench.options.long:
+        raise Skipped("two minutes: --long runs it; tests/path/rfc6887_test.c shows it by the clock")
     lab = bench.lab()
     weir = lab.weir(with_pcp(lab, nat={"pcp": {"lifetime_max": "2m"}}))
     s, udp = lab.udp("lan", HOST), lab.udp("lan", (HOST, 6000))

@@ -49,7 +49,7 @@ class Node:
         return self.ip(to[0], UDP, wire.udp((self.address, port), to, data), **header)
 
     def tcp(self, port, to, flags, sequence=None, acknowledgement=0, data=b"", options=b"", **header):
-        sequence = unique() << 12 if sequence is None else sequence
+        sequence = (unique() & 0xfffff) << 12 if sequence is None else sequence
         segment = wire.tcp((self.address, port), to, flags, sequence, acknowledgement, data, options)
         return self.ip(to[0], TCP, segment, **header)
 

@@ -10,7 +10,7 @@ from site_of_wires import unique
 BITS = {"F": 1, "S": 2, "N": 2, "s": 2, "R": 4, "P": 8, "A": 16, "E": 64, "C": 128}
 HANDSHAKE = ">S <SA >A "
 DATA = b"ten octets"
-ISN = 1 << 20
+N_ISNS = 4000  # none so high that a connection's numbers would begin anew
 
 
 class Side:
@@ -45,15 +45,16 @@ class Talk:
 
     def __init__(self, site, host, port, server, server_port=80):
         self.site, self.host, self.port, self.server, self.server_port = site, host, port, server, server_port
-        self.up, self.down = Side(unique() * ISN), Side(unique() * ISN)
+        self.up, self.down = (Side((unique() % N_ISNS) << 20) for _ in range(2))
         self.external_port = None
 
     def packet_up(self, flags, sequence, acknowledgement=0, data=b"", options=b""):
-        return self.host.tcp(self.port, (self.server.address, self.server_port), flags, sequence, acknowledgement, data, options)
+        to = (self.server.address, self.server_port)
+        return self.host.tcp(self.port, to, flags, sequence, acknowledgement, data, options)
 
     def packet_down(self, flags, sequence, acknowledgement=0, data=b"", options=b""):
-        return self.server.tcp(self.server_port, (self.site.external, self.external_port), flags, sequence, acknowledgement, data,
-                               options)
+        to = (self.site.external, self.external_port)
+        return self.server.tcp(self.server_port, to, flags, sequence, acknowledgement, data, options)
 
     def send_up(self, word):
         got = self.site.cross(self.host, self.packet_up(*self.up.segment(word)), what="segment >" + word)
@@ -62,7 +63,8 @@ class Talk:
         return got
 
     def send_down(self, word):
-        got = self.site.cross(self.server, self.packet_down(*self.down.segment(word)), to=self.host.wire, what="segment <" + word)
+        packet = self.packet_down(*self.down.segment(word))
+        got = self.site.cross(self.server, packet, to=self.host.wire, what="segment <" + word)
         self.up.expects = max(self.up.expects, self.down.next) if "N" not in word else self.down.next
         return got
 

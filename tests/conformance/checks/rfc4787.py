@@ -224,7 +224,7 @@ def rfc4787_req10_payloads_are_nobodys_business(site):
 
 @must()
 def rfc4787_req11_a_neighbours_session_does_not_change_the_mapping(site):
-    """A host that speaks with a server after another host did, from the same port, has the external endpoint that it has towards all."""
+    """A host that speaks with a server after another host did, from the same port, has its one external endpoint there too."""
     a, b = site.host(10), site.host(11)
     site.says(a, 5000, site.remote(SERVER))
     ports = [site.says(b, 5000, site.remote(address)).sport for address in (SERVER_B, SERVER, SERVER_C)]
@@ -270,7 +270,7 @@ def rfc4787_req12b_unreachables_arrive(site):
 
 @must(uplink_mtu=1400)
 def rfc4787_req13_fragmentation_needed(site):
-    """A packet with DF that is too large for the uplink is answered with Fragmentation Needed and the uplink's MTU; what just fits goes."""
+    """A packet with DF that is too large for the uplink is answered with Fragmentation Needed and the MTU; what fits goes."""
     host, server = site.host(10), site.remote(SERVER)
     site.says(host, 5000, server)
     packet = host.udp(5000, (SERVER, 443), bytes(1373), fragment=wire.DONT_FRAGMENT)

@@ -47,7 +47,7 @@ OPENED_INSIDE = (
 
 @must()
 def rfc5382_req2_every_valid_sequence_opened_inside(site):
-    """Connections that the inside opens pass whole: plain, repeated, ECN, half closed, closed by both, refused, reset, begun again."""
+    """Connections that the inside opens pass whole: plain, repeated, half closed, closed by both, refused, reset, begun again."""
     for n, script in enumerate(OPENED_INSIDE):
         talk(site, 10, 5000 + n).play(script)
 
@@ -126,7 +126,7 @@ def rfc5382_req4_else_port_unreachable(site):
     for _ in syns:
         answer = site.carrier.pick(lambda p: p.dst == STRANGER, 60)
         check(answer is not None, "nothing is said")
-        same((answer.src, answer.kind, answer.code), (site.external, wire.UNREACHABLE, 3), "what is said: %s: source, type, code" % answer)
+        same((answer.src, answer.kind, answer.code), (site.external, wire.UNREACHABLE, 3), "source, type, code of %s" % answer)
         answers.append((answer.quote.sport, answer.quote.dport))
     same(sorted(port for port, _ in answers), [5555, 5556], "ports of the SYNs that it is about")
 
@@ -240,7 +240,8 @@ def rfc5382_req9_unreachables_arrive(site):
     for code in (0, 1, 2, 3, 4, 9, 10, 13):
         router.send(router.error(site.external, wire.UNREACHABLE, code, up, b"\0\0\5\x78"))
         got = site.expect(site.lan, lambda p: p.kind == wire.UNREACHABLE and p.code == code, "code %d" % code)
-        same((got.dst, got.quote.src, got.quote.sport), (one.host.address, one.host.address, one.port), "whom code %d is about" % code)
+        here = one.host.address
+        same((got.dst, got.quote.src, got.quote.sport), (here, here, one.port), "whom code %d is about" % code)
 
 
 @must()

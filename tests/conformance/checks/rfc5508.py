@@ -57,7 +57,8 @@ def rfc5508_req1_queries_and_their_answers_pass(site):
     """Echo and timestamp pass, and so do their answers, for two hosts with the same identifier."""
     server = site.remote(SERVER)
     for host in (site.host(10), site.host(11)):
-        for kind, reply, data in ((wire.ECHO_REQUEST, ECHO_REPLY, None), (TIMESTAMP, TIMESTAMP_REPLY, bytes([host.mac[5]]) * 12)):
+        stamps = bytes([host.mac[5]]) * 12
+        for kind, reply, data in ((wire.ECHO_REQUEST, ECHO_REPLY, None), (TIMESTAMP, TIMESTAMP_REPLY, stamps)):
             up = site.cross(host, host.echo(7, SERVER, data, kind=kind))
             same(up.src, site.external, "external address")
             down = site.cross(server, server.echo(up.sport, site.external, data, kind=reply))
@@ -172,14 +173,16 @@ def rfc5508_req4_error_about_no_session_is_dropped(site):
     router, host = site.remote(ROUTER), site.host(10)
     nobody, server = site.remote(site.external), site.remote(SERVER)
     for protocol in (wire.UDP, wire.TCP, wire.ICMP):
-        site.refuse(router, router.error(site.external, UNREACHABLE, 1, saying(nobody, protocol)), what="an error about nothing")
-        site.refuse(host, host.error(SERVER, UNREACHABLE, 1, server.udp(443, (host.address, 77))), what="an error about nothing")
+        down = router.error(site.external, UNREACHABLE, 1, saying(nobody, protocol))
+        up = host.error(SERVER, UNREACHABLE, 1, server.udp(443, (host.address, 77)))
+        site.refuse(router, down, what="an error about nothing")
+        site.refuse(host, up, what="an error about nothing")
     site.quiet("something was said about it")
 
 
 @must()
 def rfc5508_req5_errors_from_inside_are_told_in_the_servers_terms(site):
-    """Errors of a host about what it got leave from the external address, the quote as the server sent it, all checksums true."""
+    """Errors of a host about what it got leave from the external address, the quote as the server sent it, checksums true."""
     for host, _, left in sayings(site):
         sent = answer(site, left)
         came = site.cross(site.remote(SERVER), sent)
@@ -284,5 +287,6 @@ def rfc5508_req11_other_icmp_messages_are_not_forwarded(site):
     host, router = site.host(10), site.remote(ROUTER)
     left = site.says(host, 5000, site.remote(SERVER))
     for kind in (9, 10, 15, 17, 30, 37, 40, 41, 200):
-        site.refuse(host, host.ip(SERVER, wire.ICMP, wire.icmp(kind, 0, struct.pack("!HH", kind, 1), bytes(12))), what="type %d" % kind)
+        message = wire.icmp(kind, 0, struct.pack("!HH", kind, 1), bytes(12))
+        site.refuse(host, host.ip(SERVER, wire.ICMP, message), what="type %d" % kind)
     site.refuse(router, router.error(site.external, 5, 1, left, bytes([203, 0, 113, 9])), what="a redirect")

@@ -71,7 +71,7 @@ def rfc6888_req7_filtering_can_be_endpoint_independent(site):
     site.hears(stranger, 9, up.sport, host, 5000)
 
 
-@must(capacity=256)
+@must(slow_s=5, capacity=256)
 def rfc6888_req11_a_full_table_drops_and_evicts_nobody(site):
     """When there is no room for more the packet is dropped, and every session that is there goes on."""
     hosts = range(10, 50)

@@ -86,26 +86,38 @@ struct parse_result parse_frame_uncommon(
 		len_bytes == 0 ? DROP_PARSE_SHORT_FRAME : DROP_PARSE_IPV6, PARSE_IPV4};
 }
 
-/* RFC 1812 5.3.13: options must be well formed. Source routes let a sender walk around filters
- * (RFC 7126 4.3, 4.4). */
-static enum drop_reason check_options(const uint8_t *options, uint32_t len_bytes)
+/* Source routes let a sender walk around filters (RFC 7126 4.3, 4.4). */
+static bool is_source_route(uint8_t option)
 {
-	uint32_t i = 0;
+	return option == IPV4_OPTION_LSRR || option == IPV4_OPTION_SSRR;
+}
 
-	while (i < len_bytes && options[i] != IPV4_OPTION_END) {
-		uint32_t left_bytes = len_bytes - i;
+/* RFC 1812 5.3.13: options must be well formed. Returns where in the header the first one is that is not, or is a source
+ * route; 0 when all are good. */
+static uint32_t find_bad_option(const uint8_t *ip, uint32_t header_bytes)
+{
+	uint32_t i = IPV4_HEADER_BYTES;
 
-		if (options[i] == IPV4_OPTION_NOP) {
+	while (i < header_bytes && ip[i] != IPV4_OPTION_END) {
+		uint32_t left_bytes = header_bytes - i;
+
+		if (ip[i] == IPV4_OPTION_NOP) {
 			i++;
 			continue;
 		}
-		if (options[i] == IPV4_OPTION_LSRR || options[i] == IPV4_OPTION_SSRR)
-			return DROP_PARSE_BAD_OPTIONS;
-		if (left_bytes < 2 || options[i + 1] < 2 || options[i + 1] > left_bytes)
-			return DROP_PARSE_BAD_OPTIONS;
-		i += options[i + 1];
+		if (is_source_route(ip[i]) || left_bytes < 2 || ip[i + 1] < 2
+			|| ip[i + 1] > left_bytes)
+			return i;
+		i += ip[i + 1];
 	}
-	return DROP_NONE;
+	return 0;
+}
+
+uint8_t parse_malformed_option(const uint8_t *ip)
+{
+	uint32_t at = find_bad_option(ip, (ip[0] & 0x0fu) * 4);
+
+	return is_source_route(ip[at]) ? 0 : (uint8_t)at;
 }
 
 enum drop_reason parse_ipv4_uncommon(
@@ -129,10 +141,10 @@ enum drop_reason parse_ipv4_uncommon(
 	total_bytes = load_be16(ip + 2);
 	if (total_bytes < header_bytes || total_bytes > room_bytes)
 		return DROP_PARSE_BAD_TOTAL_LENGTH;
-	why = check_options(ip + IPV4_HEADER_BYTES, header_bytes - IPV4_HEADER_BYTES);
+	why = parse_ipv4_payload(frame, l3_off, header_bytes, m);
 	if (why != DROP_NONE)
 		return why;
-	return parse_ipv4_payload(frame, l3_off, header_bytes, m);
+	return find_bad_option(ip, header_bytes) == 0 ? DROP_NONE : DROP_PARSE_BAD_OPTIONS;
 }
 
 /* A datagram's first fragment: all that filters look at must be in it (RFC 1858 section 3). */

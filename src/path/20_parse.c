@@ -5,6 +5,7 @@
  */
 #include "stage.h"
 
+#include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
 
 #include <string.h>
@@ -82,6 +83,16 @@ static uint32_t raw_octets(const struct port *port, const struct rte_mbuf *pkt)
 	return len > header ? len - header : 0;
 }
 
+/* RFC 1812 4.3.3.5. Only a LAN is told: an answer to a stranger would cost the plan. */
+static void tell_malformed_option(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	uint8_t at = parse_malformed_option(stage_ip(pkt, m));
+
+	if (at != 0 && flow_check_addresses(ctx, pkt, m) == DROP_NONE)
+		local_icmp_error(ctx, pkt, m, ICMP_PARAMETER_PROBLEM, 0, ICMP_REST_POINTER(at));
+}
+
 /* What is not good IPv4 for us. What the carrier counts, it counts whatever becomes of it. */
 __attribute__((noinline)) static void parse_rest(struct stage_ctx *ctx, const struct port *port,
 	struct rte_mbuf *pkt, struct parse_result r, struct edge *seen)
@@ -94,6 +105,8 @@ __attribute__((noinline)) static void parse_rest(struct stage_ctx *ctx, const st
 		seen->octets += raw_octets(port, pkt);
 		seen->packets++;
 	}
+	if (r.why == DROP_PARSE_BAD_OPTIONS && !ctx->is_uplink[ctx->rx_port])
+		tell_malformed_option(ctx, pkt, stage_meta(pkt));
 	stage_drop(ctx, pkt, r.why);
 }
 

@@ -74,7 +74,7 @@ static enum drop_reason refuse_forwarding(
 	if ((m->flags & PKT_DF) == 0)
 		return DROP_NONE; /* tx sends it in fragments */
 	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_FRAGMENTATION_NEEDED,
-		ctx->mtu[m->out_port]);
+		ICMP_REST_MTU(ctx->mtu[m->out_port]));
 	return DROP_FLOW_TOO_BIG;
 }
 

@@ -322,11 +322,11 @@ void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *req
 }
 
 void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
-	uint8_t type, uint8_t code, uint16_t mtu)
+	uint8_t type, uint8_t code, uint32_t rest)
 {
 	const uint8_t *ip = stage_ip(pkt, m);
 	struct icmp_error says = {
-		.source_be = own_be(ctx, m->in_port), .type = type, .code = code, .mtu = mtu};
+		.source_be = own_be(ctx, m->in_port), .type = type, .code = code, .rest = rest};
 	struct rte_mbuf *error;
 	struct pkt_meta *em;
 

@@ -300,9 +300,9 @@ bool local_deliver(
 /* local.c: an ARP message; always taken care of. */
 void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
 
-/* local.c: tells the sender of `pkt` about an error, within limits; `pkt` stays the caller's. */
+/* local.c: tells the sender of `pkt` about an error, within limits; `pkt` stays the caller's. `rest` is ICMP_REST_…, or 0. */
 void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
-	uint8_t type, uint8_t code, uint16_t mtu);
+	uint8_t type, uint8_t code, uint32_t rest);
 
 /* 50_nat.c: translates an ICMP error of the flow and direction in `m`: its outer address and the packet it quotes. */
 enum drop_reason nat_translate_error(

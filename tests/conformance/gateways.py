@@ -29,7 +29,7 @@ class Weir(Gateway):
 
     name = "weir"
     knobs = Gateway.knobs | {"filtering", "unsolicited_syn", "per_device", "new_per_second", "capacity", "ports", "lan_to_lan",
-                             "errors_per_second"}
+                             "errors_per_second", "untranslated"}
     places = {"filtering": ("nat", "filtering"), "unsolicited_syn": ("nat", "unsolicited_syn"), "ports": ("nat", "ports"),
               "per_device": ("flows", "per_device"), "new_per_second": ("flows", "new_per_second"),
               "capacity": ("flows", "capacity"), "lan_to_lan": ("policy", "lan_to_lan"),
@@ -48,6 +48,8 @@ class Weir(Gateway):
             if knob in self.places:
                 section, key = self.places[knob]
                 config.setdefault(section, {})[key] = value
+        if "untranslated" in self.site.knobs:
+            config["classes"] = {"routed": {"remote": self.site.knobs["untranslated"], "translate": False}}
         self.weir = self.lab.weir(config)
 
     def stop(self):
@@ -68,11 +70,12 @@ class Kernel(Gateway):
     as a card on a wire does."""
 
     name = "kernel"
-    knobs = Gateway.knobs | {"lan_to_lan", "unsolicited_syn"}  # it routes between LANs, and tells whoever is not waited for
+    knobs = Gateway.knobs | {"lan_to_lan", "unsolicited_syn", "untranslated"}  # it routes between LANs, and tells strangers
     rules = """
 table ip nat {
 	chain postrouting {
 		type nat hook postrouting priority srcnat
+		%s
 		oifname "wan0" masquerade
 	}
 }
@@ -89,7 +92,8 @@ table ip nat {
         self.lab.ip("gw", "route", "add", "default", "via", self.site.next_hop, "dev", "wan0", "onlink")
         rules = os.path.join(self.lab.dir, "masquerade.nft")
         with open(rules, "w", encoding="utf-8") as f:
-            f.write(self.rules)
+            untranslated = self.site.knobs.get("untranslated")
+            f.write(self.rules % ("ip daddr %s accept" % untranslated if untranslated else ""))
         self.lab.exec("gw", "nft", "-f", rules)
         self.lab.sysctl("gw", net__ipv4__ip_forward=1)
 

@@ -321,12 +321,13 @@ Test(path_rfc1812, s5_2_7_1_no_route_is_told)
 /* 5.2.7.2: to a neighbour of its own LAN a packet is led, and its sender told of the shorter way. */
 Test(path_rfc1812, s5_2_7_2_a_packet_for_a_neighbour_is_led_there_with_a_redirect)
 {
-	KNOWN_GAP("a packet whose LAN carries it without the gateway is dropped");
-
 	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
 	bool is_led = false, is_told = false;
 	struct packet p;
 
+	config->lan_to_lan = true;
+	doors_publish(w->path, config);
 	path_world_put(w, WORLD_LAN, &(struct packet_spec){.dst_be = HOST_B_BE});
 	path_world_step(w);
 	while (path_world_take(w, WORLD_LAN, &p)) {
@@ -340,22 +341,60 @@ Test(path_rfc1812, s5_2_7_2_a_packet_for_a_neighbour_is_led_there_with_a_redirec
 	path_world_destroy(w);
 }
 
+/* By default weir joins no stations that their LAN keeps apart (RFC 1812 2.2.5.2: a filter may forbid it). */
+Test(path_rfc1812, s5_2_7_2_nothing_is_led_back_into_a_lan_where_lans_are_kept_apart)
+{
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+
+	config->lan_to_lan = false;
+	doors_publish(w->path, config);
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){.dst_be = HOST_B_BE});
+	path_world_step(w);
+	expect_silence(w);
+	cr_expect_eq(path_world_drops(w, DROP_FLOW_NO_ROUTE), 1);
+	path_world_destroy(w);
+}
+
 /* 4.3.3.5: options that make no sense are told, with a pointer to them. */
 Test(path_rfc1812, s4_3_3_5_a_malformed_option_is_told_as_a_parameter_problem)
 {
-	KNOWN_GAP("malformed options are dropped silently");
-
 	static const uint8_t options[] = {1, 1, 1, 7, 60, 4, 0, 0};
 	struct path_world *w = path_world_create(NULL);
+	struct packet_spec s = {.ip_options = options, .ip_options_bytes = sizeof(options)};
 	struct packet p;
 
-	cr_assert(passes(w, WORLD_LAN,
-		&(struct packet_spec){.ip_options = options, .ip_options_bytes = sizeof(options)},
-		WORLD_LAN, &p));
+	cr_assert(passes(w, WORLD_LAN, &s, WORLD_LAN, &p));
 	cr_expect_eq(packet_l4(&p)[0], ICMP_PARAMETER_PROBLEM);
 	cr_expect_eq(packet_l4(&p)[1], 0);
-	cr_expect(packet_l4(&p)[4] == 23 || packet_l4(&p)[4] == 24);
+	cr_expect_eq(packet_l4(&p)[4], 23);
+	cr_expect(packet_is_checksum_good(&p));
 	packet_clean(&p);
+
+	s.src_be = V4(10, 1, 2, 3); /* no host of this LAN's */
+	path_world_put(w, WORLD_LAN, &s);
+	path_world_step(w);
+	expect_silence(w);
+	path_world_destroy(w);
+}
+
+/* RFC 7126 4.3, 4.4: a source route is no mistake; it is dropped and nothing said, as is what the uplink brings. */
+Test(path_rfc1812, s4_3_3_5_source_routes_and_the_options_of_strangers_are_dropped_in_silence)
+{
+	static const uint8_t route[] = {131, 7, 4, 10, 0, 0, 1, 0};
+	static const uint8_t malformed[] = {7, 60, 4, 0};
+	struct path_world *w = path_world_create(NULL);
+
+	path_world_put(w, WORLD_LAN,
+		&(struct packet_spec){.ip_options = route, .ip_options_bytes = sizeof(route)});
+	path_world_put(w, WORLD_UPLINK,
+		&(struct packet_spec){.ip_options = malformed,
+			.ip_options_bytes = sizeof(malformed),
+			.src_be = STRANGER_BE,
+			.dst_be = WORLD_UPLINK_BE});
+	path_world_step(w);
+	expect_silence(w);
+	cr_expect_eq(path_world_drops(w, DROP_PARSE_BAD_OPTIONS), 2);
 	path_world_destroy(w);
 }
 

@@ -14,6 +14,7 @@
 #include <weir/packet/meta.h>
 #include <weir/packet/rewrite.h>
 
+#include <arpa/inet.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,12 +68,18 @@ static inline bool icmp_is_error(uint8_t type)
  * The addresses are those at `ip` now. A subnet's own broadcast address is the caller's to know. */
 bool icmp_error_allowed(const uint8_t *ip, const struct pkt_meta *m);
 
+/* Second word of a message: the next hop's MTU in Fragmentation Needed (RFC 1191), the octet of the packet that a Parameter
+ * Problem is about, and the address that a redirect leads to (RFC 792). */
+#define ICMP_REST_MTU(mtu)         ((uint32_t)(mtu))
+#define ICMP_REST_POINTER(offset)  ((uint32_t)(offset) << 24)
+#define ICMP_REST_GATEWAY(addr_be) (ntohl(addr_be))
+
 /* What an error of the gateway's own says. */
 struct icmp_error {
 	uint32_t source_be; /* the gateway's address on the port the error leaves by */
 	uint8_t type;
 	uint8_t code;
-	uint16_t mtu; /* of the next hop, in Fragmentation Needed (RFC 1191); else 0 */
+	uint32_t rest; /* second word of the message, host byte order: one of these, else 0 */
 };
 
 /*

@@ -6,7 +6,8 @@
  * Shapes:   `frame` is contiguous. Frames of fewer than 65536 bytes. Trailing padding is allowed
  *           and is not counted in ip_octets. A VLAN tag with id 0 carries a priority only and
  *           counts as no tag.
- * Errors:   the reason to drop it by; `m` is then partly written and must not be used.
+ * Errors:   the reason to drop it by; `m` is then partly written and must not be used, but for DROP_PARSE_BAD_OPTIONS:
+ *           everything else about the packet is good then.
  * Threads:  pure.
  * Memory:   reads frame[0 … len_bytes-1] only.
  */
@@ -43,6 +44,10 @@ struct parse_result {
  * fit to be forwarded.
  */
 enum drop_reason parse_check_addresses(const struct pkt_meta *m);
+
+/* Of a packet with DROP_PARSE_BAD_OPTIONS: where in the header at `ip` the first malformed option begins; 0 when it is a
+ * well-formed one that weir does not forward. */
+uint8_t parse_malformed_option(const uint8_t *ip);
 
 /* What follows is the path's inner half, here to be inlined there. */
 

@@ -175,6 +175,16 @@ def rfc1812_s4_3_3_5_a_malformed_option_is_told_as_a_parameter_problem(site):
     check(got.l4[4] in (23, 24), "its pointer is %d" % got.l4[4])
 
 
+@other()
+def rfc1812_s5_2_1_frames_for_other_stations_are_let_alone(site):
+    """What is in a frame to another station is neither forwarded nor answered: datagrams, echo, a TTL that ends, bad options."""
+    host = site.host(10)
+    site.says(host, 5000, site.remote(SERVER))
+    host.send(host.udp(5000, (SERVER, 443)), host.udp(5000, (SERVER, 443), ttl=1), host.echo(9, GATEWAY),
+              host.udp(5000, (SERVER, 443), options=bytes([1, 1, 1, 7, 60, 4, 0, 0])), to_mac=bytes.fromhex("02005e999999"))
+    site.quiet("something was done about it")
+
+
 @must()
 def rfc1812_s4_3_3_6_echo_is_answered_at_every_address_from_inside(site):
     """Echo from a LAN is answered at each of the gateway's addresses, from that address."""
@@ -198,7 +208,7 @@ def rfc1812_s5_2_7_1_a_next_hop_that_does_not_answer_is_told(site):
     same((got.quote.src, got.quote.sport), (host.address, 5000), "whom it is about")
 
 
-@must()
+@must(lan_to_lan=True)
 def rfc1812_s5_2_7_2_a_packet_for_a_neighbour_is_led_there_with_a_redirect(site):
     """A packet for a host of its sender's LAN is led there, and its sender told of the shorter way."""
     a, b = site.host(10), site.host(11)

@@ -63,6 +63,16 @@ def rfc6888_req5_one_device_cannot_take_the_ports_of_another(site):
     same(n_open(site, 12, range(5000, 5005)), 5, "sessions of the third host")
 
 
+@must(untranslated="203.0.113.0/24")
+def rfc6888_req6_destinations_can_be_left_untranslated(site):
+    """Where that is configured for a destination, both ways pass with the host's own address, and all else is translated."""
+    host, server, other_one = site.host(10), site.remote(SERVER), site.remote(STRANGER)
+    same(site.says(host, 5000, server).src, host.address, "source towards a destination that is left untranslated")
+    down = server.udp(443, (host.address, 5000))
+    same(site.cross(server, down).dst, host.address, "destination of the answer")
+    same(site.says(host, 5000, other_one).src, site.external, "source towards another destination")
+
+
 @other(filtering="endpoint-independent")
 def rfc6888_req7_filtering_can_be_endpoint_independent(site):
     """Where that is configured, strangers are heard."""

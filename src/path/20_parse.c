@@ -83,12 +83,16 @@ static uint32_t raw_octets(const struct port *port, const struct rte_mbuf *pkt)
 	return len > header ? len - header : 0;
 }
 
-/* RFC 1812 4.3.3.5. Only a LAN is told: an answer to a stranger would cost the plan. */
-static void tell_malformed_option(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+/* RFC 1812 4.3.3.5. Only a LAN is told: an answer to a stranger would cost the plan. What only comes by, since a switch
+ * floods it, is another router's to tell. */
+static void tell_malformed_option(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
+	struct arrival arrival = arrival_at(ctx, ctx->ports[ctx->rx_port]);
 	uint8_t at = parse_malformed_option(stage_ip(pkt, m));
 
+	if (m->vlan != arrival.vlan
+		|| !is_for_us(&arrival, rte_pktmbuf_mtod(pkt, const uint8_t *), m))
+		return;
 	if (at != 0 && flow_check_addresses(ctx, pkt, m) == DROP_NONE)
 		local_icmp_error(ctx, pkt, m, ICMP_PARAMETER_PROBLEM, 0, ICMP_REST_POINTER(at));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RFC 6887, the Port Control Protocol, and RFC 6886, NAT-PMP: what hosts ask the gateway for, and what strangers may then do.
- * One test a requirement, named after its section. docs/conformance.md has the table. */
+ * One test a requirement, named after its section. docs/nat.md has the table. */
 #include "dialogue.h"
 
 #include <weir/packet/pcp.h>

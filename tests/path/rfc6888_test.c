@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RFC 6888, many hosts behind one address: one test a requirement, named after it; REQ-1 is the other documents' tests.
- * docs/conformance.md has the table. */
+ * docs/nat.md has the table. */
 #include "dialogue.h"
 
 #include <weir/classify/classes.h>

@@ -62,19 +62,23 @@ uint8_t class_get(struct ledger *l, const char *name)
 
 struct device_row *device_get(struct ledger *l, uint8_t plan, const struct mac_addr *mac)
 {
+	static const struct mac_addr NOBODY;
+	struct device_row *rest = &l->devices[plan];
 	struct device_row *unused = NULL;
-	struct device_row *row;
 
-	for (uint32_t i = 0; i < l->n_devices; i++) {
-		row = &l->devices[i];
+	for (uint32_t i = LEDGER_PLANS_MAX; i < l->n_devices && !mac_addr_equal(mac, &NOBODY);
+		i++) {
+		struct device_row *row = &l->devices[i];
+
 		if (row->is_used && row->plan == plan && mac_addr_equal(&row->mac, mac))
 			return row;
-		if (!row->is_used && unused == NULL && i >= LEDGER_PLANS_MAX)
+		if (!row->is_used && unused == NULL)
 			unused = row;
 	}
-	if (unused == NULL || mac_addr_equal(mac, &(struct mac_addr){{0}})) {
-		unused = &l->devices[plan];
-		mac = &(struct mac_addr){{0}};
+	if (unused == NULL) {
+		rest->plan = plan;
+		rest->is_used = true;
+		return rest;
 	}
 	*unused = (struct device_row){.mac = *mac, .plan = plan, .is_used = true};
 	return unused;

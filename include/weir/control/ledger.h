@@ -28,7 +28,7 @@
 
 #define LEDGER_NAME_MAX    32
 #define LEDGER_PLANS_MAX   8
-#define LEDGER_CLASSES_MAX 64  /* names; class 0 takes what has found no room */
+#define LEDGER_CLASSES_MAX 40  /* names; class 0 takes what has found no room */
 #define LEDGER_DAYS        400 /* default, a plan */
 #define LEDGER_CYCLES      24  /* default, a plan */
 #define LEDGER_DEVICES                                                                             \

@@ -241,6 +241,18 @@ static uint64_t seal(struct journal *j, uint8_t kind, uint32_t n_bytes, uint32_t
 	return frame_extent_bytes(kind, n_bytes);
 }
 
+/* After a failure. Files without a name are lost with the process, so both are made anew. */
+static int give_up(struct journal *j, int error)
+{
+	j->stats.n_failures++;
+	if (error == -ESTALE) {
+		j->n_renewals = JOURNAL_SEGMENTS;
+		j->must_create[0] = true;
+		j->must_create[1] = true;
+	}
+	return error;
+}
+
 int journal_append(struct journal *j, uint32_t n_bytes)
 {
 	uint64_t extent;
@@ -256,10 +268,8 @@ int journal_append(struct journal *j, uint32_t n_bytes)
 	error = write_all(j, j->active, j->frame, extent, j->end);
 	if (error == 0)
 		error = sync_segment(j, j->active);
-	if (error != 0) {
-		j->stats.n_failures++;
-		return error;
-	}
+	if (error != 0)
+		return give_up(j, error);
 	j->may_append = true;
 	j->end += (uint32_t)extent;
 	j->stats.n_records++;
@@ -288,11 +298,7 @@ static int put_checkpoint(struct journal *j, unsigned int segment, uint64_t n_by
 
 	if (!j->must_create[segment]) {
 		error = write_all(j, segment, j->frame, n_bytes, 0);
-		if (error == 0)
-			error = sync_segment(j, segment);
-		if (error == -ESTALE)
-			j->must_create[segment] = true;
-		return error;
+		return error != 0 ? error : sync_segment(j, segment);
 	}
 	/* The first checkpoint ever: its own segment comes last, so that it stands for a journal that was begun. */
 	if (j->is_new && j->must_create[1 - segment]) {
@@ -320,10 +326,8 @@ int journal_checkpoint(struct journal *j, uint32_t n_bytes)
 		j->generation++; /* a first one has left nothing behind that it must outdo */
 	extent = seal(j, FRAME_CHECKPOINT, n_bytes, 0);
 	error = put_checkpoint(j, segment, extent);
-	if (error != 0) {
-		j->stats.n_failures++;
-		return error;
-	}
+	if (error != 0)
+		return give_up(j, error);
 	j->active = segment;
 	j->end = (uint32_t)extent;
 	j->is_new = false;

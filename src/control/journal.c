@@ -280,13 +280,13 @@ int journal_append(struct journal *j, uint32_t n_bytes)
  * written as zeros from there. */
 static int replace_segment(struct journal *j, unsigned int segment, uint64_t n_bytes)
 {
-	static const uint8_t BLANK[JOURNAL_PAGE];
+	static const uint8_t blank[JOURNAL_PAGE];
 	int error = j->store->create(j->store, segment);
 
 	if (error == 0)
 		error = write_all(j, segment, j->frame, n_bytes, 0);
 	for (uint64_t at = n_bytes; error == 0 && at < j->segment_bytes; at += JOURNAL_PAGE)
-		error = write_all(j, segment, BLANK, JOURNAL_PAGE, at);
+		error = write_all(j, segment, blank, JOURNAL_PAGE, at);
 	if (error == 0)
 		error = sync_segment(j, segment);
 	return error != 0 ? error : j->store->publish(j->store, segment);

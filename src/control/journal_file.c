@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const NAMES[JOURNAL_SEGMENTS] = {"ledger.0", "ledger.1"};
-static const char *const NEW_NAMES[JOURNAL_SEGMENTS] = {"ledger.0.new", "ledger.1.new"};
+static const char *const names[JOURNAL_SEGMENTS] = {"ledger.0", "ledger.1"};
+static const char *const new_names[JOURNAL_SEGMENTS] = {"ledger.0.new", "ledger.1.new"};
 
 struct file_store {
 	struct journal_store store;
@@ -39,11 +39,11 @@ static int reach(struct file_store *f, unsigned int segment)
 	const int flags = O_CLOEXEC | O_NOFOLLOW;
 	bool is_read_only = false;
 	struct stat st;
-	int fd = openat(f->directory, NAMES[segment], O_RDWR | flags);
+	int fd = openat(f->directory, names[segment], O_RDWR | flags);
 
 	if (fd < 0 && errno == EROFS) {
 		is_read_only = true;
-		fd = openat(f->directory, NAMES[segment], O_RDONLY | flags);
+		fd = openat(f->directory, names[segment], O_RDONLY | flags);
 	}
 	if (fd < 0)
 		return -errno;
@@ -114,7 +114,7 @@ static int file_sync(struct journal_store *s, unsigned int segment)
 static int file_create(struct journal_store *s, unsigned int segment)
 {
 	struct file_store *f = of(s);
-	int fd = openat(f->directory, NEW_NAMES[segment],
+	int fd = openat(f->directory, new_names[segment],
 		O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
 
 	if (fd < 0)
@@ -132,7 +132,7 @@ static int file_publish(struct journal_store *s, unsigned int segment)
 
 	if (!f->is_created[segment])
 		return -EINVAL;
-	if (renameat(f->directory, NEW_NAMES[segment], f->directory, NAMES[segment]) != 0)
+	if (renameat(f->directory, new_names[segment], f->directory, names[segment]) != 0)
 		return -errno;
 	f->is_created[segment] = false;
 	return fsync(f->directory) != 0 ? -errno : 0;
@@ -146,7 +146,7 @@ static void file_close(struct journal_store *s)
 		return;
 	for (unsigned int i = 0; i < JOURNAL_SEGMENTS; i++) {
 		if (f->is_created[i])
-			(void)unlinkat(f->directory, NEW_NAMES[i], 0);
+			(void)unlinkat(f->directory, new_names[i], 0);
 		drop(f, i);
 	}
 	(void)close(f->directory);

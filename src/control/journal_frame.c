@@ -11,7 +11,7 @@
 #define FRAME_VERSION 1
 
 /* The remainders of all octets: polynomial 0x1EDC6F41, bits reflected. */
-static const uint32_t CRC_OF_OCTET[256] = {
+static const uint32_t crc_of_octet[256] = {
 	0x00000000,
 	0xf26b8303,
 	0xe13b70f7,
@@ -275,7 +275,7 @@ uint32_t crc32c(const uint8_t *at, size_t n_bytes)
 	uint32_t crc = UINT32_MAX;
 
 	for (size_t i = 0; i < n_bytes; i++)
-		crc = crc >> 8 ^ CRC_OF_OCTET[(crc ^ at[i]) & 0xff];
+		crc = crc >> 8 ^ crc_of_octet[(crc ^ at[i]) & 0xff];
 	return ~crc;
 }
 

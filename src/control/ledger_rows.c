@@ -345,7 +345,7 @@ static void read_cycle(struct row_reader *r, struct ledger *l, uint8_t plan)
 static const struct {
 	uint8_t n_bytes;
 	void (*read)(struct row_reader *r, struct ledger *l, uint8_t plan);
-} PLAN_ROWS[] = {
+} plan_rows[] = {
 	[ROW_PLAN] = {PLAN_BYTES, read_plan},
 	[ROW_CLASS] = {CLASS_BYTES, read_class},
 	[ROW_DEVICE] = {DEVICE_BYTES, read_device},
@@ -359,13 +359,13 @@ static int read_plan_row(struct ledger *l, uint8_t type, const uint8_t *body, ui
 	struct row_reader r = {.at = body};
 	uint8_t plan;
 
-	if (n_bytes < PLAN_ROWS[type].n_bytes)
+	if (n_bytes < plan_rows[type].n_bytes)
 		return -EINVAL;
 	plan = get8(&r);
 	if (plan >= LEDGER_PLANS_MAX || (type == ROW_PLAN && body[2] == '\0')
 		|| (type != ROW_PLAN && !plan_is_known(l, plan)))
 		return -EINVAL;
-	PLAN_ROWS[type].read(&r, l, plan);
+	plan_rows[type].read(&r, l, plan);
 	return 0;
 }
 

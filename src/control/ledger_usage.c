@@ -32,17 +32,19 @@ struct period_row *periods_at(const struct periods *p, uint32_t i)
 
 struct period_row *periods_get(struct periods *p, int64_t key)
 {
-	struct period_row *row;
+	struct period_row *fresh = &p->rows[p->n_added % p->capacity];
 
-	for (uint32_t i = 0; (row = periods_at(p, i)) != NULL; i++) {
+	for (uint32_t i = 0; i < p->capacity && i < p->n_added; i++) {
+		struct period_row *row = &p->rows[(p->n_added - 1 - i) % p->capacity];
+
 		if (row->key == key) {
 			row->mark = ROW_DIRTY;
 			return row;
 		}
 	}
-	row = &p->rows[p->n_added++ % p->capacity];
-	*row = (struct period_row){.key = key, .mark = ROW_DIRTY};
-	return row;
+	p->n_added++;
+	*fresh = (struct period_row){.key = key, .mark = ROW_DIRTY};
+	return fresh;
 }
 
 uint8_t class_get(struct ledger *l, const char *name)
@@ -62,11 +64,11 @@ uint8_t class_get(struct ledger *l, const char *name)
 
 struct device_row *device_get(struct ledger *l, uint8_t plan, const struct mac_addr *mac)
 {
-	static const struct mac_addr NOBODY;
+	static const struct mac_addr nobody;
 	struct device_row *rest = &l->devices[plan];
 	struct device_row *unused = NULL;
 
-	for (uint32_t i = LEDGER_PLANS_MAX; i < l->n_devices && !mac_addr_equal(mac, &NOBODY);
+	for (uint32_t i = LEDGER_PLANS_MAX; i < l->n_devices && !mac_addr_equal(mac, &nobody);
 		i++) {
 		struct device_row *row = &l->devices[i];
 

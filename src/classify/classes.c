@@ -70,6 +70,20 @@ uint8_t classes_match(
 	return CLASS_DEFAULT;
 }
 
+bool classes_translates(const struct classes *c, uint8_t class_id)
+{
+	return class_id < N_BUILT_IN || class_id - N_BUILT_IN >= c->n_rules
+	       || !c->rules[class_id - N_BUILT_IN].is_untranslated;
+}
+
+bool classes_has_untranslated(const struct classes *c)
+{
+	for (uint32_t i = 0; i < c->n_rules; i++)
+		if (c->rules[i].is_untranslated)
+			return true;
+	return false;
+}
+
 const char *classes_name(const struct classes *c, uint8_t class_id)
 {
 	if (class_id == CLASS_DEFAULT)

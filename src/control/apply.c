@@ -207,6 +207,7 @@ static int classes_fill(const struct config *c, struct classes **ret_classes)
 			.remote = k->remote,
 			.port_min = k->port.min,
 			.port_max = k->port.max,
+			.is_untranslated = !k->translate,
 		};
 		memcpy(rule->name, k->name, sizeof(rule->name));
 		n_rules++;

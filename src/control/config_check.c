@@ -171,6 +171,11 @@ static void check_class(struct config_checker *k, uint32_t i)
 			"matches nothing in this version; give it protocol, remote or port");
 	config_check_network(k, n, "remote", &c->remote);
 	config_check_port_of(k, n, c->proto);
+	if (!c->translate && !config_has(n, "remote"))
+		config_complain(k, CONFIG_ERROR, n, "translate",
+			"without it only networks that have routes to the LANs can answer; write "
+			"remote: "
+			"10.0.0.0/8, or whatever they are");
 }
 
 /* Ways to attach a device that are known not to work, with what happens (Azure Sphere's attestation and updates

@@ -243,6 +243,8 @@ static const struct schema_row rows[] = {
 	  .help = "Addresses beyond the uplink." },
 	{ .path = "classes.*.port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, port), .min = 1, .max = 65535,
 	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
+	{ .path = "classes.*.translate", .type = SCHEMA_BOOL, FIELD(config_class, translate), .fallback = "true",
+	  .help = "Whether flows get the uplink's address; false where the network beyond it has routes to the LANs." },
 	{ .path = "classes.*.profile", .type = SCHEMA_NAME, .flags = SCHEMA_NOT_ENFORCED,
 	  FIELD(config_class, profile), .fallback_words = "none",
 	  .help = "A list of names that devices of a kind talk to." },
@@ -324,7 +326,7 @@ static const struct schema_row rows[] = {
 	  .help = "External ports that are chosen where a device's own port is taken." },
 	{ .path = "nat.inbound_refresh", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_inbound_refresh), .fallback = "false",
-	  .help = "Let packets from outside keep a UDP flow alive; a stranger could then hold it open." },
+	  .help = "Let packets from outside keep a flow of UDP or ICMP alive; a stranger could then hold it open." },
 	{ .path = "nat.unsolicited_syn", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
 	  FIELD(config, nat_unsolicited_syn), .words = unsolicited_syns, .fallback = "silent",
 	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"

@@ -80,14 +80,15 @@ static uint32_t ms_since(uint32_t stamp_ms, uint64_t now_us)
 }
 
 /*
- * Time since the last packet that keeps the flow alive. RFC 4787 REQ-6: uplink packets do, downlink ones of
- * UDP only where configured: a stranger could hold the mapping open. A flow that has had none counts from its start.
+ * Time since the last packet that keeps the flow alive. RFC 4787 REQ-6: uplink packets do, downlink ones of UDP and
+ * ICMP only where configured: a stranger could hold the mapping open. A flow that has had none counts from its start.
  */
 static uint32_t idle_ms(
 	const struct flow_wheel *w, const struct flow_timeouts *to, uint32_t flow_id)
 {
 	const struct flow *f = &w->table->flows[flow_id];
-	bool down_refreshes = f->proto != PROTO_UDP || to->inbound_refresh != 0;
+	bool is_query = f->proto == PROTO_UDP || f->proto == PROTO_ICMP;
+	bool down_refreshes = !is_query || to->inbound_refresh != 0;
 	bool down_counts = down_refreshes && f->packets[DOWNLINK] != 0;
 	uint32_t down_ms = down_counts ? ms_since(f->last_ms[DOWNLINK], w->now_us) : UINT32_MAX;
 	uint32_t up_ms;

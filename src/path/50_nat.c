@@ -5,6 +5,7 @@
  */
 #include "stage.h"
 
+#include <weir/classify/classes.h>
 #include <weir/nat/translate.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/rewrite.h>
@@ -37,6 +38,17 @@ static enum drop_reason map(
 	return DROP_NONE;
 }
 
+/* RFC 6888 REQ-6: what a LAN begins in some classes leaves under its own address. What arrived at the external one has been
+ * translated already. */
+static bool is_translated(const struct stage_ctx *ctx, const struct pkt_meta *m,
+	const struct flow *f, const struct flow_more *more)
+{
+	if (!ctx->is_uplink[f->wan_port])
+		return false;
+	return m->direction == DOWNLINK || (f->flags & FLOW_HAIRPIN) != 0
+	       || classes_translates(ctx->config->classes, more->class_id);
+}
+
 /* Another packet of the same burst may have made the flow since this one missed it. */
 static bool join(struct stage_ctx *ctx, struct pkt_meta *m)
 {
@@ -54,7 +66,7 @@ static bool join(struct stage_ctx *ctx, struct pkt_meta *m)
 static enum drop_reason enter(
 	struct stage_ctx *ctx, struct pkt_meta *m, struct flow *f, struct flow_more *more)
 {
-	struct nat *nat = ctx->is_uplink[f->wan_port] ? ctx->nats[f->wan_port] : NULL;
+	struct nat *nat = more->mapping_id != POOL_NONE ? ctx->nats[f->wan_port] : NULL;
 	enum drop_reason why;
 
 	if (nat != NULL) {
@@ -90,7 +102,7 @@ enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
 	if (join(ctx, m))
 		return DROP_NONE;
 	f->internal_be = more->internal.words[3];
-	if (ctx->is_uplink[f->wan_port] && more->mapping_id == POOL_NONE)
+	if (more->mapping_id == POOL_NONE && is_translated(ctx, m, f, more))
 		why = map(ctx, m, f, more);
 	f->remote_be = more->remote.words[3];
 	f->external_be = more->external.words[3];

@@ -6,6 +6,7 @@
 #include "stage.h"
 
 #include <weir/base/clock.h>
+#include <weir/classify/classes.h>
 #include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
@@ -79,9 +80,12 @@ enum drop_reason flow_check_addresses(
 	if ((is_on_a_lan(ctx, &m->src) && !ip_prefix_contains(&p->address, &m->src))
 		|| uplink_of_address(ctx, &m->src) != PORT_NONE)
 		return DROP_FLOW_SPOOFED_UPLINK;
-	if (!ip_addr_equal(&m->dst, &p->address.addr))
-		return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
-	return DROP_NONE;
+	if (ip_addr_equal(&m->dst, &p->address.addr))
+		return DROP_NONE;
+	/* An error or a fragment of a flow that is not translated; a flow none of these can begin. */
+	if (is_on_a_lan(ctx, &m->dst) && classes_has_untranslated(ctx->config->classes))
+		return DROP_NONE;
+	return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
 }
 
 /* The port that leads to `dst`: the LAN it is on, else the first uplink that is up. */
@@ -400,8 +404,11 @@ enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pk
 {
 	enum drop_reason why;
 
-	if (ctx->is_uplink[m->in_port])
+	if (ctx->is_uplink[m->in_port]) {
+		if (!ip_addr_equal(&m->dst, &ctx->config->ports[m->in_port].address.addr))
+			return DROP_POLICY_INBOUND;
 		return flow_new_inbound(ctx, m, m->in_port);
+	}
 	why = new_from_lan(ctx, pkt, m);
 	flow_refuse(ctx, pkt, m, why);
 	return why;

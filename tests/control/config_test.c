@@ -196,7 +196,8 @@ Test(control_config, every_value_lands_in_its_field)
 		"plans: {p: {quota: 1.5GB, overhead: 54B, ladder: [{at: 80%, do: shape, rate: "
 		"64kbps},"
 		" {at: 100%, do: block}]}}\n"
-		"classes: {a: {protocol: udp, remote: 203.0.113.0/24, port: 5000-5010}}\n"
+		"classes: {a: {protocol: udp, remote: 203.0.113.0/24, port: 5000-5010, translate: "
+		"no}}\n"
 		"policy: {lan_to_lan: yes, rules: [{from: lan, to: uplink, protocol: 47, source:"
 		" 10.1.2.0/24, destination: 198.51.100.9, action: reject}]}\n"
 		"nat: {filtering: endpoint-independent, ports: 2000-2999, inbound_refresh: on, "
@@ -226,6 +227,7 @@ Test(control_config, every_value_lands_in_its_field)
 	cr_expect_eq(c->classes[0].proto, 17);
 	cr_expect_eq(c->classes[0].port.min, 5000);
 	cr_expect_eq(c->classes[0].port.max, 5010);
+	cr_expect(!c->classes[0].translate);
 	cr_expect(c->policy_lan_to_lan);
 	cr_expect_eq(c->rules[0].proto, 47);
 	cr_expect_eq(c->rules[0].source.len_bits, 24);

@@ -164,12 +164,13 @@ static bool survives_by_downlink(uint8_t proto, uint32_t inbound_refresh)
 	return n == 0;
 }
 
-Test(flow_expiry, lets_downlink_packets_of_udp_refresh_only_where_configured)
+Test(flow_expiry, lets_downlink_packets_of_udp_and_icmp_refresh_only_where_configured)
 {
 	cr_expect_not(survives_by_downlink(PROTO_UDP, 0), "RFC 4787 REQ-6: not by default");
 	cr_expect(survives_by_downlink(PROTO_UDP, 1), "RFC 4787 REQ-6 (a): where configured");
 	cr_expect(survives_by_downlink(PROTO_TCP, 0));
-	cr_expect(survives_by_downlink(PROTO_ICMP, 0));
+	cr_expect_not(survives_by_downlink(PROTO_ICMP, 0));
+	cr_expect(survives_by_downlink(PROTO_ICMP, 1));
 }
 
 Test(flow_expiry, counts_from_the_start_of_a_flow_without_packets)

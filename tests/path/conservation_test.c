@@ -271,6 +271,7 @@ Test(path_conservation, holds_through_a_storm_where_next_hops_are_asked_for)
 static void tune_billing(struct path_setup *setup, struct path_config *config)
 {
 	tune(setup, config);
+	setup->flow_capacity = 1024; /* so that it is the plan that has no room left */
 	config->plans[0].quota_octets = 50000;
 	config->plans[0].block_when_spent = true;
 }

@@ -3,6 +3,8 @@
  * docs/conformance.md has the table. */
 #include "dialogue.h"
 
+#include <weir/classify/classes.h>
+
 /* Opens flows from one host, each from a port of its own, until one is refused; returns how many there are. */
 static uint32_t open_flows(struct path_world *w, uint32_t host_be, uint8_t proto, uint32_t n)
 {
@@ -71,6 +73,83 @@ Test(path_rfc6888, req4_what_has_ended_does_not_count_against_a_device)
 		cr_expect_eq(open_flows(w, HOST_A_BE, PROTO_UDP, 100), 30);
 		wait_for(w, 122 * WORLD_S);
 	}
+	path_world_destroy(w);
+}
+
+/* REQ-6: to some destinations nothing is translated; only what a LAN begins goes there. */
+static struct path_world *world_with_untranslated(void)
+{
+	const struct class_rule rule = {
+		.name = "headquarters",
+		.proto = PROTO_UDP,
+		.has_remote = true,
+		.remote = {.addr = ip_addr_v4(V4(10, 0, 0, 0)), .len_bits = 8},
+		.port_min = 5000,
+		.port_max = 5999,
+		.is_untranslated = true,
+	};
+	struct path_world *w = path_world_create(NULL);
+	struct path_config *config = path_world_config(w);
+
+	classes_destroy(config->classes);
+	cr_assert_eq(classes_create(&rule, 1, &config->classes), 0);
+	doors_publish(w->path, config);
+	return w;
+}
+
+Test(path_rfc6888, req6_destinations_can_be_left_untranslated)
+{
+	const struct packet_spec said = {
+		.dst_be = V4(10, 1, 2, 3), .dst_port = 5060, .src_port = 7000};
+	struct path_world *w = world_with_untranslated();
+	struct packet_spec back = reply_to(&said, said.src_port);
+	struct packet sent = packet_build(&(struct packet_spec){.framing = FRAMING_RAW_IP,
+		.dst_be = said.dst_be,
+		.dst_port = 5060,
+		.src_port = 7000});
+	struct packet p;
+
+	back.dst_be = HOST_A_BE;
+	path_world_put(w, WORLD_UPLINK, &back);
+	path_world_step(w);
+	expect_silence(w); /* nobody has asked yet */
+	cr_expect_eq(path_world_drops(w, DROP_POLICY_INBOUND), 1);
+
+	cr_assert(passes(w, WORLD_LAN, &said, WORLD_UPLINK, &p));
+	expect_ends(&p, HOST_A_BE, 7000, said.dst_be, 5060);
+	packet_clean(&p);
+	cr_assert(passes(w, WORLD_UPLINK, &back, WORLD_LAN, &p));
+	expect_ends(&p, said.dst_be, 5060, HOST_A_BE, 7000);
+	packet_clean(&p);
+	cr_assert(passes(w, WORLD_UPLINK,
+		&(struct packet_spec){.proto = PROTO_ICMP,
+			.icmp_type = ICMP_UNREACHABLE,
+			.icmp_code = ICMP_CODE_PORT,
+			.src_be = said.dst_be,
+			.dst_be = HOST_A_BE,
+			.quoted = &sent},
+		WORLD_LAN, &p));
+	cr_expect_eq(packet_dst_be(&p), HOST_A_BE);
+	packet_clean(&p);
+	packet_clean(&sent);
+	path_world_destroy(w);
+}
+
+Test(path_rfc6888, req6_other_ports_and_strangers_are_treated_as_ever)
+{
+	struct path_world *w = world_with_untranslated();
+	struct packet_spec stranger = {
+		.src_be = V4(10, 1, 2, 3), .src_port = 5060, .dst_be = HOST_A_BE, .dst_port = 7000};
+
+	say(w, &(struct packet_spec){.dst_be = V4(10, 1, 2, 3), .dst_port = 53});
+	say(w, &(struct packet_spec){.dst_port = 5060});
+	path_world_put(w, WORLD_UPLINK, &stranger);
+	stranger.fragment_offset = 64;
+	stranger.payload_bytes = 8;
+	path_world_put(w, WORLD_UPLINK, &stranger);
+	path_world_step(w);
+	path_world_pass(w, 40 * WORLD_S, WORLD_S);
+	expect_silence(w);
 	path_world_destroy(w);
 }
 

@@ -27,6 +27,7 @@ struct class_rule {
 	struct ip_prefix remote;
 	uint16_t port_min; /* remote port; 0 … 65535: any */
 	uint16_t port_max;
+	bool is_untranslated; /* its flows leave under the addresses of their devices */
 };
 
 struct classes;
@@ -39,6 +40,12 @@ void classes_destroy(struct classes *c);
 /* The class of a new flow to `remote`. */
 uint8_t classes_match(
 	const struct classes *c, uint8_t proto, const struct ip_addr *remote, uint16_t remote_port);
+
+/* False when flows of the class keep their devices' addresses (RFC 6888 REQ-6). */
+bool classes_translates(const struct classes *c, uint8_t class_id);
+
+/* True when flows of some class are not translated. */
+bool classes_has_untranslated(const struct classes *c);
 
 /* Never NULL; "?" for an unknown id. */
 const char *classes_name(const struct classes *c, uint8_t class_id);

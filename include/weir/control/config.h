@@ -186,6 +186,7 @@ struct config_class {
 	bool matches;            /* false: nothing that this version could match by is given */
 	struct ip_prefix remote; /* unset: any */
 	struct config_range port;
+	bool translate;
 	char profile[CONFIG_NAME_MAX];
 	uint64_t reserve_octets;
 	enum config_priority priority;

@@ -27,7 +27,7 @@ struct flow_timeouts {
 	uint32_t udp_one_way_ms;
 	uint32_t icmp_ms;
 	uint32_t other_ms;
-	uint32_t inbound_refresh; /* RFC 4787 REQ-6 (a): 1 when UDP from outside refreshes too */
+	uint32_t inbound_refresh; /* RFC 4787 REQ-6 (a): 1 when UDP and ICMP from outside do too */
 };
 
 struct flow_wheel;

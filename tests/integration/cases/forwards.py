@@ -101,3 +101,22 @@ def forwards_from_inside(bench):
     same(talk(lab, "lan2", (EXTERNAL, 8443), web, b"hairpin")[0], EXTERNAL, "caller from %s" % HOST2)
     same(talk(lab, "lan", (EXTERNAL, 8443), web, b"hairpin")[0], EXTERNAL, "caller from the server's own host")
     weir.check_alive()
+
+
+@test
+def untranslated(bench):
+    """To a network that has routes to the LAN a device goes under its own address, elsewhere under the uplink's."""
+    lab, weir = bench.site({"classes": {"branch": {"remote": SERVICE, "translate": False}}})
+    lab.ip("car", "route", "add", HOST, "via", EXTERNAL)
+    books = Books(lab, weir)
+    branch, world = lab.listen("car", SERVICE), lab.listen("car", CARRIER)
+    for server, caller in ((branch, HOST), (world, EXTERNAL)):
+        s = lab.connect("lan", server.getsockname())
+        peer, address = server.accept()
+        ask(s, peer, b"to and fro")
+        same(address[0], caller, "caller at %s" % server.getsockname()[0])
+        s.close()
+        peer.close()
+    lab.listen("lan", HOST, 443)
+    check(refused(lab, "car", (HOST, 443), source=(SERVICE, 0)), "the branch opens connections to the LAN")
+    books.close()

@@ -153,19 +153,36 @@ static void file_close(struct journal_store *s)
 	free(f);
 }
 
+/* A directory that was just made is durable when the one above it is. */
+static int sync_parent(int fd)
+{
+	int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error;
+
+	if (parent < 0)
+		return -errno;
+	error = fsync(parent) != 0 ? -errno : 0;
+	(void)close(parent);
+	return error;
+}
+
 /* Opens the directory and locks it; flock(2) goes with the process, however it ends. */
 static int lock_directory(const char *path)
 {
+	bool is_made = mkdir(path, S_IRWXU) == 0;
+	int error = 0;
 	int fd;
 
-	if (mkdir(path, S_IRWXU) != 0 && errno != EEXIST && errno != EROFS)
+	if (!is_made && errno != EEXIST && errno != EROFS)
 		return -errno;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if (is_made)
+		error = sync_parent(fd);
+	if (error != 0) {
 		(void)close(fd);
 		return error;
 	}

@@ -402,6 +402,7 @@ static void in_directory(void (*test)(const char *path))
 	char name[64];
 
 	cr_assert_not_null(mkdtemp(path));
+	cr_assert_eq(rmdir(path), 0); /* it is made where it is missing */
 	test(path);
 	for (unsigned int i = 0; i < JOURNAL_SEGMENTS; i++) {
 		(void)snprintf(name, sizeof(name), "%s/ledger.%u", path, i);

@@ -419,11 +419,11 @@ Test(control_crash, at_no_point_has_more_been_sent_than_the_disk_says)
 	bench_init(&b, 1);
 	b.enumerates = true;
 	b.n_random = 80;
-	(void)crash_lives(&b, 100, 2, 90, false, (struct sim_lies){0});
+	(void)crash_lives(&b, 100, 2, 60, false, (struct sim_lies){0});
 	cr_log_info("states: %llu, of them double crashes: %llu", (unsigned long long)b.n_states,
 		(unsigned long long)b.n_double);
 	cr_expect_eq(b.n_violations, 0);
-	cr_expect_geq(b.n_states, 70000);
+	cr_expect_geq(b.n_states, 50000);
 	bench_clean(&b);
 }
 

@@ -1,47 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/zone.h>
 #include <weir/control/schedule.h>
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/timex.h>
-#include <time.h>
 #include <unistd.h>
 
-#define ZONEINFO    "/usr/share/zoneinfo/"
 #define CLOCK_CHIP  "/sys/class/rtc/rtc0"
 #define N_DAYS      7
 #define PAST_BEFORE INT64_C(1767225600) /* 2026: before this version was there */
-
-/* The local time; -ENOENT without the zone's file. UTC needs none. */
-static int local_time(const char *zone, int64_t wall_s, struct tm *ret_tm)
-{
-	char tz[sizeof(":" ZONEINFO) + CONFIG_TEXT_MAX];
-	const char *was = getenv("TZ");
-	char *kept = was == NULL ? NULL : strdup(was);
-	time_t at = (time_t)wall_s;
-
-	(void)snprintf(tz, sizeof(tz), ":" ZONEINFO "%s", zone);
-	if (strcmp(zone, "UTC") == 0) {
-		free(kept);
-		return gmtime_r(&at, ret_tm) == NULL ? -EINVAL : 0;
-	}
-	if (access(tz + 1, R_OK) != 0) {
-		free(kept);
-		return -ENOENT;
-	}
-	setenv("TZ", tz, 1);
-	tzset();
-	(void)localtime_r(&at, ret_tm);
-	if (kept == NULL)
-		unsetenv("TZ");
-	else
-		setenv("TZ", kept, 1);
-	tzset();
-	free(kept);
-	return 0;
-}
 
 static bool is_on(const struct config_schedule *s, int day)
 {
@@ -50,19 +16,22 @@ static bool is_on(const struct config_schedule *s, int day)
 
 int schedule_read(const struct config_schedule *s, int64_t wall_s, bool *ret_holds)
 {
-	struct tm tm;
-	int error = local_time(s->timezone, wall_s, &tm);
+	struct zone *zone;
+	struct zone_time t;
+	int error = zone_open(s->timezone, &zone);
 	int now_min;
 	int yesterday;
 
 	if (error != 0)
 		return error;
-	now_min = tm.tm_hour * 60 + tm.tm_min;
-	yesterday = (tm.tm_wday + N_DAYS - 1) % N_DAYS;
+	zone_local(zone, wall_s, &t);
+	zone_close(zone);
+	now_min = t.hour * 60 + t.minute;
+	yesterday = (t.weekday + N_DAYS - 1) % N_DAYS;
 	if (s->from_min < s->to_min)
-		*ret_holds = is_on(s, tm.tm_wday) && now_min >= s->from_min && now_min < s->to_min;
+		*ret_holds = is_on(s, t.weekday) && now_min >= s->from_min && now_min < s->to_min;
 	else
-		*ret_holds = (is_on(s, tm.tm_wday) && now_min >= s->from_min)
+		*ret_holds = (is_on(s, t.weekday) && now_min >= s->from_min)
 			     || (is_on(s, yesterday) && now_min < s->to_min);
 	return 0;
 }

@@ -71,8 +71,8 @@ struct cycle cycle_at(const struct cycle_rule *rule, const struct zone *zone, in
 	};
 }
 
-int64_t cycle_day_start(const struct cycle_rule *rule, const struct zone *zone,
-	const struct cycle *c, uint32_t day)
+int64_t cycle_day_start(
+	const struct cycle_rule *rule, const struct zone *zone, const struct cycle *c, uint32_t day)
 {
 	return zone_utc(zone, c->first_day + day, rule->hour * HOUR_S);
 }

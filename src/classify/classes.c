@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define N_BUILT_IN 2u /* CLASS_DEFAULT and CLASS_UNSOLICITED */
-
 struct classes {
 	uint32_t n_rules;
 	struct class_rule rules[];
@@ -25,7 +23,7 @@ int classes_create(const struct class_rule *rules, uint32_t n_rules, struct clas
 {
 	struct classes *c;
 
-	if (n_rules > CLASSES_MAX - N_BUILT_IN)
+	if (n_rules > CLASSES_MAX - CLASSES_BUILT_IN)
 		return -EINVAL;
 	for (uint32_t i = 0; i < n_rules; i++)
 		if (!rule_valid(&rules[i]))
@@ -66,14 +64,14 @@ uint8_t classes_match(
 {
 	for (uint32_t i = 0; i < c->n_rules; i++)
 		if (rule_matches(&c->rules[i], proto, remote, remote_port))
-			return (uint8_t)(N_BUILT_IN + i);
+			return (uint8_t)(CLASSES_BUILT_IN + i);
 	return CLASS_DEFAULT;
 }
 
 bool classes_translates(const struct classes *c, uint8_t class_id)
 {
-	return class_id < N_BUILT_IN || class_id - N_BUILT_IN >= c->n_rules
-	       || !c->rules[class_id - N_BUILT_IN].is_untranslated;
+	return class_id < CLASSES_BUILT_IN || class_id - CLASSES_BUILT_IN >= c->n_rules
+	       || !c->rules[class_id - CLASSES_BUILT_IN].is_untranslated;
 }
 
 bool classes_has_untranslated(const struct classes *c)
@@ -90,7 +88,7 @@ const char *classes_name(const struct classes *c, uint8_t class_id)
 		return "default";
 	if (class_id == CLASS_UNSOLICITED)
 		return "unsolicited";
-	if (class_id - N_BUILT_IN < c->n_rules)
-		return c->rules[class_id - N_BUILT_IN].name;
+	if (class_id - CLASSES_BUILT_IN < c->n_rules)
+		return c->rules[class_id - CLASSES_BUILT_IN].name;
 	return "?";
 }

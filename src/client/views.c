@@ -24,6 +24,9 @@ static const struct column status[] = {
 	{"packets a second", "packets_per_s", CELL_COUNT},
 	{"table memory", "memory_bytes", CELL_OCTETS},
 	{"in huge pages", "memory_huge_bytes", CELL_OCTETS},
+	{"ledger", "ledger", CELL_TEXT},
+	{"its writes today", "ledger_writes_today", CELL_COUNT},
+	{"its octets today", "ledger_octets_today", CELL_OCTETS},
 	{"records lost", "records_lost", CELL_COUNT},
 	{"counting errors", "conservation_errors", CELL_COUNT},
 };
@@ -55,9 +58,11 @@ static const struct column plans[] = {
 	{"USED", "used_octets", CELL_OCTETS},
 	{"LEFT", "left_octets", CELL_OCTETS},
 	{"SHARE", "used_share", CELL_SHARE},
-	{"UP BILLED", "billed_uplink_octets", CELL_OCTETS},
-	{"DOWN BILLED", "billed_downlink_octets", CELL_OCTETS},
-	{"WHEN SPENT", "when_spent", CELL_TEXT},
+	{"STEP", "step", CELL_TEXT},
+	{"RESERVED", "reserved_octets", CELL_OCTETS},
+	{"OF THAT USED", "reserve_used_octets", CELL_OCTETS},
+	{"CYCLE ENDS", "cycle_end", CELL_TEXT},
+	{"THEN USED", "forecast_octets", CELL_OCTETS},
 };
 
 static const struct column classes[] = {

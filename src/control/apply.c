@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALL_PPM 1000000
-
 uint8_t config_tap_id(const struct config *c, uint8_t port_id)
 {
 	uint32_t id = c->n_ports;
@@ -76,29 +74,52 @@ static struct flow_timeouts timeouts_of(const struct config *c)
 	};
 }
 
-static bool blocks_when_spent(const struct config_plan *p)
-{
-	for (uint32_t i = 0; i < p->n_ladder; i++) {
-		const struct config_ladder_step *s = &p->ladder[i];
-
-		/* Without classes that own a reserve, reserve-only leaves nothing: it is a block. */
-		if (s->at_ppm == ALL_PPM
-			&& (s->action == STEP_BLOCK || s->action == STEP_RESERVE_ONLY))
-			return true;
-	}
-	return p->n_ladder == 0 && p->when_spent == WHEN_SPENT_BLOCK;
-}
-
 static void plans_fill(const struct config *c, struct path_config *pc)
 {
 	pc->n_plans = c->n_plans;
-	for (uint32_t i = 0; i < c->n_plans; i++) {
-		pc->plans[i] = (struct meter_params){
-			.quota_octets = c->plans[i].quota_octets,
-			.overhead_octets_packet = c->plans[i].overhead_octets,
-			.block_when_spent = blocks_when_spent(&c->plans[i]),
-		};
-	}
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		pc->plans[i].overhead_octets_packet = c->plans[i].overhead_octets;
+}
+
+/* The class that owns an account; NULL for the general one and those that nobody has. */
+static const struct config_class *account_owner(const struct config *c, uint8_t account)
+{
+	uint8_t last = ACCOUNT_GENERAL;
+
+	for (uint32_t i = 0; i < c->n_classes; i++)
+		if (c->classes[i].reserve_octets > 0 && ++last == account)
+			return &c->classes[i];
+	return NULL;
+}
+
+uint8_t config_account_of(const struct config *c, uint32_t class_index)
+{
+	for (uint8_t account = 1; account < METER_ACCOUNTS; account++)
+		if (account_owner(c, account) == &c->classes[class_index])
+			return account;
+	return ACCOUNT_GENERAL;
+}
+
+const char *config_account_name(const struct config *c, uint8_t account)
+{
+	const struct config_class *k = account_owner(c, account);
+
+	return k == NULL ? NULL : k->name;
+}
+
+uint64_t config_account_reserve(const struct config *c, uint8_t account)
+{
+	const struct config_class *k = account_owner(c, account);
+
+	return k == NULL ? 0 : k->reserve_octets;
+}
+
+uint64_t config_account_device_reserve(const struct config *c, uint8_t account)
+{
+	const struct config_class *k = account_owner(c, account);
+
+	return k == NULL || k->reserve_per_device_octets == 0 ? METER_UNLIMITED
+							      : k->reserve_per_device_octets;
 }
 
 /* Ways that a rule's two ends leave open: a bit each. */
@@ -191,7 +212,7 @@ static int rules_create(const struct config *c, const struct schedule_state *now
 	return error;
 }
 
-static int classes_fill(const struct config *c, struct classes **ret_classes)
+static int classes_fill(const struct config *c, struct path_config *pc)
 {
 	struct class_rule rules[CONFIG_CLASSES_MAX];
 	uint32_t n_rules = 0;
@@ -211,9 +232,10 @@ static int classes_fill(const struct config *c, struct classes **ret_classes)
 			.is_untranslated = !k->translate,
 		};
 		memcpy(rule->name, k->name, sizeof(rule->name));
+		pc->accounts[CLASSES_BUILT_IN + n_rules] = config_account_of(c, i);
 		n_rules++;
 	}
-	return classes_create(rules, n_rules, ret_classes);
+	return classes_create(rules, n_rules, &pc->classes);
 }
 
 /* A DMZ host is a forward of all ports, behind the others. */
@@ -353,7 +375,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	pc->rule_events_per_s = c->policy_events_per_second;
 	pc->listed_only = c->devices_admission == ADMISSION_LISTED;
 	pc->quarantine_reaches_gateway = c->devices_quarantine == QUARANTINE_SERVICES;
-	error = classes_fill(c, &pc->classes);
+	error = classes_fill(c, pc);
 	if (error == 0)
 		error = rules_create(c, now, pc->classes, &pc->rules);
 	if (error == 0)

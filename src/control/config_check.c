@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "config_check.h"
 
+#include <weir/budget/reserve.h>
+#include <weir/control/apply.h>
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +14,6 @@
 
 #define PROTO_TCP 6
 #define PROTO_UDP 17
-
-#define ALL_PPM 1000000
 
 bool config_has(const struct tree_node *n, const char *key)
 {
@@ -85,16 +86,10 @@ static void check_step(struct config_checker *k, const struct tree_node *n,
 			"only a shape step has a rate; remove it, or write do: shape");
 }
 
-static bool is_enforced(const struct config_ladder_step *s)
-{
-	return s->at_ppm == ALL_PPM && (s->action == STEP_BLOCK || s->action == STEP_RESERVE_ONLY);
-}
-
 static void check_ladder(
 	struct config_checker *k, const struct tree_node *plan, const struct config_plan *p)
 {
 	const struct tree_node *ladder = tree_child(plan, "ladder");
-	bool all_enforced = true;
 
 	if (ladder == NULL)
 		return;
@@ -107,11 +102,25 @@ static void check_ladder(
 			ladder->line);
 	for (const struct tree_node *n = ladder->first; n != NULL && n->base != NULL; n = n->next) {
 		check_step(k, n, p, n->index);
-		all_enforced &= is_enforced(&p->ladder[n->index]);
+		if (p->ladder[n->index].action == STEP_SHAPE)
+			config_complain(k, CONFIG_WARNING, n, "do",
+				"this version does not slow a plan down; it goes on as it is");
 	}
-	if (!all_enforced)
-		config_complain(k, CONFIG_WARNING, plan, "ladder",
-			"this version enforces block and reserve-only (as block) at 100%% alone");
+}
+
+/* What classes own of a plan must be there. */
+static void check_reserves(
+	struct config_checker *k, const struct tree_node *n, const struct config_plan *p)
+{
+	struct reserve reserves[METER_ACCOUNTS];
+	char text[RESERVE_TEXT_MAX];
+	uint32_t n_reserves = 0;
+
+	for (uint8_t a = 1; a < METER_ACCOUNTS && config_account_name(k->config, a) != NULL; a++)
+		reserves[n_reserves++] = (struct reserve){.name = config_account_name(k->config, a),
+			.octets = config_account_reserve(k->config, a)};
+	if (reserve_check(p->quota_octets, reserves, n_reserves, text) != 0)
+		config_complain(k, CONFIG_ERROR, n, "quota", "%s", text);
 }
 
 static void check_plan(struct config_checker *k, uint32_t i)
@@ -130,6 +139,7 @@ static void check_plan(struct config_checker *k, uint32_t i)
 			"there is no quota to be spent; write quota: 500MB");
 	config_check_timezone(k, tree_child(n, "cycle"), p->cycle_timezone);
 	check_ladder(k, n, p);
+	check_reserves(k, n, p);
 }
 
 void config_check_network(struct config_checker *k, const struct tree_node *n, const char *key,

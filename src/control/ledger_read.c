@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-#define DAY_US (UINT64_C(86400) * 1000000)
+#define RATE_SPAN_US UINT64_C(1000000)
+#define DAY_US       (UINT64_C(86400) * 1000000)
 
 bool ledger_read_plan(const struct ledger *l, uint8_t plan, struct ledger_plan *ret_plan)
 {
@@ -115,14 +116,17 @@ uint64_t ledger_lease_ask(
 		return 0;
 	for (unsigned int i = 0; i < LEDGER_PLANS_MAX; i++)
 		n_plans += l->plans[i].is_asked_for ? 1 : 0;
+	/* A burst of milliseconds is no rate. */
 	lasted_us = when->now_us - p->lease_us;
+	if (lasted_us < RATE_SPAN_US)
+		lasted_us = RATE_SPAN_US;
 	terms = (struct lease_terms){
 		.left_octets = left_octets,
 		.held_octets = p->granted > p->billed ? p->granted - p->billed : 0,
-		.rate_octets_s = lasted_us == 0 || p->lease_us == 0
-					 ? 0
-					 : (uint64_t)((double)(p->billed - p->lease_billed) * 1e6
-						      / (double)lasted_us),
+		.rate_octets_s = p->lease_us == 0 ? 0
+						  : (uint64_t)((double)(p->billed - p->lease_billed)
+							       * 1e6 / (double)lasted_us),
+		.n_writes_day = l->writes_per_day / (n_plans > 0 ? n_plans : 1),
 		.n_writes_left =
 			n_writes >= l->writes_per_day
 				? 0

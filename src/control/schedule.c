@@ -56,11 +56,11 @@ bool schedule_state_equal(const struct schedule_state *a, const struct schedule_
 	return a->known == b->known && a->holds == b->holds;
 }
 
-bool schedule_clock_is_trusted(const struct config *c, int64_t wall_s)
+bool schedule_clock_is_trusted(enum config_clock clock, int64_t wall_s)
 {
 	struct timex kernel = {0};
 
-	if (c->runtime.clock == CLOCK_TRUSTED)
+	if (clock == CLOCK_TRUSTED)
 		return true;
 	if (adjtimex(&kernel) >= 0 && (kernel.status & STA_UNSYNC) == 0)
 		return true;

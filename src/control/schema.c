@@ -103,6 +103,13 @@ static const struct schema_word actions[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word unrecorded[] = {
+	{"forward", UNRECORDED_FORWARD},
+	{"reserve-only", UNRECORDED_RESERVE_ONLY},
+	{"block", UNRECORDED_BLOCK},
+	{NULL, 0},
+};
+
 static const struct schema_word admissions[] = {
 	{"open", ADMISSION_OPEN},
 	{"listed", ADMISSION_LISTED},
@@ -214,10 +221,13 @@ static const struct schema_row rows[] = {
 	{ .path = "plans.*.when_spent", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
 	  FIELD(config_plan, when_spent), .words = final_actions, .fallback = "notify",
 	  .help = "What happens at the quota, where there is no ladder." },
+	{ .path = "plans.*.when_unrecorded", .type = SCHEMA_WORD, .applies = APPLIES_LIVE,
+	  FIELD(config_plan, when_unrecorded), .words = unrecorded, .fallback = "reserve-only",
+	  .help = "What goes on while the ledger cannot be written, or was damaged, where there is a quota." },
 	{ .path = "plans.*.overhead", .type = SCHEMA_OCTETS, .applies = APPLIES_LIVE,
 	  FIELD(config_plan, overhead_octets), .min = 0, .max = 1000, .fallback = "0B",
 	  .help = "What the carrier adds to each packet when it counts, for example 54B for its tunnel." },
-	{ .path = "plans.*.cycle", .type = SCHEMA_SECTION, .flags = SCHEMA_NOT_ENFORCED,
+	{ .path = "plans.*.cycle", .type = SCHEMA_SECTION,
 	  .help = "When the billing cycle begins." },
 	{ .path = "plans.*.cycle.day", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config_plan, cycle_day), .min = 1, .max = 31, .fallback = "1",
@@ -228,7 +238,7 @@ static const struct schema_row rows[] = {
 	  FIELD(config_plan, cycle_timezone), .takes = "a name from /usr/share/zoneinfo, such as Europe/Berlin",
 	  .fallback = "UTC", .help = "The carrier's time zone." },
 	{ .path = "plans.*.ladder", .type = SCHEMA_LIST, .applies = APPLIES_LIVE, ARRAY(config_plan, ladder, n_ladder),
-	  .help = "Steps as the quota goes; this version enforces reserve-only and block at 100% (as block) alone." },
+	  .help = "Steps as the quota goes; the strongest of those that are reached holds." },
 	{ .path = "plans.*.ladder.[]", .type = SCHEMA_ITEM, .help = "One step, in ascending order." },
 	{ .path = "plans.*.ladder.[].at", .type = SCHEMA_SHARE, .flags = SCHEMA_REQUIRED,
 	  FIELD(config_ladder_step, at_ppm), .min = 1, .max = 1000000, .help = "Share of the quota." },
@@ -252,9 +262,11 @@ static const struct schema_row rows[] = {
 	{ .path = "classes.*.profile", .type = SCHEMA_NAME, .flags = SCHEMA_NOT_ENFORCED,
 	  FIELD(config_class, profile), .fallback_words = "none",
 	  .help = "A list of names that devices of a kind talk to." },
-	{ .path = "classes.*.reserve", .type = SCHEMA_OCTETS, .flags = SCHEMA_NOT_ENFORCED,
-	  FIELD(config_class, reserve_octets), .max = 1000 * TB, .fallback = "0B",
-	  .help = "Part of the quota that other traffic can never spend." },
+	{ .path = "classes.*.reserve", .type = SCHEMA_OCTETS, FIELD(config_class, reserve_octets), .max = 1000 * TB,
+	  .fallback = "0B", .help = "Part of each plan's quota that other traffic can never spend." },
+	{ .path = "classes.*.reserve_per_device", .type = SCHEMA_OCTETS, FIELD(config_class, reserve_per_device_octets),
+	  .max = 1000 * TB, .fallback_words = "the whole reserve",
+	  .help = "What one device may spend of the reserve in a cycle; beyond that it pays like all others." },
 	{ .path = "classes.*.priority", .type = SCHEMA_WORD, .flags = SCHEMA_NOT_ENFORCED,
 	  FIELD(config_class, priority), .words = priorities, .fallback = "normal",
 	  .help = "Who goes first when the link is short." },

@@ -86,6 +86,11 @@ static void classes_renamed(struct telemetry *t, const struct classes *classes)
 	free(old);
 }
 
+void telemetry_set_budget(struct telemetry *t, struct budget *budget)
+{
+	t->budget = budget;
+}
+
 void telemetry_set_names(
 	struct telemetry *t, const struct telemetry_names *names, uint32_t n_reloads)
 {

@@ -26,6 +26,7 @@ struct sample {
 
 struct telemetry {
 	struct path *path;
+	struct budget *budget; /* NULL: plans are not kept */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;

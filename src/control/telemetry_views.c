@@ -6,6 +6,8 @@
 #include <weir/base/memory.h>
 
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SHORT_US (10 * US_PER_S)
@@ -69,6 +71,21 @@ static void status_memory(struct text *part)
 	text_field_u64(part, "memory_huge_bytes", huge_bytes);
 }
 
+static void status_ledger(const struct telemetry *t, struct text *part)
+{
+	struct ledger_stats s;
+	uint64_t n_unattributed;
+
+	if (t->budget == NULL)
+		return;
+	s = budget_ledger_stats(t->budget, &n_unattributed);
+	text_field_string(part, "ledger", s.state == LEDGER_SOUND ? "sound" : strerror(-s.error));
+	text_field_u64(part, "ledger_writes_today", s.n_writes_today);
+	text_field_u64(part, "ledger_octets_today", s.written_bytes_today);
+	text_field_u64(part, "ledger_overrun_octets", s.overrun_octets);
+	text_field_u64(part, "records_unattributed", n_unattributed);
+}
+
 void status_write(struct listing *l, struct text *part)
 {
 	struct telemetry *t = l->telemetry;
@@ -91,6 +108,7 @@ void status_write(struct listing *l, struct text *part)
 	text_field_u64(part, "mappings", s->n_mappings);
 	text_field_u64(part, "packets_per_s", packet_rate(t, SHORT_US, l->now_us));
 	status_memory(part);
+	status_ledger(t, part);
 	text_field_u64(part, "records_lost", s->records_lost);
 	text_field_u64(part, "conservation_errors", s->conservation_errors);
 	text_field_u64(part, "loops", s->loops);
@@ -238,13 +256,23 @@ static uint64_t share_ppm(uint64_t part, uint64_t whole)
 	return (uint64_t)((unsigned __int128)part * PPM / whole);
 }
 
-static void plan_fields(const struct telemetry *t, uint32_t id, struct text *part)
+static void time_field(struct text *part, const char *name, int64_t wall_s)
 {
-	const struct meter *m = &t->stats.plans[id];
-	uint64_t quota = m->params.quota_octets;
-	uint64_t used = meter_used(m);
+	char words[sizeof("2026-11-23T04:30:00Z")];
+	time_t at = (time_t)wall_s;
+	struct tm tm;
 
-	text_field_string(part, "name", t->names.plans[id]);
+	if (wall_s > 0 && gmtime_r(&at, &tm) != NULL
+		&& strftime(words, sizeof(words), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		text_field_string(part, name, words);
+}
+
+/* Where the plan stands in its cycle. */
+static void budget_fields(const struct budget_view *v, struct text *part)
+{
+	uint64_t quota = v->quota_octets;
+	uint64_t used = v->plan.used_octets;
+
 	if (quota > 0)
 		text_field_u64(part, "quota_octets", quota);
 	text_field_u64(part, "used_octets", used);
@@ -252,11 +280,39 @@ static void plan_fields(const struct telemetry *t, uint32_t id, struct text *par
 		text_field_u64(part, "left_octets", used < quota ? quota - used : 0);
 		text_field_share(part, "used_share", share_ppm(used, quota));
 	}
-	text_field_u64(part, "billed_uplink_octets", m->billed_octets[UPLINK]);
-	text_field_u64(part, "billed_downlink_octets", m->billed_octets[DOWNLINK]);
-	usage_fields(part, m->octets, m->packets);
-	text_field_u64(part, "overhead_octets_packet", m->params.overhead_octets_packet);
-	text_field_string(part, "when_spent", m->params.block_when_spent ? "block" : "continue");
+	text_field_string(part, "step", budget_action_name(v->action));
+	if (v->reserved_octets > 0) {
+		text_field_u64(part, "reserved_octets", v->reserved_octets);
+		text_field_u64(part, "reserve_used_octets", v->reserve_used_octets);
+	}
+	time_field(part, "cycle_start", v->plan.cycle_start_s);
+	time_field(part, "cycle_end", v->cycle_end_s);
+	if (v->forecast.is_known) {
+		text_field_u64(part, "forecast_octets", v->forecast.expected_octets);
+		text_field_u64(part, "forecast_low_octets", v->forecast.low_octets);
+		text_field_u64(part, "forecast_high_octets", v->forecast.high_octets);
+	}
+	if (v->forecast.is_known && v->forecast.spent_in_days != FORECAST_NEVER)
+		text_field_u64(part, "spent_in_days", v->forecast.spent_in_days);
+	text_field_u64(part, "leased_octets", v->plan.leased_octets);
+	text_field_u64(part, "lost_octets", v->plan.lost_octets);
+	text_field_bool(part, "assumed_spent", v->plan.is_assumed_spent);
+	text_field_bool(part, "unrecorded", v->is_unrecorded);
+	usage_fields(part, v->plan.usage.octets, v->plan.usage.packets);
+}
+
+static void plan_fields(const struct telemetry *t, uint32_t id, struct text *part)
+{
+	const struct plan_stats *s = &t->stats.plans[id];
+	struct budget_view view;
+
+	text_field_string(part, "name", t->names.plans[id]);
+	if (t->budget != NULL && budget_read(t->budget, id, &view))
+		budget_fields(&view, part);
+	text_field_u64(part, "billed_uplink_octets", s->billed_octets[UPLINK]);
+	text_field_u64(part, "billed_downlink_octets", s->billed_octets[DOWNLINK]);
+	text_field_u64(part, "overhead_octets_packet",
+		doors_config(t->path)->plans[id].overhead_octets_packet);
 }
 
 void plans_write(struct listing *l, struct text *part)

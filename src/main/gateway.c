@@ -2,6 +2,7 @@
 #include "gateway.h"
 
 #include "eal.h"
+#include "gateway_budget.h"
 #include "gateway_ports.h"
 
 #include <weir/base/clock.h>
@@ -42,6 +43,7 @@ struct gateway {
 	struct path *path;
 	struct rte_mempool *pool;
 	struct gateway_ports ports;
+	struct gateway_budget *books;
 	struct telemetry *telemetry;
 	struct server *server;
 	struct export_records *export; /* NULL: no records are kept */
@@ -75,7 +77,7 @@ static struct schedule_state schedules_now(const struct config *c)
 {
 	int64_t wall_s = wall_now_s();
 
-	return schedules_at(c, wall_s, schedule_clock_is_trusted(c, wall_s));
+	return schedules_at(c, wall_s, schedule_clock_is_trusted(c->runtime.clock, wall_s));
 }
 
 static const char *schedule_text(const struct schedule_state *state, uint32_t id)
@@ -212,8 +214,10 @@ static int start_path(struct gateway *g)
 	if (err < 0) {
 		path_config_destroy(pc);
 		log_event(LOG_ERROR, "start.path error=\"%s\"", strerror(-err));
+		return err;
 	}
-	return err;
+	/* Before the first packet: nothing may go without a lease. */
+	return gateway_budget_open(g->config, g->path, &g->books);
 }
 
 static void name_for_telemetry(struct gateway *g)
@@ -242,6 +246,7 @@ static int start_control(struct gateway *g)
 
 	if (err < 0)
 		return err;
+	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
 	name_for_telemetry(g);
 	handlers.context = g->telemetry;
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
@@ -281,7 +286,7 @@ static int start_all(struct gateway *g)
 		err = -pthread_create(&g->worker, NULL, worker_main, g->path);
 		g->worker_runs = err == 0;
 	}
-	return err;
+	return err == 0 ? gateway_budget_start(g->books) : err;
 }
 
 int gateway_start(const char *file, struct gateway **ret_gateway)
@@ -313,6 +318,9 @@ static void take_records(struct gateway *g, uint64_t now_us)
 
 	while ((n = doors_records_take(g->path, g->records, RECORDS_BATCH)) > 0) {
 		telemetry_count_records(g->telemetry, g->records, n);
+		for (uint32_t i = 0; i < n; i++)
+			budget_count(
+				gateway_budget(g->books), doors_config(g->path), &g->records[i]);
 		if (g->export != NULL)
 			export_records_add(g->export, doors_config(g->path), g->records, n, now_us);
 	}
@@ -496,6 +504,7 @@ static int publish(struct gateway *g, struct config *next)
 	doors_publish(g->path, pc);
 	log_schedules(next, &(struct schedule_state){0}, &schedules);
 	g->schedules = schedules;
+	gateway_budget_set_config(g->books, next);
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;
@@ -558,6 +567,7 @@ void gateway_stop(struct gateway *g)
 	if (g == NULL)
 		return;
 	stop_path(g);
+	gateway_budget_close(g->books);
 	export_records_close(g->export);
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);

@@ -166,6 +166,15 @@ static bool find_external(void *context, const struct sides_conversation *c,
 }
 
 /* Pool, ports, sides and path; takes path_config over. */
+static int open_books(struct replay_run *r)
+{
+	struct budget_time now = replay_budget_time(r);
+	struct ledger_recovery recovery;
+
+	journal_none_init(&r->journal);
+	return budget_create(r->config, r->path, &r->journal, &now, &recovery, &r->budget);
+}
+
 static int open_path(struct replay_run *r, struct path_setup *setup, struct path_config *pc)
 {
 	struct sides_params sides = {
@@ -196,7 +205,7 @@ static int open_path(struct replay_run *r, struct path_setup *setup, struct path
 	if (rc != 0)
 		goto err_config;
 	r->path_config = doors_config(r->path);
-	return 0;
+	return open_books(r);
 
 err_config:
 	path_config_destroy(pc);
@@ -206,6 +215,7 @@ err_config:
 static void close_all(struct replay_run *r)
 {
 	replay_files_discard(r);
+	budget_destroy(r->budget);
 	path_destroy(r->path);
 	for (uint32_t i = 0; i < r->n_ports; i++)
 		port_close(r->ports[i]);

@@ -251,12 +251,15 @@ static json_t *plans_json(const struct replay_run *r, const struct path_stats *s
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < r->path_config->n_plans; i++) {
-		const struct meter *m = &s->plans[i];
+		const struct plan_stats *m = &s->plans[i];
 		json_t *o = json_object();
+		struct budget_view view = {0};
 
+		(void)budget_read(r->budget, i, &view);
 		set_text(o, "name", r->config->plans[i].name);
-		set_count(o, "quota_octets", m->params.quota_octets);
-		set_count(o, "billed_octets", meter_used(m));
+		set_count(o, "quota_octets", view.quota_octets);
+		set_count(
+			o, "billed_octets", m->billed_octets[UPLINK] + m->billed_octets[DOWNLINK]);
 		set_directions(o, m->octets, m->packets);
 		json_array_append_new(list, o);
 	}

@@ -12,6 +12,8 @@
 #define COLLECT_STEPS   16 /* not even bursts of new flows fill the records' ring in so many */
 #define HOUSEKEEPING_US US_PER_MS /* when the path may end flows by itself */
 
+#define BUDGET_US (10 * US_PER_MS)
+
 #define DRAIN_MAX_US (600ull * US_PER_S) /* no queue is longer */
 
 static void add_record(struct replay_run *r, const struct flow_record *record)
@@ -32,8 +34,10 @@ static void collect(struct replay_run *r)
 	uint32_t n;
 
 	while ((n = doors_records_take(r->path, records, RECORDS_BATCH)) > 0) {
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			add_record(r, &records[i]);
+			budget_count(r->budget, r->path_config, &records[i]);
+		}
 		r->n_records += n;
 		if (r->records != NULL)
 			export_records_add(r->records, r->path_config, records, n, r->now_us);
@@ -70,10 +74,29 @@ static void follow_schedules(struct replay_run *r)
 	r->schedules = now;
 }
 
+struct budget_time replay_budget_time(const struct replay_run *r)
+{
+	return (struct budget_time){
+		.now_us = r->now_us, .wall_s = (int64_t)(r->now_us / US_PER_S), .is_trusted = true};
+}
+
+/* The books, as often as a gateway keeps them. */
+static void keep_books(struct replay_run *r)
+{
+	struct budget_time now;
+
+	if (r->now_us < r->budget_us)
+		return;
+	r->budget_us = r->now_us + BUDGET_US;
+	now = replay_budget_time(r);
+	budget_tick(r->budget, &now);
+}
+
 /* Carries what waits at the one port, and does what is due. */
 static void step(struct replay_run *r)
 {
 	follow_schedules(r);
+	keep_books(r);
 	do
 		path_step(r->path, r->now_us);
 	while (r->burst_port != PORT_NONE && replay_port_n_pending(r->ports[r->burst_port]) > 0);
@@ -228,6 +251,7 @@ static int reason_to_end(const struct replay_run *r)
 
 int replay_run(struct replay_run *r)
 {
+	struct budget_time now;
 	uint32_t n;
 
 	r->burst_port = PORT_NONE;
@@ -248,5 +272,7 @@ int replay_run(struct replay_run *r)
 	while (!path_end_flows(r->path, FLOW_END_FORCED, r->now_us))
 		collect(r);
 	collect(r);
+	now = replay_budget_time(r);
+	budget_tick(r->budget, &now);
 	return reason_to_end(r);
 }

@@ -10,6 +10,7 @@
 #ifndef WEIR_MAIN_REPLAY_RUN_H
 #define WEIR_MAIN_REPLAY_RUN_H
 
+#include <weir/control/budget.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
 #include <weir/control/schedule.h>
@@ -50,6 +51,9 @@ struct replay_run {
 	const struct config *config;
 	const struct path_config *path_config; /* the path's */
 	struct path *path;
+	struct journal_store journal; /* of the books: kept for this run alone */
+	struct budget *budget;
+	uint64_t budget_us; /* when it is kept next */
 	struct sides *sides;
 	struct capture_set *captures;
 	struct rte_mempool *pool;
@@ -94,6 +98,9 @@ int replay_run(struct replay_run *r);
 
 /* Which schedules hold on the captures' clock, which is believed. */
 struct schedule_state replay_schedules(const struct replay_run *r);
+
+/* Where the books stand on the captures' clock. */
+struct budget_time replay_budget_time(const struct replay_run *r);
 
 /* Reads and routes what comes next into the window, up to and with the first large packet; returns how many entries, 0
  * at the end of the captures. */

@@ -6,11 +6,14 @@
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 {
-	const struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow *f = &ctx->flows->flows[flow_id];
 	struct flow_more *more = &ctx->flows->more[flow_id];
 
 	more->class_id =
 		classes_match(ctx->config->classes, f->proto, &more->remote, f->remote_port);
+	f->flags &= (uint8_t)~FLOW_RESERVED;
+	if (ctx->config->accounts[more->class_id] != ACCOUNT_GENERAL)
+		f->flags |= FLOW_RESERVED;
 }
 
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)

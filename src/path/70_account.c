@@ -89,50 +89,53 @@ bool account_flow_lives(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	return more->in_use && ctx->now_us - more->start_us >= packet_age_us;
 }
 
-void account_take_back(struct stage_ctx *ctx, const struct pkt_meta *m)
+/* Corrects what the plan was billed for a packet, and the reserve that has paid for it. A flow that has ended no longer says
+ * which that was: its reserve stays billed for a packet too many at most. */
+static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octets, uint64_t packets)
 {
-	uint8_t port = m->out_port;
-	uint8_t plan_id;
+	uint8_t plan_id = ctx->config->ports[m->out_port].plan_id;
+	struct meter *meter;
 	struct device *d;
+	uint8_t account;
 
-	if (port == PORT_NONE || !ctx->is_uplink[port] || m->ip_octets == 0)
-		return; /* what came by the uplink was billed, whatever became of it; ARP never was */
-	plan_id = ctx->config->ports[port].plan_id;
-	if (plan_id != PLAN_NONE)
-		meter_add(&ctx->plans[plan_id], UPLINK, -(uint64_t)m->ip_octets, UINT64_MAX);
-	if (m->flow_id == FLOW_NONE)
+	if (plan_id == PLAN_NONE)
 		return;
-	ctx->attributed[port][UPLINK].octets -= m->ip_octets;
-	ctx->attributed[port][UPLINK].packets--;
-	if (!account_flow_lives(ctx, m))
+	meter = &ctx->plans[plan_id];
+	meter_add(meter, UPLINK, octets, packets);
+	if (likely((m->flags & PKT_RESERVED) == 0) || !account_flow_lives(ctx, m))
 		return;
-	usage_uncount(stage_flow(ctx, m), UPLINK, m->ip_octets);
+	account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
+	if (account == ACCOUNT_GENERAL)
+		return;
+	meter_add_reserved(meter, account, octets, packets);
 	d = &ctx->devices->devices[stage_flow(ctx, m)->device_id];
-	d->octets[UPLINK] -= m->ip_octets;
-	d->packets[UPLINK]--;
+	d->reserved_octets += octets + packets * meter->params.overhead_octets_packet;
 }
 
 void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets)
 {
 	uint64_t more_octets = (uint64_t)octets; /* modulo 2^64, so that less is added as well */
 	uint64_t more_packets = (uint64_t)packets;
-	uint8_t port = m->out_port;
-	uint8_t plan_id = ctx->config->ports[port].plan_id;
 	struct device *d;
 	struct flow *f;
 
-	if (!ctx->is_uplink[port])
+	if (m->out_port == PORT_NONE || !ctx->is_uplink[m->out_port] || m->ip_octets == 0)
+		return; /* what came by the uplink was billed, whatever became of it; ARP never was */
+	bill(ctx, m, more_octets, more_packets);
+	if (m->flow_id == FLOW_NONE)
 		return;
-	if (plan_id != PLAN_NONE)
-		meter_add(&ctx->plans[plan_id], UPLINK, more_octets, more_packets);
-	if (m->flow_id == FLOW_NONE || !account_flow_lives(ctx, m))
+	ctx->attributed[m->out_port][UPLINK].octets += more_octets;
+	ctx->attributed[m->out_port][UPLINK].packets += more_packets;
+	if (!account_flow_lives(ctx, m))
 		return;
-	ctx->attributed[port][UPLINK].octets += more_octets;
-	ctx->attributed[port][UPLINK].packets += more_packets;
 	f = stage_flow(ctx, m);
 	d = &ctx->devices->devices[f->device_id];
-	f->octets[UPLINK] += more_octets;
-	f->packets[UPLINK] += (uint32_t)more_packets;
+	usage_correct(f, UPLINK, more_octets, more_packets);
 	d->octets[UPLINK] += more_octets;
 	d->packets[UPLINK] += more_packets;
+}
+
+void account_take_back(struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	account_add(ctx, m, -(int64_t)m->ip_octets, -1);
 }

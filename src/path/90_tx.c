@@ -229,15 +229,21 @@ static inline void send_ip(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t 
 static bool is_within_plan(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	uint8_t plan_id = ctx->config->ports[m->out_port].plan_id;
+	struct meter *meter;
+	int64_t cost;
 
 	if (!ctx->is_uplink[m->out_port] || plan_id == PLAN_NONE || m->ip_octets == 0)
 		return true;
-	if (!meter_admits(&ctx->plans[plan_id], m->ip_octets)) {
+	meter = &ctx->plans[plan_id];
+	cost = (int64_t)m->ip_octets + meter->params.overhead_octets_packet;
+	if (cost > RTE_MIN(meter_lease_left(meter), meter_left(meter, ACCOUNT_GENERAL))) {
+		bool is_leased = cost <= meter_lease_left(meter);
+
 		m->out_port = PORT_NONE; /* not counted: nothing to take back */
-		stage_drop(ctx, pkt, DROP_METER_PLAN_SPENT);
+		stage_drop(ctx, pkt, is_leased ? DROP_METER_PLAN_SPENT : DROP_METER_NO_LEASE);
 		return false;
 	}
-	meter_count(&ctx->plans[plan_id], UPLINK, m->ip_octets);
+	meter_add(meter, UPLINK, m->ip_octets, 1);
 	return true;
 }
 

@@ -118,6 +118,13 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 		}
 }
 
+static void read_plan(const struct meter *m, struct plan_stats *s)
+{
+	memcpy(s->billed_octets, m->billed_octets, sizeof(s->billed_octets));
+	memcpy(s->octets, m->octets, sizeof(s->octets));
+	memcpy(s->packets, m->packets, sizeof(s->packets));
+}
+
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 {
 	const struct stage_ctx *ctx = &p->ctx;
@@ -128,7 +135,8 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	read_ports(ctx, s);
 	memcpy(s->drops, ctx->drops, sizeof(s->drops));
 	memcpy(s->drop_octets, ctx->drop_octets, sizeof(s->drop_octets));
-	memcpy(s->plans, ctx->plans, sizeof(s->plans));
+	for (uint32_t i = 0; i < ctx->config->n_plans; i++)
+		read_plan(&ctx->plans[i], &s->plans[i]);
 	s->flows_created = ctx->flows_created;
 	s->flows_ended = ctx->flows_ended;
 	s->records_lost = p->records_lost;
@@ -212,6 +220,16 @@ int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, 
 	atomic_store(&l->state, LISTING_IDLE);
 	*cursor = l->cursor;
 	return (int)l->n;
+}
+
+void doors_meter_read(const struct path *p, uint8_t plan_id, struct meter *ret_meter)
+{
+	*ret_meter = p->ctx.plans[plan_id];
+}
+
+void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits *limits)
+{
+	meter_set_limits(&p->ctx.plans[plan_id], limits);
 }
 
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])

@@ -315,8 +315,7 @@ static enum drop_reason new_from_lan(
 	f->remote_port = m->dst_port;
 	f->lan_port = m->in_port;
 	f->wan_port = out;
-	f->flags = (uint8_t)((hairpin != PORT_NONE ? FLOW_HAIRPIN : 0)
-			     | (ctx->config->ports[m->in_port].role == PORT_TAP ? FLOW_LOCAL : 0));
+	f->flags = hairpin != PORT_NONE ? FLOW_HAIRPIN : 0;
 	return DROP_NONE;
 }
 

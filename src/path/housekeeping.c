@@ -331,19 +331,16 @@ static void refresh_ports(struct stage_ctx *ctx)
 		ctx->table_full = false;
 }
 
-/*
- * A plan that only notifies is told of here, as the meter stage refuses nothing for it. What was told is told again
- * when the largest packet has fitted in between: the last octets of a quota take small packets and refuse large ones.
- */
+/* What was told is told again when the largest packet has fitted in between: the last octets of a quota take small packets
+ * and refuse large ones. */
 static void watch_plans(struct stage_ctx *ctx)
 {
 	for (uint32_t i = 0; i < ctx->config->n_plans; i++) {
-		const struct meter *m = &ctx->plans[i];
-		uint64_t quota = m->params.quota_octets;
+		int64_t left = meter_left(&ctx->plans[i], ACCOUNT_GENERAL);
 
-		if (quota == 0 || meter_used(m) + UINT16_MAX <= quota)
+		if (left >= UINT16_MAX)
 			ctx->plan_spent[i] = false;
-		else if (meter_used(m) >= quota)
+		else if (left <= 0)
 			meter_tell_spent(ctx, (uint8_t)i);
 	}
 }

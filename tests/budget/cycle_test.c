@@ -12,6 +12,9 @@ static const char *const zones[] = {"UTC", "Europe/Berlin", "America/New_York", 
 	"America/Havana", "Africa/Cairo", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia",
 	"Pacific/Auckland", "America/Nuuk", "Asia/Beirut"};
 
+static const uint8_t days[] = {1, 14, 21, 28, 29, 30, 31};
+static const uint8_t hours[] = {0, 2, 3, 23};
+
 static struct zone *zone_of(const char *name)
 {
 	struct zone *z = NULL;
@@ -71,13 +74,12 @@ Test(budget_cycle, months_tile_the_years_2024_to_2040_in_every_zone)
 	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
 		struct zone *zone = zone_of(zones[i]);
 
-		for (uint8_t day = 1; day <= 31; day += day == 1 ? 13 : day == 28 ? 1 : 7) {
-			for (uint8_t hour = 0; hour < 24; hour += 1 + hour) {
-				struct cycle_rule rule = {CYCLE_MONTHLY, day, hour, 0, 0};
-				uint32_t n = tile(&rule, zone, zones[i]);
+		for (size_t k = 0; k < sizeof(days) * sizeof(hours); k++) {
+			struct cycle_rule rule = {CYCLE_MONTHLY, days[k / sizeof(hours)],
+				hours[k % sizeof(hours)], 0, 0};
+			uint32_t n = tile(&rule, zone, zones[i]);
 
-				cr_expect(n >= 203 && n <= 205, "%s: %u months", zones[i], n);
-			}
+			cr_expect(n >= 203 && n <= 205, "%s: %u months", zones[i], n);
 		}
 		zone_close(zone);
 	}
@@ -88,7 +90,8 @@ Test(budget_cycle, weeks_and_spans_tile_the_years_2024_to_2040_in_every_zone)
 	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
 		struct zone *zone = zone_of(zones[i]);
 
-		for (uint8_t hour = 0; hour < 24; hour += 1 + hour) {
+		for (size_t k = 0; k < sizeof(hours); k++) {
+			uint8_t hour = hours[k];
 			struct cycle_rule sunday = {CYCLE_WEEKLY, 0, hour, 0, 0};
 			struct cycle_rule friday = {CYCLE_WEEKLY, 5, hour, 0, 0};
 			struct cycle_rule day = {CYCLE_DAYS, 0, hour, 1, 0};
@@ -146,14 +149,16 @@ Test(budget_cycle, begins_by_the_carriers_clock_whatever_summer_time_does)
 		int64_t start_s;
 		int64_t end_s;
 	} rows[] = {
-		{"15 March 00:00 is 23:00 UTC, 15 April 22:00", {CYCLE_MONTHLY, 15, 0, 0, 0}, 1711843200,
-			1710457200, 1713132000},
+		{"15 March 00:00 is 23:00 UTC, 15 April 22:00", {CYCLE_MONTHLY, 15, 0, 0, 0},
+			1711843200, 1710457200, 1713132000},
 		{"31 March 02:00 does not exist: 03:00 summer time", {CYCLE_MONTHLY, 31, 2, 0, 0},
 			1711846800, 1711846800, 1714435200},
-		{"27 October 02:00 comes twice: the first", {CYCLE_MONTHLY, 27, 2, 0, 0}, 1729987200,
-			1729987200, 1732669200},
-		{"a week of 167 hours", {CYCLE_WEEKLY, 1, 0, 0, 0}, 1711843200, 1711321200, 1711922400},
-		{"a week of 169 hours", {CYCLE_WEEKLY, 1, 0, 0, 0}, 1729987200, 1729461600, 1730070000},
+		{"27 October 02:00 comes twice: the first", {CYCLE_MONTHLY, 27, 2, 0, 0},
+			1729987200, 1729987200, 1732669200},
+		{"a week of 167 hours", {CYCLE_WEEKLY, 1, 0, 0, 0}, 1711843200, 1711321200,
+			1711922400},
+		{"a week of 169 hours", {CYCLE_WEEKLY, 1, 0, 0, 0}, 1729987200, 1729461600,
+			1730070000},
 		{"a day of 23 hours", {CYCLE_DAYS, 0, 0, 1, 0}, 1711846800, 1711839600, 1711922400},
 		{"28 days from 2024-03-15", {CYCLE_DAYS, 0, 0, 28, 19797}, 1711843200, 1710457200,
 			1712872800},

@@ -3,14 +3,20 @@
 
 #include <criterion/criterion.h>
 
-Test(budget_meter, counts_both_directions_with_the_overhead_of_each_packet)
+static struct meter meter_with(uint16_t overhead_octets)
 {
 	struct meter m;
 
-	meter_init(&m, &(struct meter_params){.quota_octets = 1000, .overhead_octets_packet = 20});
-	meter_count(&m, UPLINK, 100);
-	meter_count(&m, UPLINK, 0);
-	meter_count(&m, DOWNLINK, 300);
+	meter_init(&m, &(struct meter_params){.overhead_octets_packet = overhead_octets});
+	return m;
+}
+
+Test(budget_meter, counts_both_directions_with_the_overhead_of_each_packet)
+{
+	struct meter m = meter_with(20);
+
+	meter_add(&m, UPLINK, 100, 2);
+	meter_add(&m, DOWNLINK, 300, 1);
 	cr_assert_eq(m.octets[UPLINK], 100);
 	cr_assert_eq(m.octets[DOWNLINK], 300);
 	cr_assert_eq(m.packets[UPLINK], 2);
@@ -20,44 +26,65 @@ Test(budget_meter, counts_both_directions_with_the_overhead_of_each_packet)
 	cr_assert_eq(meter_used(&m), 460);
 }
 
-Test(budget_meter, admits_up_to_the_quota_and_not_an_octet_more)
+Test(budget_meter, takes_back_what_was_not_sent)
 {
-	static const struct {
-		const char *claim;
-		struct meter_params params;
-		uint32_t spent;
-		uint32_t octets;
-		bool admits;
-	} rows[] = {
-		{"the last octet", {1000, 0, true}, 900, 100, true},
-		{"one above", {1000, 0, true}, 900, 101, false},
-		{"the overhead counts", {1000, 40, true}, 900, 60, false},
-		{"and fits exactly: 900 + 40 + 20 + 40", {1000, 40, true}, 900, 20, true},
-		{"nothing is left", {1000, 0, true}, 1000, 1, false},
-		{"overspent by downlink packets", {1000, 0, true}, 5000, 1, false},
-		{"a plan that does not block", {1000, 0, false}, 5000, 1500, true},
-		{"no quota", {0, 40, true}, 5000, 1500, true},
-	};
+	struct meter m = meter_with(20);
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct meter m;
+	meter_add(&m, UPLINK, 100, 1);
+	meter_add_reserved(&m, 1, 100, 1);
+	meter_add(&m, UPLINK, -UINT64_C(100), UINT64_MAX);
+	meter_add_reserved(&m, 1, -UINT64_C(100), UINT64_MAX);
+	cr_assert_eq(meter_used(&m), 0);
+	cr_assert_eq(m.packets[UPLINK], 0);
+	cr_assert_eq(meter_account_used(&m, 1), 0);
+	cr_assert_eq(meter_account_used(&m, ACCOUNT_GENERAL), 0);
+}
 
-		meter_init(&m, &rows[i].params);
-		meter_count(&m, DOWNLINK, rows[i].spent);
-		cr_assert_eq(meter_admits(&m, rows[i].octets), rows[i].admits, "%s", rows[i].claim);
-	}
+Test(budget_meter, has_no_limits_until_they_are_set)
+{
+	struct meter m = meter_with(0);
+
+	meter_add(&m, DOWNLINK, UINT64_C(1) << 50, 1);
+	cr_assert_gt(meter_lease_left(&m), INT64_C(1) << 60);
+	for (uint8_t a = 0; a < METER_ACCOUNTS; a++)
+		cr_assert_gt(meter_left(&m, a), INT64_C(1) << 60);
+}
+
+Test(budget_meter, what_a_reserve_has_paid_is_not_on_the_general_account)
+{
+	struct meter m = meter_with(10);
+	struct meter_limits limits = m.limits;
+
+	limits.leased = 1000;
+	limits.accounts[ACCOUNT_GENERAL] = 600;
+	limits.accounts[2] = 300;
+	meter_set_limits(&m, &limits);
+	meter_add(&m, DOWNLINK, 490, 1);
+	cr_assert_eq(meter_left(&m, ACCOUNT_GENERAL), 100);
+	meter_add_reserved(&m, 2, 190, 1);
+	cr_assert_eq(meter_left(&m, ACCOUNT_GENERAL), 300);
+	cr_assert_eq(meter_left(&m, 2), 100);
+	cr_assert_eq(meter_lease_left(&m), 500, "the lease is for everything");
+}
+
+Test(budget_meter, tells_how_far_beyond_a_limit_it_is)
+{
+	struct meter m = meter_with(0);
+	struct meter_limits limits = m.limits;
+
+	limits.accounts[ACCOUNT_GENERAL] = 1000;
+	meter_set_limits(&m, &limits);
+	meter_add(&m, DOWNLINK, 5000, 1);
+	cr_assert_eq(meter_left(&m, ACCOUNT_GENERAL), -4000);
 }
 
 Test(budget_meter, new_parameters_leave_what_was_counted)
 {
-	struct meter m;
+	struct meter m = meter_with(0);
 
-	meter_init(&m, &(struct meter_params){.quota_octets = 1000, .block_when_spent = true});
-	meter_count(&m, UPLINK, 1000);
-	cr_assert_not(meter_admits(&m, 1));
-	meter_set_params(
-		&m, &(struct meter_params){.quota_octets = 2000, .block_when_spent = true});
+	meter_add(&m, UPLINK, 1000, 1);
+	meter_set_params(&m, &(struct meter_params){.overhead_octets_packet = 50});
 	cr_assert_eq(meter_used(&m), 1000);
-	cr_assert(meter_admits(&m, 1000));
-	cr_assert_not(meter_admits(&m, 1001));
+	meter_add(&m, UPLINK, 1000, 1);
+	cr_assert_eq(meter_used(&m), 2050);
 }

@@ -163,33 +163,31 @@ Test(control_apply, forwards_know_their_lan_and_the_dmz_host_stands_last)
 	"  lan0: {role: lan, device: eth1, address: 192.168.50.1/24, tap: none}\n"                 \
 	"  wwan0: {role: uplink, device: wwan0, link: cellular, address: 10.64.3.7/32, plan: p}\n"
 
-Test(control_apply, a_plan_blocks_where_its_last_step_or_its_final_action_says_so)
+Test(control_apply, classes_that_own_a_reserve_have_accounts_of_their_own)
 {
-	static const struct {
-		const char *plan;
-		bool blocks;
-	} rows[] = {
-		{"{quota: 1GB}", false},
-		{"{quota: 1GB, when_spent: notify}", false},
-		{"{quota: 1GB, when_spent: block}", true},
-		{"{quota: 1GB, ladder: [{at: 100%, do: block}]}", true},
-		{"{quota: 1GB, ladder: [{at: 100%, do: reserve-only}]}", true},
-		{"{quota: 1GB, ladder: [{at: 80%, do: notify}, {at: 100%, do: block}]}", true},
-		{"{quota: 1GB, ladder: [{at: 90%, do: block}]}", false},
-		{"{quota: 1GB, ladder: [{at: 100%, do: notify}]}", false},
-		{"{}", false},
-	};
+	const char *text = TWO_PORTS "plans: {p: {}}\n"
+				     "classes: {a: {port: 80}, b: {port: 81, reserve: 1MB}, c: "
+				     "{port: 82}, d: {port: 83, "
+				     "reserve: 2MB, reserve_per_device: 10kB}}\n";
+	struct config *c = read_config(text);
+	struct path_setup setup;
+	struct path_config *pc;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct path_setup setup;
-		struct path_config *pc;
-		char text[512];
-
-		snprintf(text, sizeof(text), TWO_PORTS "plans: {p: %s}\n", rows[i].plan);
-		to_path(text, &setup, &pc);
-		cr_expect_eq(pc->plans[0].block_when_spent, rows[i].blocks, "%s", rows[i].plan);
-		release(pc);
-	}
+	to_path(text, &setup, &pc);
+	cr_expect_eq(pc->accounts[CLASS_DEFAULT], ACCOUNT_GENERAL);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN], ACCOUNT_GENERAL);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN + 1], 1);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN + 2], ACCOUNT_GENERAL);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN + 3], 2);
+	cr_expect_str_eq(config_account_name(c, 1), "b");
+	cr_expect_str_eq(config_account_name(c, 2), "d");
+	cr_expect_null(config_account_name(c, 3));
+	cr_expect_eq(config_account_reserve(c, 1), 1000000);
+	cr_expect_eq(config_account_reserve(c, 3), 0);
+	cr_expect_eq(config_account_device_reserve(c, 1), METER_UNLIMITED);
+	cr_expect_eq(config_account_device_reserve(c, 2), 10000);
+	release(pc);
+	config_destroy(c);
 }
 
 Test(control_apply, a_class_that_matches_by_nothing_takes_no_traffic)

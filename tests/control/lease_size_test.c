@@ -7,11 +7,13 @@
 #define DAY_S 86400
 #define MB    UINT64_C(1000000)
 
+/* More writes are done than the day's pace allows. */
 static struct lease_terms terms(uint64_t left_octets, uint64_t rate_octets_s)
 {
 	return (struct lease_terms){
 		.left_octets = left_octets,
 		.rate_octets_s = rate_octets_s,
+		.n_writes_day = 2 * LEASE_WRITES_PER_DAY,
 		.n_writes_left = LEASE_WRITES_PER_DAY,
 		.day_left_s = DAY_S,
 	};
@@ -24,12 +26,15 @@ Test(control_lease_size, grows_with_the_rate_and_shrinks_towards_a_threshold)
 		uint64_t rate;
 		uint64_t size;
 	} cases[] = {
-		{UINT64_MAX, 0, LEASE_MIN_OCTETS},
+		{UINT64_MAX, 0, LEASE_READY_OCTETS},
+		{64 * MB, 0, 1 * MB},
+		{3 * MB, 0, LEASE_MIN_OCTETS},
 		{UINT64_MAX, 625000, 2 * 625000 * 57}, /* 5 Mbit/s; 86400 s in 1500 writes */
 		{800 * MB, 625000, 2 * 625000 * 57},
-		{400 * MB, 625000, 50 * MB}, /* an eighth of the way */
-		{10 * MB, 625000, 2500000},  /* four seconds at least */
-		{10 * MB, 1000, 2 * 1000 * 57},
+		{400 * MB, 625000, 50 * MB},   /* an eighth of the way */
+		{10 * MB, 625000, 1250000},    /* two seconds at least */
+		{10 * MB, 1000, 10 * MB / 64}, /* what may begin suddenly */
+		{10 * MB, 4000, 2 * 4000 * 57},
 		{1 * MB, 625000, 1 * MB}, /* never over the threshold */
 		{100, 625000, 100},
 		{0, 625000, 0},
@@ -46,7 +51,7 @@ Test(control_lease_size, grows_with_the_rate_and_shrinks_towards_a_threshold)
 
 Test(control_lease_size, asks_when_half_is_used)
 {
-	struct lease_terms t = terms(UINT64_MAX, 0);
+	struct lease_terms t = terms(3 * MB, 0);
 
 	t.held_octets = LEASE_MIN_OCTETS / 2;
 	cr_expect_eq(lease_ask(&t), 0);
@@ -56,6 +61,18 @@ Test(control_lease_size, asks_when_half_is_used)
 	cr_expect_eq(lease_ask(&t), 0);
 	t = terms(1, 0);
 	cr_expect_eq(lease_ask(&t), 1, "the last octet too");
+}
+
+Test(control_lease_size, lasts_seconds_while_the_day_has_writes_to_spare)
+{
+	struct lease_terms t = terms(UINT64_MAX, 10 * MB);
+
+	t.n_writes_day = LEASE_WRITES_PER_DAY;
+	cr_expect_eq(lease_size(&t), 2 * 10 * MB * 2);
+	t.n_writes_left = LEASE_WRITES_PER_DAY * 7 / 8;
+	cr_expect_gt(lease_size(&t), 2 * 10 * MB * 50, "an eighth of them is done");
+	t.day_left_s = DAY_S / 2;
+	cr_expect_leq(lease_size(&t), 2 * 10 * MB * 3, "by noon there are some to spare again");
 }
 
 /* A day of traffic at a rate towards thresholds `step` apart: each write must find the path with something left. */
@@ -74,6 +91,7 @@ static uint32_t writes_of_a_day(
 			.held_octets = held,
 			.rate_octets_s =
 				now == written_at ? 0 : (sent - sent_at_write) / (now - written_at),
+			.n_writes_day = n_writes_max,
 			.n_writes_left = n_writes < n_writes_max ? n_writes_max - n_writes : 0,
 			.day_left_s = DAY_S - now,
 		};

@@ -26,6 +26,27 @@ const struct path_config *doors_config(const struct path *p)
 	return &p->config;
 }
 
+static struct budget_view plan_view;
+
+struct ledger_stats budget_ledger_stats(struct budget *b, uint64_t *ret_n_unattributed)
+{
+	(void)b;
+	*ret_n_unattributed = 0;
+	return (struct ledger_stats){.n_writes_today = 3};
+}
+
+const char *budget_action_name(enum ladder_action action)
+{
+	return action == LADDER_RESERVE_ONLY ? "reserve-only" : "open";
+}
+
+bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_view)
+{
+	(void)b;
+	*ret_view = plan_view;
+	return plan_id == 0;
+}
+
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 {
 	*ret_stats = p->stats;
@@ -164,6 +185,8 @@ static void setup(void)
 	path.config.ports[1] = (struct path_port){
 		.role = PORT_UPLINK, .name = "wwan0", .uplink_bps = 1000000, .queue_us = 100000};
 	cr_assert_eq(telemetry_create(&path, ports, 0, &telemetry), 0);
+	telemetry_set_budget(
+		telemetry, (struct budget *)&plan_view); /* only budget_read() looks into it */
 	telemetry_set_names(telemetry, &names, 3);
 }
 
@@ -406,11 +429,11 @@ Test(control_telemetry, a_plan_tells_what_is_left_and_never_less_than_nothing)
 	} cases[] = {{0, 1000, 0}, {250, 750, 0.25}, {1000, 0, 1}, {1500, 0, 1.5}};
 
 	path.config.n_plans = 1;
-	path.stats.plans[0].params.quota_octets = 1000;
+	plan_view.quota_octets = 1000;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *a;
 
-		path.stats.plans[0].billed_octets[DOWNLINK] = cases[i].used;
+		plan_view.plan.used_octets = cases[i].used;
 		a = answer("{\"show\":\"plans\"}");
 		cr_expect_str_eq(string(row(a, "plans", 0), "name"), "sim1");
 		cr_expect_eq(number(row(a, "plans", 0), "left_octets"), cases[i].left);
@@ -419,10 +442,31 @@ Test(control_telemetry, a_plan_tells_what_is_left_and_never_less_than_nothing)
 			cases[i].share, 1e-9);
 		json_decref(a);
 	}
-	path.stats.plans[0].params.quota_octets = 0;
+	plan_view.quota_octets = 0;
 	json_t *a = answer("{\"show\":\"plans\"}");
 	cr_expect_null(json_object_get(row(a, "plans", 0), "left_octets"),
 		"without a quota nothing is left or spent");
+	json_decref(a);
+}
+
+Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
+{
+	json_t *a;
+
+	path.config.n_plans = 1;
+	plan_view = (struct budget_view){
+		.plan = {.cycle_start_s = 1763164800, .used_octets = 7, .lost_octets = 3},
+		.cycle_end_s = 1765756800,
+		.quota_octets = 1000,
+		.reserved_octets = 100,
+		.action = LADDER_RESERVE_ONLY,
+	};
+	a = answer("{\"show\":\"plans\"}");
+	cr_expect_str_eq(string(row(a, "plans", 0), "step"), "reserve-only");
+	cr_expect_str_eq(string(row(a, "plans", 0), "cycle_start"), "2025-11-15T00:00:00Z");
+	cr_expect_str_eq(string(row(a, "plans", 0), "cycle_end"), "2025-12-15T00:00:00Z");
+	cr_expect_eq(number(row(a, "plans", 0), "lost_octets"), 3);
+	cr_expect_eq(number(row(a, "plans", 0), "reserved_octets"), 100);
 	json_decref(a);
 }
 

@@ -156,13 +156,13 @@ Test(nat_translate, marks_a_flow_as_translated_only_where_something_changes)
 			.internal_port = 5000,
 			.external_port = rows[i].external_port,
 			.proto = PROTO_TCP,
-			.flags = FLOW_TRANSLATED | FLOW_LOCAL,
+			.flags = FLOW_TRANSLATED | FLOW_RESERVED,
 		};
 
 		translate_prepare(&f);
 		cr_assert_eq(
 			(f.flags & FLOW_TRANSLATED) != 0, rows[i].translated, "%s", rows[i].claim);
-		cr_assert(f.flags & FLOW_LOCAL, "other flags stay");
+		cr_assert(f.flags & FLOW_RESERVED, "other flags stay");
 		if (!rows[i].translated)
 			cr_assert(f.ip_delta == 0 && f.l4_delta == 0);
 	}

@@ -272,8 +272,6 @@ static void tune_billing(struct path_setup *setup, struct path_config *config)
 {
 	tune(setup, config);
 	setup->flow_capacity = 1024; /* so that it is the plan that has no room left */
-	config->plans[0].quota_octets = 50000;
-	config->plans[0].block_when_spent = true;
 }
 
 Test(path_conservation, holds_when_the_plan_is_spent_on_the_way)
@@ -283,6 +281,7 @@ Test(path_conservation, holds_when_the_plan_is_spent_on_the_way)
 	struct path_stats s;
 	struct chance c;
 
+	path_world_limit(w, ACCOUNT_GENERAL, 50000);
 	rng_init(&c.rng, 5);
 	for (int i = 0; i < 2000; i++) {
 		put_some(w, &c, WORLD_LAN);

@@ -121,12 +121,11 @@ static void take_address_away(struct path_setup *setup, struct path_config *conf
 	memset(&config->ports[WORLD_UPLINK].address, 0, sizeof(struct ip_prefix));
 }
 
-static void spend_plan(struct path_setup *setup, struct path_config *config)
+static void bill_plan(struct path_setup *setup, struct path_config *config)
 {
 	(void)setup;
 	config->ports[WORLD_UPLINK].plan_id = 0;
 	config->n_plans = 1;
-	config->plans[0] = (struct meter_params){.quota_octets = 20, .block_when_spent = true};
 }
 
 static void list_nobody(struct path_setup *setup, struct path_config *config)
@@ -285,7 +284,6 @@ Test(path_drops, one_packet_raises_one_counter)
 			.in = WORLD_LAN,
 			.spec = {.proto = PROTO_ICMP, .icmp_type = ICMP_REDIRECT}},
 		{.why = DROP_NAT_HAIRPIN, .in = WORLD_LAN, .spec = {.dst_be = WORLD_UPLINK_BE}},
-		{.why = DROP_METER_PLAN_SPENT, .in = WORLD_LAN, .tune = spend_plan},
 		{.why = DROP_LOCAL_NO_TAP,
 			.in = WORLD_LAN,
 			.spec = {.dst_be = WORLD_LAN_BE},
@@ -311,6 +309,27 @@ Test(path_drops, one_packet_raises_one_counter)
 		expect_only(w, c->why, 1);
 		path_world_destroy(w);
 	}
+}
+
+Test(path_drops, a_plan_that_is_spent_and_one_without_a_lease_differ)
+{
+	const struct path_world_params params = {.tune = bill_plan};
+	struct path_world *w = path_world_create(&params);
+	struct meter m;
+
+	path_world_limit(w, ACCOUNT_GENERAL, 20);
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){0});
+	path_world_step(w);
+	expect_only(w, DROP_METER_PLAN_SPENT, 1);
+	path_world_limit(w, ACCOUNT_GENERAL, 1000);
+	doors_meter_read(w->path, 0, &m);
+	m.limits.leased = meter_used(&m) + 20;
+	doors_limits_set(w->path, 0, &m.limits);
+	path_world_put(w, WORLD_LAN, &(struct packet_spec){0});
+	path_world_step(w);
+	cr_expect_eq(path_world_drops(w, DROP_METER_NO_LEASE), 1);
+	cr_expect_eq(path_world_drops(w, DROP_METER_PLAN_SPENT), 1);
+	path_world_destroy(w);
 }
 
 /* A host has spoken to the server, so that the mapping stands. */

@@ -85,7 +85,6 @@ static void shape_plan(struct path_setup *setup, struct path_config *config)
 	(void)setup;
 	config->n_plans = 1;
 	config->ports[WORLD_UPLINK].plan_id = 0;
-	config->plans[0] = (struct meter_params){.quota_octets = 1000, .block_when_spent = true};
 }
 
 Test(path_flow, a_spent_plan_stops_both_ways_and_even_the_gateways_own_packets)
@@ -95,6 +94,7 @@ Test(path_flow, a_spent_plan_stops_both_ways_and_even_the_gateways_own_packets)
 	struct path_stats s;
 	struct packet p;
 
+	path_world_limit(w, ACCOUNT_GENERAL, 1000);
 	path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 872}); /* 900 octets */
 	path_world_step(w);
 	path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 100});

@@ -333,6 +333,15 @@ uint32_t path_world_discard(struct path_world *w, enum world_port port)
 	return n;
 }
 
+void path_world_limit(struct path_world *w, uint8_t account, uint64_t octets)
+{
+	struct meter m;
+
+	doors_meter_read(w->path, 0, &m);
+	m.limits.accounts[account] = meter_account_used(&m, account) + octets;
+	doors_limits_set(w->path, 0, &m.limits);
+}
+
 uint64_t path_world_drops(const struct path_world *w, enum drop_reason why)
 {
 	struct path_stats s;

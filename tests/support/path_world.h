@@ -97,6 +97,9 @@ bool path_world_take_any(struct path_world *w, enum world_port port, struct pack
 /* Throws away what was sent on a port; returns how many frames. */
 uint32_t path_world_discard(struct path_world *w, enum world_port port);
 
+/* Lets an account of plan 0 have so many octets from now on; the others and the lease have no end. */
+void path_world_limit(struct path_world *w, uint8_t account, uint64_t octets);
+
 /* How often a reason was counted. */
 uint64_t path_world_drops(const struct path_world *w, enum drop_reason why);
 

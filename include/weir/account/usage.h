@@ -21,11 +21,12 @@ static inline void usage_count(
 	f->last_ms[direction] = now_ms;
 }
 
-/* Takes back a packet that was counted and then not sent. */
-static inline void usage_uncount(struct flow *f, enum direction direction, uint32_t octets)
+/* Corrects what was counted, modulo 2^64 and 2^32: a packet that is not sent after all is minus one. */
+static inline void usage_correct(
+	struct flow *f, enum direction direction, uint64_t octets, uint64_t n_packets)
 {
-	f->octets[direction] -= octets;
-	f->packets[direction]--;
+	f->octets[direction] += octets;
+	f->packets[direction] += (uint32_t)n_packets;
 }
 
 #endif

@@ -25,15 +25,15 @@ enum cycle_kind {
 
 struct cycle_rule {
 	enum cycle_kind kind;
-	uint8_t day;	    /* monthly: 1 to 31, a shorter month's last day; weekly: the weekday, 0 is Sunday */
-	uint8_t hour;	    /* 0 to 23 */
+	uint8_t day; /* monthly: 1 to 31, a shorter month's last day; weekly: the weekday, 0 is Sunday */
+	uint8_t hour;       /* 0 to 23 */
 	uint16_t n_days;    /* of CYCLE_DAYS: 1 to CYCLE_DAYS_MAX */
 	int64_t anchor_day; /* of CYCLE_DAYS: day number on which one of them begins */
 };
 
 struct cycle {
 	int64_t start_s; /* in it */
-	int64_t end_s;	 /* not in it */
+	int64_t end_s;   /* not in it */
 	int64_t first_day;
 	uint32_t n_days; /* by the calendar: 23 and 25 hours are a day too */
 };

@@ -18,6 +18,7 @@
 #define CLASSES_MAX       32
 #define CLASS_DEFAULT     0
 #define CLASS_UNSOLICITED 1
+#define CLASSES_BUILT_IN  2u /* ids of those that weir has itself */
 #define CLASS_NAME_MAX    32
 
 struct class_rule {

@@ -69,6 +69,11 @@ enum config_when_spent {
 	WHEN_SPENT_NOTIFY,
 	WHEN_SPENT_BLOCK
 };
+enum config_unrecorded {
+	UNRECORDED_FORWARD,
+	UNRECORDED_RESERVE_ONLY,
+	UNRECORDED_BLOCK
+};
 enum config_step {
 	STEP_NOTIFY,
 	STEP_SHAPE,
@@ -177,6 +182,7 @@ struct config_plan {
 	char cycle_timezone[CONFIG_TEXT_MAX];
 	uint16_t overhead_octets;
 	enum config_when_spent when_spent;
+	enum config_unrecorded when_unrecorded;
 	uint32_t n_ladder;
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
 };
@@ -190,6 +196,7 @@ struct config_class {
 	bool translate;
 	char profile[CONFIG_NAME_MAX];
 	uint64_t reserve_octets;
+	uint64_t reserve_per_device_octets; /* 0: no limit but the reserve */
 	enum config_priority priority;
 };
 

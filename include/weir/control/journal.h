@@ -111,6 +111,9 @@ int journal_checkpoint(struct journal *j, uint32_t n_bytes);
 
 struct journal_stats journal_stats(const struct journal *j);
 
+/* A store that keeps nothing: what is written has gone the same moment. */
+void journal_none_init(struct journal_store *ret_store);
+
 /* Segments as the files ledger.0 and ledger.1 in a directory, mode 0600; makes the directory (0700) if its parent is there.
  * -EBUSY: another process holds it. */
 int journal_file_open(const char *directory, struct journal_store **ret_store);

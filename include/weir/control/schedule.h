@@ -29,6 +29,6 @@ bool schedule_state_equal(const struct schedule_state *a, const struct schedule_
 
 /* True when the wall clock can be believed: NTP says so, or a clock chip has kept it and it is not in the past, or the
  * configuration vouches for it. */
-bool schedule_clock_is_trusted(const struct config *c, int64_t wall_s);
+bool schedule_clock_is_trusted(enum config_clock clock, int64_t wall_s);
 
 #endif

@@ -19,6 +19,7 @@
 
 #include <weir/account/record.h>
 #include <weir/base/direction.h>
+#include <weir/control/budget.h>
 #include <weir/control/server.h>
 #include <weir/path/doors.h>
 
@@ -42,6 +43,9 @@ struct telemetry_names {
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry);
 void telemetry_destroy(struct telemetry *t);
+
+/* Where the plans stand; borrowed. Without it their meters are all that is known. */
+void telemetry_set_budget(struct telemetry *t, struct budget *budget);
 
 /* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
 void telemetry_set_names(

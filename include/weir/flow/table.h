@@ -38,7 +38,7 @@ enum flow_flag {
 	FLOW_IPV6 = 1 << 0,       /* addresses are in flow_more alone */
 	FLOW_TRANSLATED = 1 << 1, /* external differs from internal: apply the deltas */
 	FLOW_HAIRPIN = 1 << 2,    /* its remote is the gateway's own external address */
-	FLOW_LOCAL = 1 << 3,      /* its internal endpoint is the gateway itself */
+	FLOW_RESERVED = 1 << 3,   /* its class owns a part of the plan */
 	FLOW_INBOUND = 1 << 4,    /* begun outside */
 	FLOW_UNANSWERED = 1 << 5, /* and its internal endpoint has said nothing yet */
 	/* TCP: flow_more.tcp_flags has the PSH of uplink; shifted left by one, of downlink */

@@ -77,6 +77,7 @@ struct path_config {
 	bool listed_only;                /* devices whose MAC no group lists are quarantined */
 	bool quarantine_reaches_gateway; /* its own services: DHCP, DNS, echo */
 	struct classes *classes;         /* owned by the config */
+	uint8_t accounts[CLASSES_MAX]; /* who pays for a class, in each plan: its reserve, or all */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };
@@ -149,6 +150,13 @@ struct path_stage_stats {
 	uint64_t ticks; /* of clock_tsc, when profiled */
 };
 
+/* What a plan's meter has counted since the start. */
+struct plan_stats {
+	uint64_t billed_octets[N_DIRECTIONS]; /* with the overhead a packet */
+	uint64_t octets[N_DIRECTIONS];
+	uint64_t packets[N_DIRECTIONS];
+};
+
 #define STAGES_MAX 16
 
 struct path_stats {
@@ -175,7 +183,7 @@ struct path_stats {
 	uint32_t n_leases;
 	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS];
 	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
-	struct meter plans[PLANS_MAX];
+	struct plan_stats plans[PLANS_MAX];
 };
 
 /* A snapshot of the counters. */
@@ -193,6 +201,12 @@ struct flow_view {
 /* Copies up to n flows from table position `*cursor` on and moves it; returns how many, and sets `*cursor` to FLOW_NONE at
  * the end. -ETIMEDOUT when the worker does not answer within a second. */
 int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, uint32_t n);
+
+/* What a plan's meter says now, while the worker goes on. */
+void doors_meter_read(const struct path *p, uint8_t plan_id, struct meter *ret_meter);
+
+/* Sets how far a plan may be used, while the worker goes on. */
+void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits *limits);
 
 /* How many flows each rule decided since these rules came, those without a rule at POLICY_RULE_DEFAULT. */
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1]);

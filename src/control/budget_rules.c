@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The configuration as the books read it. */
+#include "budget_state.h"
+
+#include <weir/control/apply.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define ALL_PPM 1000000u
+
+static enum ladder_action action_of(enum config_step step)
+{
+	static const enum ladder_action actions[] = {
+		[STEP_NOTIFY] = LADDER_NOTIFY,
+		[STEP_SHAPE] = LADDER_SHAPE,
+		[STEP_RESERVE_ONLY] = LADDER_RESERVE_ONLY,
+		[STEP_BLOCK] = LADDER_BLOCK,
+	};
+
+	return actions[step];
+}
+
+static struct rule rule_of_plan(const struct config_plan *p)
+{
+	struct rule r = {
+		.cycle = {.kind = CYCLE_MONTHLY,
+			.day = (uint8_t)p->cycle_day,
+			.hour = (uint8_t)p->cycle_hour},
+		.quota_octets = p->quota_octets,
+		.when_unrecorded = p->when_unrecorded,
+	};
+
+	memcpy(r.name, p->name, sizeof(r.name));
+	memcpy(r.timezone, p->cycle_timezone, sizeof(r.timezone));
+	for (uint32_t i = 0; i < p->n_ladder; i++)
+		r.ladder.steps[r.ladder.n_steps++] = (struct ladder_step){
+			.at_ppm = p->ladder[i].at_ppm,
+			.action = action_of(p->ladder[i].action),
+			.rate_bps = p->ladder[i].rate_bps,
+		};
+	if (p->n_ladder == 0)
+		r.ladder.steps[r.ladder.n_steps++] = (struct ladder_step){
+			.at_ppm = ALL_PPM,
+			.action = p->when_spent == WHEN_SPENT_BLOCK ? LADDER_BLOCK : LADDER_NOTIFY,
+		};
+	return r;
+}
+
+void rules_fill(const struct config *c, struct rules *ret_rules)
+{
+	*ret_rules = (struct rules){0};
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		ret_rules->plans[i] = rule_of_plan(&c->plans[i]);
+	for (uint8_t a = 1; a < METER_ACCOUNTS; a++) {
+		const char *name = config_account_name(c, a);
+
+		if (name == NULL)
+			continue;
+		(void)snprintf(ret_rules->account_names[a], CLASS_NAME_MAX, "%s", name);
+		ret_rules->reserves[a] = config_account_reserve(c, a);
+		ret_rules->device_reserves[a] = config_account_device_reserve(c, a);
+	}
+}
+
+void budget_set_config(struct budget *b, const struct config *c)
+{
+	pthread_mutex_lock(&b->lock);
+	rules_fill(c, &b->next_rules);
+	b->has_next_rules = true;
+	pthread_mutex_unlock(&b->lock);
+}

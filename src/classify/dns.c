@@ -159,11 +159,14 @@ static uint16_t flags_of(const struct message *m)
 	return load_be16(m->octets + 2);
 }
 
-/* The header of a standard query or its response, with one question of class IN: the offset of what follows it. */
-static int check_head(struct message *m, const uint8_t *msg, size_t len_bytes, enum dns_kind kind)
+/* Reads the header of a standard query or its response, with one question of class IN, and its name: the offset of what
+ * follows it. */
+static int read_head(struct message *m, const uint8_t *msg, size_t len_bytes, enum dns_kind kind,
+	struct dns_name *ret_name)
 {
 	uint16_t flags;
 	int at;
+	int rc;
 
 	if (len_bytes < DNS_HEADER_BYTES || len_bytes > OCTETS_MAX)
 		return -EBADMSG;
@@ -172,6 +175,9 @@ static int check_head(struct message *m, const uint8_t *msg, size_t len_bytes, e
 	if ((flags & OPCODE_MASK) != 0 || ((flags & FLAG_QR) != 0) != (kind == DNS_RESPONSE)
 		|| load_be16(msg + 4) != 1)
 		return -ENOMSG;
+	rc = read_name(m, DNS_HEADER_BYTES, ret_name);
+	if (rc < 0)
+		return rc;
 	at = skip_name(m, DNS_HEADER_BYTES);
 	if (at < 0)
 		return at;
@@ -185,11 +191,10 @@ int dns_read_question(
 {
 	struct message m;
 	struct dns_question q;
-	int at = check_head(&m, msg, len_bytes, kind);
-	int rc = at < 0 ? at : read_name(&m, DNS_HEADER_BYTES, &q.name);
+	int at = read_head(&m, msg, len_bytes, kind, &q.name);
 
-	if (rc < 0)
-		return rc;
+	if (at < 0)
+		return at;
 	q.id = load_be16(msg);
 	q.type = load_be16(msg + at - 4);
 	*ret_question = q;
@@ -307,7 +312,8 @@ int dns_read_answer(const uint8_t *msg, size_t len_bytes, struct dns_answer *ret
 	struct records r;
 	struct dns_answer answer;
 	uint32_t ttl_s = UINT32_MAX;
-	int at = check_head(&m, msg, len_bytes, DNS_RESPONSE);
+	struct dns_name asked;
+	int at = read_head(&m, msg, len_bytes, DNS_RESPONSE, &asked);
 	int name;
 
 	if (at < 0)

@@ -87,6 +87,8 @@ static const struct column forwards[] = {
 	{"TO", "to", CELL_TEXT},
 	{"TO PORT", "to_port", CELL_TEXT},
 	{"FROM", "source", CELL_TEXT},
+	{"BY", "by", CELL_TEXT},
+	{"LEFT", "left_us", CELL_TIME},
 };
 
 static const struct column drops[] = {

@@ -39,6 +39,7 @@ static void ports_fill(const struct config *c, struct path_config *pc)
 			.uplink_bps = p->rate_uplink_bps,
 			.downlink_bps = p->rate_downlink_bps,
 			.queue_us = p->queue_us,
+			.pcp = p->pcp,
 		};
 		memcpy(port->name, p->name, sizeof(port->name));
 		if (port->peer == PORT_NONE)
@@ -338,6 +339,10 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	plans_fill(c, pc);
 	forwards_fill(c, &pc->forwards);
 	pc->filtering = c->nat_filtering;
+	pc->pcp = (struct lease_limits){
+		.per_device = c->nat_pcp.max_per_device,
+		.lifetime_max_s = (uint32_t)(c->nat_pcp.lifetime_max_us / US_PER_S),
+	};
 	pc->tells_unsolicited_syn = c->nat_unsolicited_syn == UNSOLICITED_SYN_TELL;
 	pc->timeouts = timeouts_of(c);
 	pc->flows_per_device = c->flows_per_device;

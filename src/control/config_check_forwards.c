@@ -83,12 +83,27 @@ static void check_forward(struct config_checker *k, uint32_t i)
 	check_shared(k, i);
 }
 
+/* Limits for what no LAN has are a slip: the port's key was forgotten. */
+static void check_pcp(struct config_checker *k, const struct tree_node *pcp)
+{
+	bool is_on = false;
+
+	for (uint32_t i = 0; i < k->config->n_ports; i++)
+		is_on |= k->config->ports[i].pcp;
+	if (!is_on && (config_is_set(pcp, "max_per_device") || config_is_set(pcp, "lifetime_max")))
+		config_complain(k, CONFIG_WARNING, pcp, NULL,
+			"no LAN has it; write pcp: true at the LANs whose devices may open ports");
+}
+
 void config_check_forwards(struct config_checker *k)
 {
 	const struct tree_node *nat = tree_child(k->top, "nat");
 
-	if (nat != NULL)
+	if (nat != NULL) {
 		check_target(k, nat, "dmz", &k->config->nat_dmz);
+		if (tree_child(nat, "pcp") != NULL)
+			check_pcp(k, tree_child(nat, "pcp"));
+	}
 	for (uint32_t i = 0; i < k->config->n_forwards; i++)
 		check_forward(k, i);
 }

@@ -201,6 +201,10 @@ static const struct schema_row rows[] = {
 	  .flags = SCHEMA_LAN_ONLY, FIELD(config_port, tap_default_route), .fallback = "true",
 	  .help = "Let programs of this machine reach the uplink through weir." },
 
+	{ .path = "ports.*.pcp", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE, .flags = SCHEMA_LAN_ONLY,
+	  FIELD(config_port, pcp), .fallback = "false",
+	  .help = "Let devices open external ports to themselves for a time (PCP, NAT-PMP)." },
+
 	{ .path = "plans", .type = SCHEMA_NAMED, .applies = APPLIES_AT_START, ARRAY(config, plans, n_plans),
 	  .help = "What the carrier sells: how much may be spent, and what happens then." },
 	{ .path = "plans.*", .type = SCHEMA_ITEM, .help = "One data plan; uplinks refer to it by its name." },
@@ -331,6 +335,16 @@ static const struct schema_row rows[] = {
 	  FIELD(config, nat_unsolicited_syn), .words = unsolicited_syns, .fallback = "silent",
 	  .help = "Tell whoever opens a TCP connection that nobody waits for, six seconds later, that there is nobody (RFC 5382"
 		  " REQ-4). The carrier bills the answers." },
+
+	{ .path = "nat.pcp", .type = SCHEMA_SECTION,
+	  .help = "Ports that devices open themselves, on LANs with pcp: true. Never below 1024, nor forwarded ones." },
+	{ .path = "nat.pcp.max_per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
+	  FIELD(config, nat_pcp.max_per_device), .min = 1, .max = NAT_PINS_MAX, .fallback = "32",
+	  .help = "Such ports that one device may have; all together have 1024." },
+	/* RFC 6887 section 15: from two minutes to a day. */
+	{ .path = "nat.pcp.lifetime_max", .type = SCHEMA_TIME, .applies = APPLIES_LIVE,
+	  FIELD(config, nat_pcp.lifetime_max_us), .min = 2 * MINUTE, .max = DAY, .fallback = "2h",
+	  .help = "After this long at most a device has to ask again." },
 
 	{ .path = "nat.dmz", .type = SCHEMA_ADDRESS, .applies = APPLIES_LIVE, FIELD(config, nat_dmz),
 	  .fallback_words = "none",

@@ -15,7 +15,7 @@ static const struct view views[] = {
 	{"plans", plans_write, NULL, 0},
 	{"classes", NULL, classes_next, CLASS_IDS},
 	{"ports", ports_write, NULL, 0},
-	{"forwards", forwards_write, NULL, 0},
+	{"forwards", NULL, forwards_next, 0},
 	{"drops", drops_write, NULL, 0},
 	{"stages", stages_write, NULL, 0},
 	{"link", link_write, NULL, 0},

@@ -46,7 +46,6 @@ typedef int view_next(struct server_answer *a, struct text *part, char *error);
 
 view_write status_write;
 view_write ports_write;
-view_write forwards_write;
 view_write drops_write;
 view_write stages_write;
 view_write plans_write;
@@ -54,6 +53,7 @@ view_write link_write;
 view_write rules_write;
 view_next flows_next;
 view_next devices_next;
+view_next forwards_next;
 view_next classes_next;
 
 struct view {
@@ -73,14 +73,15 @@ struct listing {
 	bool all;
 	bool has_device;
 	struct ip_addr device;
-	uint64_t n_rows; /* written so far */
-	bool opened;     /* the first piece is made */
-	bool summed;     /* the walk over the flows is done */
-	uint32_t cursor; /* of that walk */
-	uint32_t next_device;
+	uint64_t n_rows;        /* written so far */
+	bool opened;            /* the first piece is made */
+	bool summed;            /* the walk over the flows is done */
+	uint32_t cursor;        /* of that walk */
+	uint32_t next_device;   /* or lease */
 	struct usage_sum *sums; /* by device or class id; NULL where the view needs none */
 	struct flow_view flows[FLOWS_A_PIECE];
 	struct device devices[FLOWS_A_PIECE];
+	struct lease leases[FLOWS_A_PIECE];
 };
 
 static inline struct listing *listing_of(struct server_answer *a)

@@ -4,7 +4,6 @@
 
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
-#include <weir/packet/meta.h>
 
 #include <stdio.h>
 #include <unistd.h>
@@ -186,50 +185,6 @@ void ports_write(struct listing *l, struct text *part)
 		text_close(part, '}');
 	}
 	listing_tail(l, part, config->n_ports);
-}
-
-/* "8443" or "8000-8009". */
-static void ports_field(struct text *part, const char *key, uint32_t min, uint32_t n_more)
-{
-	char text[16];
-
-	if (n_more == 0)
-		(void)snprintf(text, sizeof(text), "%u", min);
-	else
-		(void)snprintf(text, sizeof(text), "%u-%u", min, min + n_more);
-	text_field_string(part, key, text);
-}
-
-static void forward_row(struct listing *l, const struct nat_forward *f, struct text *part)
-{
-	uint32_t n_more = (uint32_t)f->port_max - f->port_min;
-	char address[IP_PREFIX_TEXT_MAX];
-
-	listing_row(l, part);
-	text_field_string(part, "protocol",
-		f->proto == PROTO_TCP   ? "tcp"
-		: f->proto == PROTO_UDP ? "udp"
-					: "any");
-	if (f->is_dmz)
-		text_field_string(part, "port", "all others");
-	else
-		ports_field(part, "port", f->port_min, n_more);
-	text_field_string(part, "to", ip_addr_format(&f->internal, address));
-	if (!f->is_dmz)
-		ports_field(part, "to_port", f->internal_port, n_more);
-	text_field_string(
-		part, "source", f->has_source ? ip_prefix_format(&f->source, address) : "any");
-	text_close(part, '}');
-}
-
-void forwards_write(struct listing *l, struct text *part)
-{
-	const struct nat_forwards *forwards = &doors_config(l->telemetry->path)->forwards;
-
-	listing_head(l, part);
-	for (uint32_t i = 0; i < forwards->n && l->n_rows < l->limit; i++)
-		forward_row(l, &forwards->rows[i], part);
-	listing_tail(l, part, forwards->n);
 }
 
 void drops_write(struct listing *l, struct text *part)

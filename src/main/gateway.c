@@ -346,6 +346,27 @@ static void log_flow_event(const struct gateway *g, const struct path_event *e)
 			e->n_silent);
 }
 
+/* Ports that hosts have opened, and for how long. */
+static void log_lease(const struct gateway *g, const struct path_event *e)
+{
+	char addr[IP_ADDR_TEXT_MAX];
+	char external[IP_ADDR_TEXT_MAX];
+
+	ip_addr_format(&e->addr, addr);
+	ip_addr_format(&e->remote, external);
+	if (e->kind == EVENT_LEASE_OPENED)
+		log_event(LOG_NOTICE,
+			"lease.opened port=%s protocol=%u device=%s:%u external=%s:%u "
+			"lifetime_s=%u more=%u",
+			port_name(g, e->port), e->proto, addr, e->addr_port, external,
+			e->remote_port, e->a, e->n_silent);
+	else
+		log_event(LOG_NOTICE,
+			"lease.ended port=%s protocol=%u device=%s:%u external=%s:%u more=%u",
+			port_name(g, e->port), e->proto, addr, e->addr_port, external,
+			e->remote_port, e->n_silent);
+}
+
 static void log_path_event(struct gateway *g, const struct path_event *e)
 {
 	char addr[IP_ADDR_TEXT_MAX];
@@ -353,6 +374,10 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 
 	if (e->kind == EVENT_RULE_MATCHED || e->kind == EVENT_DESTINATION_DENIED) {
 		log_flow_event(g, e);
+		return;
+	}
+	if (e->kind == EVENT_LEASE_OPENED || e->kind == EVENT_LEASE_ENDED) {
+		log_lease(g, e);
 		return;
 	}
 	if (!log_limit_take(&g->event_limits[e->kind], clock_now_us()))
@@ -392,6 +417,8 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 		break;
 	case EVENT_RULE_MATCHED:
 	case EVENT_DESTINATION_DENIED:
+	case EVENT_LEASE_OPENED:
+	case EVENT_LEASE_ENDED:
 	case EVENT_KINDS:
 		break;
 	}

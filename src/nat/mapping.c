@@ -53,6 +53,7 @@ struct slot {
 	uint16_t device_id;
 	uint8_t is_static; /* of a forwarded port, or the DMZ host's */
 	uint8_t owns_port; /* a forwarded port may be another mapping's still */
+	uint16_t pin;      /* the first of its pins, from 1; 0: none */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct slot) == 64, "one cache line");
 
@@ -71,6 +72,11 @@ struct filter_entry {
 };
 static_assert(sizeof(struct filter_entry) == 32, "half a cache line");
 
+struct pin {
+	struct nat_pin says;
+	uint16_t next; /* of the same mapping, from 1; 0: none */
+};
+
 struct nat {
 	struct flow_hash_key hash_key;
 	enum nat_filtering filtering;
@@ -81,6 +87,7 @@ struct nat {
 	struct filter_entry *entries;
 	uint32_t *entry_heads;
 	uint32_t entry_mask;
+	struct pin *pins; /* NAT_PINS_MAX */
 	struct pool slot_pool;
 	struct pool entry_pool;
 	size_t len_bytes; /* of all this, with the arrays behind it */
@@ -236,7 +243,7 @@ static int nat_allocate(
 	uint32_t n_slot_heads = power_of_two(n_slots);
 	uint32_t n_entry_heads = power_of_two(n_entries);
 	size_t end = 0;
-	size_t at[6];
+	size_t at[7];
 	void *memory;
 	struct nat *n;
 	int err;
@@ -247,6 +254,7 @@ static int nat_allocate(
 	at[3] = lay(&end, n_entries, sizeof(struct filter_entry));
 	at[4] = lay(&end, n_entry_heads, sizeof(uint32_t));
 	at[5] = lay(&end, (size_t)n_devices * N_TRANSPORTS, sizeof(uint32_t));
+	at[6] = lay(&end, NAT_PINS_MAX, sizeof(struct pin));
 	err = memory_create(end, &memory);
 	if (err != 0)
 		return err;
@@ -257,6 +265,7 @@ static int nat_allocate(
 	n->entries = (void *)((char *)memory + at[3]);
 	n->entry_heads = (void *)((char *)memory + at[4]);
 	n->entry_mask = n_entry_heads - 1;
+	n->pins = (void *)((char *)memory + at[6]);
 	n->n_devices = n_devices;
 	for (uint32_t i = 0; i < N_TRANSPORTS; i++)
 		n->transports[i].n_by_device =
@@ -391,39 +400,48 @@ static bool has_share(const struct nat *n, const struct transport *t, uint16_t d
 	       || t->n_by_device[device_id] < (n_free + NAT_SHARE - 1) / NAT_SHARE;
 }
 
-static uint16_t choose_port(struct nat *n, struct transport *t, const struct nat_internal *who)
+static uint16_t choose_port(struct nat *n, struct transport *t, uint8_t proto, uint16_t wanted)
 {
-	struct ports *same_range = ports_of(t, who->port);
+	struct ports *same_range = ports_of(t, wanted);
 	/* Nothing depends on the range or parity of an ICMP identifier, so a new one is simply random (RFC 5508 REQ-1a
 	 * asks for no more). */
-	bool any_will_do = who->port == 0 || who->proto == PROTO_ICMP;
+	bool any_will_do = wanted == 0 || proto == PROTO_ICMP;
 	uint32_t hint = (uint32_t)(rng_next(n->rng) >> 32);
 	uint16_t port;
 
 	if (any_will_do)
 		return ports_take(&t->high, hint, 0);
-	port = ports_take(same_range, hint, who->port);
+	port = ports_take(same_range, hint, wanted);
 	if (port == 0 && same_range == &t->well_known)
-		port = ports_take(&t->high, hint, who->port);
+		port = ports_take(&t->high, hint, wanted);
 	return port;
 }
 
-/* An external port for an internal endpoint; 0 when none is left. */
-static uint16_t take_port(struct nat *n, struct transport *t, const struct nat_internal *who)
+/* Takes exactly `wanted`, where it is free or rests for the same endpoint. */
+static bool take_exact(
+	struct nat *n, struct transport *t, const struct nat_internal *who, uint16_t wanted)
+{
+	if (ports_take_exact(ports_of(t, wanted), wanted))
+		return true;
+	if (!is_resting(t, wanted) || t->rests[wanted].owner != endpoint_hash(n, who))
+		return false;
+	rest_end(t, wanted);
+	return true;
+}
+
+/* An external port for an internal endpoint, `wanted` where that can be; 0 when none is left. */
+static uint16_t take_port(
+	struct nat *n, struct transport *t, const struct nat_internal *who, uint16_t wanted)
 {
 	uint16_t port;
 
-	if (ports_take_exact(ports_of(t, who->port), who->port))
-		return who->port;
-	if (is_resting(t, who->port) && t->rests[who->port].owner == endpoint_hash(n, who)) {
-		rest_end(t, who->port);
-		return who->port;
-	}
-	port = choose_port(n, t, who);
+	if (take_exact(n, t, who, wanted))
+		return wanted;
+	port = choose_port(n, t, who->proto, wanted);
 	/* A port that rests too short is better than none. */
 	for (uint32_t i = 0; i < REST_LOOKS_MAX && port == 0 && t->n_resting > 0; i++) {
 		rest_end_oldest(t);
-		port = choose_port(n, t, who);
+		port = choose_port(n, t, who->proto, wanted);
 	}
 	return port;
 }
@@ -593,13 +611,59 @@ enum drop_reason nat_map(struct nat *n, const struct nat_internal *who, uint32_t
 		return DROP_NAT_NO_MAPPING;
 	if (!has_share(n, t, who->device_id))
 		return DROP_NAT_NO_PORT;
-	port = take_port(n, t, who);
+	port = take_port(n, t, who, who->port);
 	if (port == 0)
 		return DROP_NAT_NO_PORT;
 	id = add_mapping(n, who, port, false);
 	own_port(n, id);
 	*ret_mapping_id = id;
 	return DROP_NONE;
+}
+
+enum drop_reason nat_map_wanted(struct nat *n, const struct nat_internal *who, uint16_t wanted,
+	bool is_exact, uint32_t *ret_mapping_id)
+{
+	uint32_t transport = transport_index(who->proto);
+	uint32_t id = nat_find_internal(n, who->proto, &who->addr, who->port);
+	struct transport *t = &n->transports[transport];
+	uint16_t port = wanted != 0 ? wanted : who->port;
+
+	if (id != POOL_NONE) {
+		*ret_mapping_id = id;
+		return DROP_NONE;
+	}
+	if (transport == N_TRANSPORTS)
+		return DROP_NAT_PROTOCOL;
+	if (n->slot_pool.n_free == 0)
+		return DROP_NAT_NO_MAPPING;
+	if (!has_share(n, t, who->device_id))
+		return DROP_NAT_NO_PORT;
+	if (port < WELL_KNOWN_END)
+		port = 0;
+	if (is_exact)
+		port = port != 0 && take_exact(n, t, who, port) ? port : 0;
+	else
+		port = take_port(n, t, who, port);
+	if (port == 0)
+		return DROP_NAT_NO_PORT;
+	id = add_mapping(n, who, port, false);
+	own_port(n, id);
+	*ret_mapping_id = id;
+	return DROP_NONE;
+}
+
+uint16_t nat_forwarded_port(const struct nat *n, const struct nat_internal *who)
+{
+	uint16_t port;
+
+	return forward_to(n, who, &port) == NULL ? 0 : port;
+}
+
+bool nat_is_forwarded(const struct nat *n, uint8_t proto, uint16_t external_port)
+{
+	struct nat_internal to;
+
+	return nat_find_forward(n, proto, external_port, NULL, false, &to);
 }
 
 /* True when a row leads from this external port to this endpoint. */
@@ -683,6 +747,40 @@ static bool is_still_open(const struct nat *n, const struct slot *s)
 	       || is_forwarded(n, &who, port, true);
 }
 
+void nat_set_pin(struct nat *n, uint16_t pin_id, const struct nat_pin *pin)
+{
+	n->pins[pin_id].says = *pin;
+}
+
+void nat_pin(struct nat *n, uint32_t mapping_id, uint16_t pin_id, const struct nat_pin *pin)
+{
+	struct slot *s = &n->slots[mapping_id];
+
+	assert(s->mapping.in_use && pin_id < NAT_PINS_MAX);
+	n->pins[pin_id] = (struct pin){.says = *pin, .next = s->pin};
+	s->pin = (uint16_t)(pin_id + 1);
+}
+
+static bool pin_admits(const struct nat_pin *p, const struct ip_addr *remote, uint16_t remote_port)
+{
+	bool admits = p->is_open;
+
+	for (uint32_t i = 0; i < p->n_peers && !admits; i++)
+		admits = ip_prefix_contains(&p->peers[i].remote, remote)
+			 && (p->peers[i].port == 0 || p->peers[i].port == remote_port);
+	return admits;
+}
+
+static bool any_pin_admits(const struct nat *n, const struct slot *s, const struct ip_addr *remote,
+	uint16_t remote_port)
+{
+	bool admits = false;
+
+	for (uint16_t pin = s->pin; pin != 0 && !admits; pin = n->pins[pin - 1].next)
+		admits = pin_admits(&n->pins[pin - 1].says, remote, remote_port);
+	return admits;
+}
+
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port)
 {
@@ -690,6 +788,8 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 	struct filter_key key;
 
 	assert(s->mapping.in_use);
+	if (any_pin_admits(n, s, remote, remote_port))
+		return true;
 	/* RFC 4787 REQ-6: what strangers send keeps nothing open. */
 	if (s->n_inside == 0 || !is_still_open(n, s))
 		return false;
@@ -804,8 +904,19 @@ void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remot
 	assert(s->mapping.in_use && s->mapping.n_flows > 0);
 	if (is_inside)
 		admit_no_more(n, mapping_id, remote, remote_port);
-	if (--s->mapping.n_flows == 0)
-		end_mapping(n, mapping_id);
+	s->mapping.n_flows--;
+	nat_forget_unused(n, mapping_id);
+}
+
+void nat_unpin(struct nat *n, uint32_t mapping_id, uint16_t pin_id)
+{
+	uint16_t *link = &n->slots[mapping_id].pin;
+
+	assert(n->slots[mapping_id].mapping.in_use);
+	while (*link != pin_id + 1)
+		link = &n->pins[*link - 1].next;
+	*link = n->pins[pin_id].next;
+	nat_forget_unused(n, mapping_id);
 }
 
 enum drop_reason nat_answer(
@@ -818,7 +929,7 @@ enum drop_reason nat_answer(
 void nat_forget_unused(struct nat *n, uint32_t mapping_id)
 {
 	assert(n->slots[mapping_id].mapping.in_use);
-	if (n->slots[mapping_id].mapping.n_flows == 0)
+	if (n->slots[mapping_id].mapping.n_flows == 0 && n->slots[mapping_id].pin == 0)
 		end_mapping(n, mapping_id);
 }
 

@@ -8,37 +8,57 @@
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/parse.h>
 
+#include <string.h>
+
 #define PREFETCH_AHEAD 4
+
+/* The bit that makes a frame's destination a group, as in memory. */
+static uint64_t group_bit(void)
+{
+	const uint8_t octets[sizeof(uint64_t)] = {1};
+	uint64_t bit;
+
+	memcpy(&bit, octets, sizeof(bit));
+	return bit;
+}
 
 /* What a burst's packets are held against. */
 struct arrival {
 	enum link_framing framing;
 	uint16_t vlan;
-	uint32_t mac_head; /* of the station that a frame must be for, as in memory */
-	uint16_t mac_tail;
-	bool any_station; /* raw IP, the kernel's side, captures */
+	uint64_t
+		station; /* of an Ethernet frame's first eight octets, under the mask, as in memory */
+	uint64_t station_mask;
 };
 
 static struct arrival arrival_at(const struct stage_ctx *ctx, const struct port *port)
 {
 	const struct path_port *p = &ctx->config->ports[ctx->rx_port];
+	bool any_station =
+		ctx->setup->virtual_clock || p->role == PORT_TAP; /* captures, the kernel's side */
+	struct arrival a = {.framing = port->framing, .vlan = p->vlan};
 
-	return (struct arrival){
-		.framing = port->framing,
-		.vlan = p->vlan,
-		.mac_head = load32(port->mac.bytes),
-		.mac_tail = load16(port->mac.bytes + 4),
-		.any_station = port->framing != FRAMING_ETHERNET || ctx->setup->virtual_clock
-			       || p->role == PORT_TAP,
-	};
+	memset(&a.station_mask, any_station ? 0 : 0xff, sizeof(struct mac_addr));
+	memcpy(&a.station, port->mac.bytes, sizeof(struct mac_addr));
+	a.station_mask |= group_bit();
+	a.station &= a.station_mask & ~group_bit();
+	return a;
 }
 
 /* False for a frame to another station: seen where a switch floods or an interface is promiscuous. */
-static inline bool is_for_us(const struct arrival *a, const uint8_t *frame)
+static inline bool is_for_us(const struct arrival *a, const uint8_t *frame, struct pkt_meta *m)
 {
-	if (a->any_station || (load32(frame) == a->mac_head && load16(frame + 4) == a->mac_tail))
+	uint64_t head;
+
+	if (a->framing != FRAMING_ETHERNET)
 		return true;
-	return (frame[0] & 1) != 0; /* for all stations */
+	memcpy(&head, frame, sizeof(head));
+	if (likely((head & a->station_mask) == a->station))
+		return true;
+	if ((frame[0] & 1) == 0)
+		return false;
+	m->flags |= PKT_LINK_GROUP;
+	return true;
 }
 
 static inline struct parse_result parse_one(
@@ -49,7 +69,7 @@ static inline struct parse_result parse_one(
 
 	if (likely(r.why == DROP_NONE) && unlikely(m->vlan != a->vlan))
 		r.why = DROP_PARSE_VLAN_UNKNOWN;
-	if (likely(r.why == DROP_NONE) && unlikely(!is_for_us(a, frame)))
+	if (likely(r.why == DROP_NONE) && unlikely(!is_for_us(a, frame, m)))
 		r.why = DROP_PARSE_OTHER_HOST;
 	return r;
 }
@@ -63,12 +83,16 @@ static uint32_t raw_octets(const struct port *port, const struct rte_mbuf *pkt)
 	return len > header ? len - header : 0;
 }
 
-/* RFC 1812 4.3.3.5. Only a LAN is told: an answer to a stranger would cost the plan. */
-static void tell_malformed_option(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+/* RFC 1812 4.3.3.5. Only a LAN is told: an answer to a stranger would cost the plan. What only comes by, since a switch
+ * floods it, is another router's to tell. */
+static void tell_malformed_option(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
+	struct arrival arrival = arrival_at(ctx, ctx->ports[ctx->rx_port]);
 	uint8_t at = parse_malformed_option(stage_ip(pkt, m));
 
+	if (m->vlan != arrival.vlan
+		|| !is_for_us(&arrival, rte_pktmbuf_mtod(pkt, const uint8_t *), m))
+		return;
 	if (at != 0 && flow_check_addresses(ctx, pkt, m) == DROP_NONE)
 		local_icmp_error(ctx, pkt, m, ICMP_PARAMETER_PROBLEM, 0, ICMP_REST_POINTER(at));
 }

@@ -8,8 +8,8 @@
 
 #include <weir/packet/icmp_error.h>
 
-/* Packets whose flow is not told by addresses and ports of their own alone. */
-#define NEEDS_SLOW_PATH (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR)
+/* Packets whose flow is not told by addresses and ports of their own alone, and those that no flow may take along. */
+#define NEEDS_SLOW_PATH (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR | PKT_LINK_GROUP)
 
 /* Of the burst's packets, hashes and the buckets they lead to. */
 static void prefetch_buckets(

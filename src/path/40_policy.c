@@ -230,6 +230,12 @@ static enum drop_reason refuse(struct stage_ctx *ctx, enum path_event_kind kind,
 	return kind == EVENT_DEVICE_QUARANTINED ? DROP_POLICY_QUARANTINED : DROP_POLICY_MAC_CHANGED;
 }
 
+bool policy_quarantines(
+	const struct stage_ctx *ctx, const struct mac_addr *mac, const struct ip_addr *addr)
+{
+	return is_quarantined(ctx, groups_of_device(ctx, mac, addr));
+}
+
 enum drop_reason policy_check_owner(
 	struct stage_ctx *ctx, uint8_t port, const struct ip_addr *addr, const struct mac_addr *mac)
 {

@@ -138,6 +138,7 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	s->n_flows = ctx->flows->n_flows;
 	s->flow_capacity = ctx->flows->capacity;
 	s->n_devices = ctx->devices->n_devices;
+	s->n_leases = lease_table_n(ctx->pcp.leases);
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		if (ctx->nats[i] != NULL)
 			s->n_mappings += nat_n_mappings(ctx->nats[i]);
@@ -227,6 +228,15 @@ uint32_t doors_devices_read(
 
 	for (; i < n && first + i < t->n_high; i++)
 		devices[i] = t->devices[first + i];
+	return i;
+}
+
+uint32_t doors_leases_read(const struct path *p, uint16_t first, struct lease *leases, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; i < n && first + i < NAT_PINS_MAX; i++)
+		leases[i] = *lease_at(p->ctx.pcp.leases, (uint16_t)(first + i));
 	return i;
 }
 

@@ -362,6 +362,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	ask_policy_again(p);
 	expire_fragments(ctx);
 	tell_syns(ctx);
+	pcp_run(ctx);
 	if (!ctx->setup->virtual_clock) {
 		forget_neighbors(p);
 		age_neighbors(ctx);

@@ -59,8 +59,8 @@ static void retag(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *
 	m->l3_off = header;
 }
 
-/* Passes a frame on between a LAN port and its tap. */
-static void bridge(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint8_t port)
+/* Also passes frames on between a LAN port and its tap. */
+void local_send_frame(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint8_t port)
 {
 	retag(ctx, pkt, m, port);
 	stage_aside(ctx, pkt, port, true);
@@ -130,9 +130,11 @@ static enum drop_reason from_lan(
 	if (!to_group && m->proto == PROTO_ICMP && m->icmp_type == ICMP_ECHO_REQUEST
 		&& (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0)
 		return echo(ctx, pkt, m);
+	if (!to_group && pcp_is_asked(ctx, m))
+		return pcp_answer(ctx, pkt, m);
 	if (p->peer == PORT_NONE)
 		return to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_NO_TAP;
-	bridge(ctx, pkt, m, p->peer);
+	local_send_frame(ctx, pkt, m, p->peer);
 	return DROP_NONE;
 }
 
@@ -157,7 +159,7 @@ bool local_deliver(
 	case PORT_TAP:
 		if (!to_group && !ip_prefix_contains(&p->address, &m->dst))
 			return false;
-		bridge(ctx, pkt, m, p->peer);
+		local_send_frame(ctx, pkt, m, p->peer);
 		break;
 	}
 	return true;
@@ -179,7 +181,7 @@ static void arp_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_m
 	pkt->pkt_len = ARP_FRAME_BYTES;
 	arp_build(rte_pktmbuf_mtod(pkt, uint8_t *), &ask->sender_mac, &reply);
 	m->l3_off = ETHER_HEADER_BYTES;
-	bridge(ctx, pkt, m, m->in_port);
+	local_send_frame(ctx, pkt, m, m->in_port);
 }
 
 /* The kernel's own questions: for its LAN they go out as they are; for the rest of the world the answer is ROUTER_MAC. */
@@ -192,7 +194,7 @@ static enum drop_reason arp_from_tap(struct stage_ctx *ctx, struct rte_mbuf *pkt
 	if (msg->target_be == own_be(ctx, m->in_port) || msg->operation != ARP_REQUEST)
 		return DROP_ARP_DONE;
 	if (ip_prefix_contains(&p->address, &target))
-		bridge(ctx, pkt, m, p->peer);
+		local_send_frame(ctx, pkt, m, p->peer);
 	else
 		arp_answer(ctx, pkt, m, msg, &router_mac);
 	return DROP_NONE;
@@ -262,7 +264,7 @@ static enum drop_reason arp_from_wire(struct stage_ctx *ctx, struct rte_mbuf *pk
 		return DROP_NONE;
 	}
 	if (is_for_us && p->role == PORT_LAN && p->peer != PORT_NONE) {
-		bridge(ctx, pkt, m, p->peer);
+		local_send_frame(ctx, pkt, m, p->peer);
 		return DROP_NONE;
 	}
 	return is_for_us ? DROP_ARP_DONE : DROP_ARP_NOT_OURS;
@@ -284,8 +286,7 @@ void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 		stage_drop(ctx, pkt, why);
 }
 
-/* A fresh packet of the gateway's own; NULL when there is no buffer. */
-static struct rte_mbuf *make_packet(struct stage_ctx *ctx)
+struct rte_mbuf *local_make_packet(struct stage_ctx *ctx)
 {
 	struct rte_mbuf *pkt = rte_pktmbuf_alloc(ctx->setup->pool);
 
@@ -303,7 +304,7 @@ static struct rte_mbuf *make_packet(struct stage_ctx *ctx)
 
 void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *request)
 {
-	struct rte_mbuf *pkt = make_packet(ctx);
+	struct rte_mbuf *pkt = local_make_packet(ctx);
 	struct arp_message ask = {
 		.operation = ARP_REQUEST,
 		.sender_mac = ctx->ports[request->port]->mac,
@@ -318,7 +319,7 @@ void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *req
 	pkt->data_len = ARP_FRAME_BYTES;
 	pkt->pkt_len = ARP_FRAME_BYTES;
 	stage_meta(pkt)->l3_off = ETHER_HEADER_BYTES;
-	bridge(ctx, pkt, stage_meta(pkt), request->port);
+	local_send_frame(ctx, pkt, stage_meta(pkt), request->port);
 }
 
 void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m,
@@ -334,7 +335,7 @@ void local_icmp_error(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct 
 		|| !stage_limit_take(
 			&ctx->error_limit, ctx->now_us, ctx->config->icmp_errors_per_s))
 		return;
-	error = make_packet(ctx);
+	error = local_make_packet(ctx);
 	if (error == NULL)
 		return;
 	em = stage_meta(error);

@@ -142,6 +142,7 @@ static void adopt(struct path *p, struct path_config *config)
 	path_find_shaped(ctx);
 	/* Flows that were denied before stay so until they are asked about. */
 	policy_find_watched(ctx, p->reask_left > 0);
+	pcp_adopt(ctx);
 }
 
 void path_adopt_next(struct path *p)
@@ -203,6 +204,8 @@ static int create_tables(struct path *p, const struct path_config *config)
 	if (err == 0)
 		err = neighbor_table_create(s->neighbor_capacity, s->neighbor_reachable_us,
 			rng_next(&p->rng), &ctx->neighbors);
+	if (err == 0)
+		err = pcp_create(ctx);
 	return err < 0 ? err : create_uplinks(p, config, &key);
 }
 
@@ -290,6 +293,7 @@ void path_destroy(struct path *p)
 	if (p == NULL)
 		return;
 	empty_queues(&p->ctx);
+	pcp_destroy(&p->ctx);
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		nat_destroy(p->ctx.nats[i]);
 	neighbor_table_destroy(p->ctx.neighbors);
@@ -370,7 +374,8 @@ uint64_t path_next_us(const struct path *p)
 
 	/* On a virtual clock nothing happens by itself where nothing can expire: a gap of years is one step. */
 	if (p->setup.virtual_clock && p->ctx.flows->n_flows == 0
-		&& fragment_n_held(p->ctx.fragments) == 0 && p->ctx.syn_hold.n == 0)
+		&& fragment_n_held(p->ctx.fragments) == 0 && p->ctx.syn_hold.n == 0
+		&& !pcp_is_waiting(&p->ctx))
 		next_us = UINT64_MAX;
 	if (p->reask_left > 0)
 		next_us = p->ctx.now_us + HOUSEKEEPING_US;
@@ -412,6 +417,7 @@ bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us)
 	ctx->now_us = now_us;
 	ctx->now_ms = (uint32_t)(now_us / US_PER_MS);
 	drop_waiting(ctx);
+	pcp_end(ctx);
 	for (uint32_t id = 0; id < ctx->flows->capacity && ctx->flows->n_flows > 0; id++) {
 		if (!ctx->flows->more[id].in_use)
 			continue;

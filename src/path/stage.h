@@ -9,6 +9,7 @@
 #ifndef WEIR_PATH_STAGE_H
 #define WEIR_PATH_STAGE_H
 
+#include "pcp.h"
 #include "syn_hold.h"
 
 #include <weir/budget/meter.h>
@@ -149,6 +150,7 @@ struct stage_ctx {
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
+	struct pcp_server pcp;
 	struct path *path; /* for events and records */
 };
 
@@ -323,6 +325,10 @@ bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id);
 enum drop_reason policy_admit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway);
 
+/* 40_policy.c: true for a device that is not admitted, whatever it may reach. */
+bool policy_quarantines(
+	const struct stage_ctx *ctx, const struct mac_addr *mac, const struct ip_addr *addr);
+
 /* 40_policy.c: may this MAC claim the address? */
 enum drop_reason policy_check_owner(struct stage_ctx *ctx, uint8_t port, const struct ip_addr *addr,
 	const struct mac_addr *mac);
@@ -346,6 +352,13 @@ void account_take_back(struct stage_ctx *ctx, const struct pkt_meta *m);
 
 /* 70_account.c: fragmenting made `octets` and `packets` more (or less, where it failed half-way) of an uplink packet. */
 void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets);
+
+/* local.c: a fresh packet of the gateway's own; NULL when there is no buffer. */
+struct rte_mbuf *local_make_packet(struct stage_ctx *ctx);
+
+/* local.c: sends a frame with its Ethernet header as it is, under the tag of its port. */
+void local_send_frame(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint8_t port);
 
 /* local.c: asks who has an address. */
 void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *request);

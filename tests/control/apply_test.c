@@ -129,8 +129,8 @@ Test(control_apply, forwards_know_their_lan_and_the_dmz_host_stands_last)
 	to_path("ports:\n"
 		"  wwan0: {role: uplink, device: wwan0, link: cellular, address: 10.64.3.7/32}\n"
 		"  lan0: {role: lan, device: eth1, address: 192.168.50.1/24}\n"
-		"  lan1: {role: lan, device: eth2, address: 192.168.60.1/24}\n"
-		"nat: {dmz: 192.168.50.9}\n"
+		"  lan1: {role: lan, device: eth2, address: 192.168.60.1/24, pcp: true}\n"
+		"nat: {dmz: 192.168.50.9, pcp: {max_per_device: 3, lifetime_max: 10m}}\n"
 		"forwards: [{protocol: tcp, port: 8000-8009, to: 192.168.60.10, to_port: 80, "
 		"source:"
 		" 198.51.100.0/24}, {port: 53, to: 192.168.50.11}]\n"
@@ -139,6 +139,9 @@ Test(control_apply, forwards_know_their_lan_and_the_dmz_host_stands_last)
 	rows = pc->forwards.rows;
 	cr_assert_eq(pc->forwards.n, 3);
 	cr_expect_eq(pc->new_flows_per_s, 7);
+	cr_expect(pc->ports[2].pcp && !pc->ports[1].pcp && !pc->ports[0].pcp);
+	cr_expect_eq(pc->pcp.per_device, 3);
+	cr_expect_eq(pc->pcp.lifetime_max_s, 600);
 	cr_expect_eq(rows[0].proto, 6);
 	cr_expect_eq(rows[0].lan_port, 2);
 	cr_expect(rows[0].has_source && rows[0].source.len_bits == 24);

@@ -88,6 +88,28 @@ uint32_t doors_devices_read(
 	return i;
 }
 
+/* One TCP port of 203 places, and one PEER in the last. */
+uint32_t doors_leases_read(const struct path *p, uint16_t first, struct lease *leases, uint32_t n)
+{
+	uint32_t i = 0;
+
+	(void)p;
+	for (; i < n && first + i < 203; i++)
+		leases[i] = (struct lease){
+			.in_use = first + i == 0 || first + i == 202,
+			.is_peer = first + i == 202,
+			.internal = ip_addr_quad(192, 0, 2, 7),
+			.internal_port = 8080,
+			.external_port = 9090,
+			.proto = 6,
+			.expires_us = 70 * US_PER_S,
+			.pin = {.is_open = first + i == 0,
+				.n_peers = first + i == 202,
+				.peers = {{.remote = {ip_addr_quad(198, 51, 100, 0), 24}}}},
+		};
+	return i;
+}
+
 const char *classes_name(const struct classes *c, uint8_t class_id)
 {
 	static const char *const before[] = {"default", "unsolicited", "video", "backup"};
@@ -225,7 +247,7 @@ static const char *string(const json_t *object, const char *key)
 Test(control_telemetry, every_view_is_one_json_document)
 {
 	static const char *const views[] = {"status", "flows", "devices", "plans", "classes",
-		"ports", "drops", "stages", "link"};
+		"ports", "forwards", "drops", "stages", "link"};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
 		char request[64];
@@ -240,6 +262,35 @@ Test(control_telemetry, every_view_is_one_json_document)
 		}
 		json_decref(a);
 	}
+}
+
+Test(control_telemetry, ports_that_devices_opened_stand_behind_the_configured_ones)
+{
+	const json_t *r;
+	json_t *a;
+
+	path.config.forwards = (struct nat_forwards){.n = 1,
+		.rows = {{.proto = 17, .port_min = 53, .port_max = 54, .internal_port = 53}}};
+	path.stats.n_leases = 2;
+	a = answer("{\"show\":\"forwards\"}");
+	cr_expect_eq(number(a, "n_rows"), 3);
+	cr_expect_eq(number(a, "n_total"), 3);
+	r = row(a, "forwards", 0);
+	cr_expect_str_eq(string(r, "by"), "forwards");
+	cr_expect_str_eq(string(r, "port"), "53-54");
+	cr_expect_null(json_object_get(r, "left_us"));
+	r = row(a, "forwards", 1);
+	cr_expect_str_eq(string(r, "by"), "pcp");
+	cr_expect_str_eq(string(r, "protocol"), "tcp");
+	cr_expect_str_eq(string(r, "port"), "9090");
+	cr_expect_str_eq(string(r, "to"), "192.0.2.7");
+	cr_expect_str_eq(string(r, "to_port"), "8080");
+	cr_expect_str_eq(string(r, "source"), "any");
+	cr_expect_eq(number(r, "left_us"), 60000000);
+	r = row(a, "forwards", 2);
+	cr_expect_str_eq(string(r, "by"), "pcp peer");
+	cr_expect_str_eq(string(r, "source"), "198.51.100.0/24");
+	json_decref(a);
 }
 
 Test(control_telemetry, what_does_not_exist_is_answered_with_what_does)

@@ -6,7 +6,8 @@ import struct
 TCP, UDP, ICMP = 6, 17, 1
 MORE_FRAGMENTS = 0x2000
 DONT_FRAGMENT = 0x4000
-SYN, RST, ACK = 2, 4, 16
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+ECHO_REPLY, UNREACHABLE, ECHO_REQUEST, TIME_EXCEEDED = 0, 3, 8, 11
 
 
 def checksum(data):
@@ -18,11 +19,18 @@ def checksum(data):
     return ~total & 0xffff
 
 
-def ipv4(source, destination, protocol, payload, identification=1, fragment=0, ttl=64):
-    """`fragment` is the header's field: flags and offset in units of eight octets."""
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, fragment, ttl, protocol, 0,
-                         socket.inet_aton(source), socket.inet_aton(destination))
-    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
+def ipv4(source, destination, protocol, payload, identification=1, fragment=0, ttl=64, tos=0, options=b""):
+    """`fragment` is the header's field: flags and offset in units of eight octets; `options` are a multiple of four."""
+    header = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, tos, 20 + len(options) + len(payload), identification,
+                         fragment, ttl, protocol, 0, socket.inet_aton(source), socket.inet_aton(destination)) + options
+    return sum_header(header) + payload
+
+
+def sum_header(packet):
+    """The packet with the checksum that its header ought to have."""
+    n = max(20, (packet[0] & 15) * 4)
+    header = packet[:10] + b"\0\0" + packet[12:n]
+    return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + packet[n:]
 
 
 def pseudo(source, destination, protocol, payload):
@@ -36,10 +44,21 @@ def udp(source, destination, data):
     return segment[:6] + struct.pack("!H", total) + segment[8:]
 
 
-def tcp(source, destination, flags, sequence=1, acknowledgement=0, data=b""):
-    segment = struct.pack("!HHIIBBHHH", source[1], destination[1], sequence, acknowledgement, 5 << 4, flags, 65535, 0, 0) + data
+def tcp(source, destination, flags, sequence=1, acknowledgement=0, data=b"", options=b""):
+    segment = struct.pack("!HHIIBBHHH", source[1], destination[1], sequence, acknowledgement, (5 + len(options) // 4) << 4,
+                          flags, 65535, 0, 0) + options + data
     total = checksum(pseudo(source[0], destination[0], TCP, segment))
     return segment[:16] + struct.pack("!H", total) + segment[18:]
+
+
+def icmp(kind, code, rest, data=b""):
+    """`rest` is the second word of the header."""
+    message = bytes([kind, code, 0, 0]) + rest + data
+    return message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+
+
+def echo(identifier, data=b"", sequence=1, kind=ECHO_REQUEST):
+    return icmp(kind, 0, struct.pack("!HH", identifier, sequence), data)
 
 
 def fragments(source, destination, protocol, payload, identification, size=1400):

@@ -341,7 +341,7 @@ static void check_uplink(struct model *m, const struct packet *p, struct sent *s
 
 	MODEL_ASSERT(m, packet_src_be(p) == WORLD_UPLINK_BE, "%x leaves by the uplink",
 		ntohl(packet_src_be(p)));
-	if (packet_ip(p)[9] == PROTO_ICMP && packet_l4(p)[0] != ICMP_ECHO_REQUEST)
+	if (packet_ip(p)[9] == PROTO_ICMP && !icmp_is_request(packet_l4(p)[0]))
 		return;
 	if (!find_internal(sent->proto, sent->src_be, sent->src_port, &at)) {
 		MODEL_ASSERT(m, m->is_spoiled && m->n_others < N_OTHERS, "%x has no business there",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RFC 4787, NAT and unicast UDP: one test a requirement, named after it. docs/conformance.md has the table. */
+/* RFC 4787, NAT and unicast UDP: one test a requirement, named after it. docs/nat.md has the table. */
 #include "dialogue.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* RFC 5508, NAT and ICMP: one test a requirement, named after it. docs/conformance.md has the table. */
+/* RFC 5508, NAT and ICMP: one test a requirement, named after it. docs/nat.md has the table. */
 #include "dialogue.h"
 
 #include <weir/policy/ruleset.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* RFC 6888, many hosts behind one address: one test a requirement, named after it; REQ-1 is the other documents' tests.
- * docs/conformance.md has the table. */
+ * docs/nat.md has the table. */
 #include "dialogue.h"
 
 #include <weir/classify/classes.h>
@@ -295,6 +295,41 @@ Test(path_rfc6888, req8_a_port_may_go_back_to_its_owner_at_once)
 	wait_for(w, 121 * WORLD_S);
 	cr_expect_eq(n_flows(w), 0);
 	cr_expect_eq(say(w, &(struct packet_spec){0}), PACKET_SRC_PORT);
+	path_world_destroy(w);
+}
+
+static void enable_pcp(struct path_setup *setup, struct path_config *config)
+{
+	(void)setup;
+	config->ports[WORLD_LAN].pcp = true;
+	config->pcp = (struct lease_limits){.per_device = 8, .lifetime_max_s = 3600};
+}
+
+/* REQ-9: hosts control their mappings by PCP; tests/path/rfc6887_test.c has the rest of it. */
+Test(path_rfc6888, req9_a_pcp_server_controls_mappings)
+{
+	struct path_world_params params = {.tune = enable_pcp};
+	struct path_world *w = path_world_create(&params);
+	struct ip_addr client = ip_addr_v4(HOST_A_BE);
+	/* MAP of TCP port 8080 for 600 s */
+	uint8_t map[60] = {2, 1, [6] = 600 >> 8, [7] = 600 & 0xff, [36] = PROTO_TCP,
+		[40] = 8080 >> 8, [41] = 8080 & 0xff};
+	const struct packet_spec asks = {.dst_be = WORLD_LAN_BE,
+		.dst_port = 5351,
+		.payload = map,
+		.payload_bytes = sizeof(map)};
+	const struct packet_spec call = {.proto = PROTO_TCP,
+		.tcp_flags = TCP_SYN,
+		.src_be = STRANGER_BE,
+		.dst_be = WORLD_UPLINK_BE,
+		.dst_port = 8080};
+
+	memcpy(map + 8, &client, sizeof(client));
+	path_world_step(w);
+	path_world_discard(w, WORLD_LAN); /* the announcement */
+	cr_expect(!passes(w, WORLD_UPLINK, &call, WORLD_LAN, NULL));
+	cr_expect(passes(w, WORLD_LAN, &asks, WORLD_LAN, NULL));
+	cr_expect(passes(w, WORLD_UPLINK, &call, WORLD_LAN, NULL));
 	path_world_destroy(w);
 }
 

@@ -25,7 +25,7 @@
 
 #define N_OF(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What follows shows what weir does not do yet (docs/conformance.md): it runs only with WEIR_TEST_GAPS set. */
+/* What follows shows what weir does not do yet (docs/nat.md): it runs only with WEIR_TEST_GAPS set. */
 #define KNOWN_GAP(what)                                                                            \
 	do {                                                                                       \
 		if (getenv("WEIR_TEST_GAPS") == NULL)                                              \

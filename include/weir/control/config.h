@@ -160,6 +160,7 @@ struct config_port {
 	uint64_t queue_us;
 	char tap[IFNAMSIZ]; /* "": none */
 	bool tap_default_route;
+	bool pcp;
 };
 
 struct config_ladder_step {
@@ -273,6 +274,10 @@ struct config {
 	bool nat_inbound_refresh;
 	enum config_unsolicited nat_unsolicited_syn;
 	struct ip_addr nat_dmz; /* unset: none */
+	struct {
+		uint32_t max_per_device;
+		uint64_t lifetime_max_us;
+	} nat_pcp;
 	uint32_t n_forwards;
 	struct config_forward forwards[NAT_FORWARDS_MAX];
 	struct config_timeouts timeouts;

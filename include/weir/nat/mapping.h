@@ -9,7 +9,8 @@
  *           address with port, so that the filtering may change at any time. A flow that a stranger began and nobody
  *           answered neither opens the filter nor keeps the mapping open for others. Ports of UDP and identifiers of
  *           ICMP that are given up rest for two minutes: their former owner alone may have them back. More than half of
- *           the range never rests, and a port that rests longest is given before a host gets none.
+ *           the range never rests, and a port that rests longest is given before a host gets none. A pin keeps a
+ *           mapping without flows, and lets in whom it names (RFC 6887).
  * Units:    ports in host byte order; ICMP: identifiers.
  * Errors:   see each function.
  * Threads:  one owner.
@@ -75,6 +76,21 @@ struct nat_forwards {
 	struct nat_forward rows[NAT_FORWARDS_MAX + 1];
 };
 
+#define NAT_PINS_MAX      1024
+#define NAT_PIN_PEERS_MAX 8
+
+struct nat_peer {
+	struct ip_prefix remote;
+	uint16_t port; /* 0: any */
+};
+
+/* What keeps a mapping open, and for whom. */
+struct nat_pin {
+	bool is_open; /* to all; else to the peers */
+	uint8_t n_peers;
+	struct nat_peer peers[NAT_PIN_PEERS_MAX];
+};
+
 struct nat_mapping {
 	struct ip_addr internal;
 	uint16_t internal_port;
@@ -123,6 +139,29 @@ bool nat_find_forward(const struct nat *n, uint8_t proto, uint16_t external_port
 enum drop_reason nat_map_at(struct nat *n, const struct nat_internal *who, uint16_t external_port,
 	uint32_t *ret_mapping_id);
 
+/*
+ * The mapping that an internal endpoint has; made now where there is none: at the external port `wanted` where that is free
+ * (0: at its own), else, unless `is_exact`, at another. A new one gets no port below 1024 and none that is forwarded.
+ * DROP_NAT_NO_PORT, DROP_NAT_NO_MAPPING or DROP_NAT_PROTOCOL when that fails. nat_pin() or nat_forget_unused() must
+ * follow.
+ */
+enum drop_reason nat_map_wanted(struct nat *n, const struct nat_internal *who, uint16_t wanted,
+	bool is_exact, uint32_t *ret_mapping_id);
+
+/* The external port that is forwarded to an internal endpoint; 0 where none is. A DMZ host has none of its own. */
+uint16_t nat_forwarded_port(const struct nat *n, const struct nat_internal *who);
+
+/* True when an external port is forwarded, to whomever. */
+bool nat_is_forwarded(const struct nat *n, uint8_t proto, uint16_t external_port);
+
+/* Keeps a mapping by the pin of this id (below NAT_PINS_MAX, and free); until nat_unpin(), which ends a mapping that has
+ * neither flows nor another pin. Flows that were let in go on. */
+void nat_pin(struct nat *n, uint32_t mapping_id, uint16_t pin_id, const struct nat_pin *pin);
+void nat_unpin(struct nat *n, uint32_t mapping_id, uint16_t pin_id);
+
+/* Changes whom a pin lets in. */
+void nat_set_pin(struct nat *n, uint16_t pin_id, const struct nat_pin *pin);
+
 /* The mapping that an internal endpoint has now, or POOL_NONE. */
 uint32_t nat_find_internal(
 	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port);
@@ -150,7 +189,7 @@ void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remot
 enum drop_reason nat_answer(
 	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port);
 
-/* Ends a mapping that nat_map() or nat_map_at() made and no flow holds. */
+/* Ends a mapping that was made just now, and neither a flow nor a pin holds. */
 void nat_forget_unused(struct nat *n, uint32_t mapping_id);
 
 uint32_t nat_n_mappings(const struct nat *n);

@@ -21,6 +21,7 @@
 #include <weir/classify/classes.h>
 #include <weir/flow/expiry.h>
 #include <weir/flow/key.h>
+#include <weir/nat/lease.h>
 #include <weir/nat/mapping.h>
 #include <weir/packet/drops.h>
 #include <weir/policy/groups.h>
@@ -50,6 +51,7 @@ struct path_port {
 	uint8_t plan_id;        /* uplink: PLAN_NONE without a plan */
 	uint16_t mtu;           /* of the bearer; 0: the device's */
 	uint16_t vlan;          /* 0: untagged */
+	bool pcp;               /* LAN: its hosts may ask for mappings */
 	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
 	uint64_t downlink_bps;
 	uint64_t queue_us; /* bound of either queue, as time at its rate */
@@ -68,6 +70,7 @@ struct path_config {
 	bool lan_to_lan;            /* routed between LAN ports */
 	bool tells_unsolicited_syn; /* RFC 5382 REQ-4: its sender, after six seconds */
 	struct nat_forwards forwards;
+	struct lease_limits pcp;
 	struct ruleset *rules;           /* owned by the config */
 	struct groups *groups;           /* owned by the config; NULL: no device is in any */
 	uint32_t rule_events_per_s;      /* that a rule with a log tells */
@@ -169,6 +172,7 @@ struct path_stats {
 	uint32_t flow_capacity;
 	uint32_t n_devices;
 	uint32_t n_mappings;
+	uint32_t n_leases;
 	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS];
 	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct meter plans[PLANS_MAX];
@@ -196,6 +200,9 @@ void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DE
 /* Copies up to n devices from `first` on; returns how many. Index = device id; `in_use` tells. */
 uint32_t doors_devices_read(
 	const struct path *p, uint16_t first, struct device *devices, uint32_t n);
+
+/* Copies up to n leases from place `first` on; returns how many. `in_use` tells. */
+uint32_t doors_leases_read(const struct path *p, uint16_t first, struct lease *leases, uint32_t n);
 
 /*
  * The external endpoint that an internal one is mapped to now; false when it has no mapping. Only while the path is
@@ -233,6 +240,8 @@ enum path_event_kind {
 	EVENT_DEVICE_QUARANTINED,
 	EVENT_DEVICE_MAC_CHANGED, /* the address stays with its former MAC */
 	EVENT_DESTINATION_DENIED, /* a flow between addr and remote */
+	EVENT_LEASE_OPENED,       /* addr, by the external endpoint remote; a = seconds */
+	EVENT_LEASE_ENDED,
 	EVENT_KINDS,
 };
 

@@ -243,11 +243,12 @@ uint32_t name_set_n(const struct name_set *s)
 	return s->n;
 }
 
-void name_set_carry(const struct name_set *from, const struct name_set *to, uint16_t *ret_ids)
+uint16_t name_set_carry(const struct name_set *from, const struct name_set *to, uint16_t id)
 {
-	for (uint32_t i = 0; i < from->n; i++) {
-		struct dns_name name = name_of(from, &from->entries[i]);
+	struct dns_name name;
 
-		ret_ids[i] = find(to, &name, from->entries[i].is_wildcard, NULL);
-	}
+	if (id >= from->n)
+		return NAME_NONE;
+	name = name_of(from, &from->entries[id]);
+	return find(to, &name, from->entries[id].is_wildcard, NULL);
 }

@@ -30,7 +30,6 @@ struct names {
 	struct names_setup setup;
 	struct names_times times;
 	struct names_counts counts;
-	uint32_t n_own;    /* places set aside for each device */
 	uint32_t n_common; /* places for all, still free */
 	uint32_t n_bindings;
 	uint32_t expire_at;
@@ -77,8 +76,9 @@ int names_create(const struct names_setup *setup, struct names **ret_names)
 	struct names *n;
 	int rc;
 
-	if (setup->n_devices == 0 || setup->capacity < setup->n_devices || setup->per_device == 0
-		|| setup->capacity >= 1u << 28)
+	if (setup->n_devices == 0 || setup->n_own == 0 || setup->per_device < setup->n_own
+		|| setup->capacity >= 1u << 28
+		|| (uint64_t)setup->n_own * setup->n_devices > setup->capacity)
 		return -EINVAL;
 	n = calloc(1, sizeof(*n));
 	if (n == NULL)
@@ -86,10 +86,7 @@ int names_create(const struct names_setup *setup, struct names **ret_names)
 	n->setup = *setup;
 	n->times = (struct names_times){
 		.ttl_max_us = 24 * 3600 * US_PER_S, .grace_us = 3600 * US_PER_S};
-	n->n_own = setup->capacity / setup->n_devices;
-	if (n->n_own > setup->per_device)
-		n->n_own = setup->per_device;
-	n->n_common = setup->capacity - n->n_own * setup->n_devices;
+	n->n_common = setup->capacity - setup->n_own * setup->n_devices;
 	rc = create_arrays(n);
 	if (rc < 0) {
 		free(n);
@@ -159,7 +156,7 @@ static void remove_binding(struct names *n, uint32_t id)
 	if (b->next != END)
 		n->bindings[b->next].prev = b->prev;
 	b->name = NAME_NONE;
-	if (o->n > n->n_own)
+	if (o->n > n->setup.n_own)
 		n->n_common++;
 	o->n--;
 	n->n_bindings--;
@@ -206,9 +203,9 @@ static struct binding *find_binding(const struct names *n, uint32_t hash, uint16
 /* Takes a place: one of the device's own or a common one. There is one, for room was made. */
 static uint32_t take(struct names *n, struct owner *o)
 {
-	if (o->n >= n->setup.per_device || (o->n >= n->n_own && n->n_common == 0))
+	if (o->n >= n->setup.per_device || (o->n >= n->setup.n_own && n->n_common == 0))
 		replace_one(n, o);
-	if (o->n >= n->n_own)
+	if (o->n >= n->setup.n_own)
 		n->n_common--;
 	o->n++;
 	n->n_bindings++;
@@ -283,13 +280,16 @@ void names_expire(struct names *n, uint32_t n_max, uint64_t now_us)
 }
 
 /* Two names of an address can become one: then there are two bindings of it until the first of them ends. */
-void names_carry(struct names *n, const uint16_t *ids)
+void names_carry(struct names *n, const struct name_set *from, const struct name_set *to)
 {
 	for (uint32_t id = 0; id < n->setup.capacity; id++) {
 		struct binding *b = &n->bindings[id];
-		uint16_t name = b->name == NAME_NONE ? NAME_NONE : ids[b->name];
+		uint16_t name = NAME_NONE;
 
-		if (b->name != NAME_NONE && name == NAME_NONE)
+		if (b->name == NAME_NONE)
+			continue;
+		name = to == NULL ? NAME_NONE : name_set_carry(from, to, b->name);
+		if (name == NAME_NONE)
 			remove_binding(n, id);
 		else
 			b->name = name;

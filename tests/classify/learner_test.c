@@ -26,6 +26,7 @@ static void begin(void)
 	static const struct name_pattern patterns[] = {
 		{"service.example", 2}, {"*.cdn.example", 3}};
 	struct names_setup setup = {.capacity = 64,
+		.n_own = 16,
 		.per_device = 16,
 		.n_devices = 4,
 		.hash_key = {

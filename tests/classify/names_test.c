@@ -22,6 +22,7 @@ static struct ip_addr host(uint32_t n)
 static struct names *create(uint32_t capacity, uint16_t n_devices, uint32_t per_device)
 {
 	struct names_setup setup = {.capacity = capacity,
+		.n_own = capacity / n_devices < per_device ? capacity / n_devices : per_device,
 		.per_device = per_device,
 		.n_devices = n_devices,
 		.hash_key = {
@@ -151,7 +152,7 @@ Test(classify_names, no_device_pushes_out_what_another_was_told)
 Test(classify_names,
 	what_is_set_aside_for_none_is_there_for_all_and_a_device_replaces_what_ends_first)
 {
-	struct names_setup bad = {.capacity = 3, .per_device = 1, .n_devices = 4};
+	struct names_setup bad = {.capacity = 3, .n_own = 1, .per_device = 1, .n_devices = 4};
 	struct names *n = create(14, 4, 8); /* 3 each, 2 in common */
 	struct name_set *s = create_set();
 	struct ip_addr addr;
@@ -186,7 +187,9 @@ Test(classify_names,
 
 Test(classify_names, carries_bindings_over_to_another_set)
 {
-	static const uint16_t ids[] = {1, NAME_NONE, 1};
+	static const struct name_pattern patterns[] = {
+		{"z.example.net", 9}, {"c.example.net", 5}, {"a.example.net", 3}};
+	struct name_set *to;
 	struct names *n = create(16, 4, 8);
 	struct name_set *s = create_set();
 	struct ip_addr addr = host(1);
@@ -195,10 +198,12 @@ Test(classify_names, carries_bindings_over_to_another_set)
 	names_bind(n, &one, &addr, 0, 60, START);
 	names_bind(n, &one, &addr, 2, 60, START);
 	names_bind(n, &one, &other, 1, 60, START);
-	names_carry(n, ids);
-	cr_assert_eq(names_find(n, s, &one, &addr, START), 1 << 3);
-	cr_assert_eq(names_find(n, s, &one, &other, START), 0);
+	cr_assert_eq(name_set_create(patterns, N(patterns), &to), 0);
+	names_carry(n, s, to);
+	cr_assert_eq(names_find(n, to, &one, &addr, START), 1 << 3 | 1 << 5);
+	cr_assert_eq(names_find(n, to, &one, &other, START), 0);
 	cr_assert_eq(names_n(n), 2);
+	name_set_destroy(to);
 	names_destroy(n);
 	name_set_destroy(s);
 }

@@ -42,8 +42,8 @@ uint32_t name_set_classes(const struct name_set *s, uint16_t id);
 /* How many ids there are. */
 uint32_t name_set_n(const struct name_set *s);
 
-/* What the ids of one set are in another: the most specific pattern of `to` that covers all that the old one does, or NAME_NONE. Writes
- * name_set_n(from) ids. What a name proved under the old set, it still does where both have its class. */
-void name_set_carry(const struct name_set *from, const struct name_set *to, uint16_t *ret_ids);
+/* What an id of one set is in another: the most specific pattern of `to` that covers all that the old one does, or NAME_NONE.
+ * What a name proved under the old set, it still does where the new one has that class for it. */
+uint16_t name_set_carry(const struct name_set *from, const struct name_set *to, uint16_t id);
 
 #endif

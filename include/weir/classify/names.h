@@ -20,8 +20,9 @@
 #include <weir/flow/key.h>
 
 struct names_setup {
-	uint32_t capacity;   /* bindings, at least one a device */
-	uint32_t per_device; /* at most */
+	uint32_t capacity;   /* bindings */
+	uint32_t n_own;      /* of them set aside for each device; at least one */
+	uint32_t per_device; /* at most; at least n_own */
 	uint16_t n_devices;  /* ids of devices are below it */
 	struct flow_hash_key hash_key;
 };
@@ -47,7 +48,7 @@ struct names_counts {
 
 struct names;
 
-/* Returns 0, -EINVAL (fewer bindings than devices, none a device, 2^28 bindings or more) or -ENOMEM. */
+/* Returns 0, -EINVAL (fewer bindings than are set aside, none a device, 2^28 bindings or more) or -ENOMEM. */
 int names_create(const struct names_setup *setup, struct names **ret_names);
 void names_destroy(struct names *n);
 
@@ -65,9 +66,9 @@ uint32_t names_find(const struct names *n, const struct name_set *set,
 /* Looks at the next `n_max` places and ends what is over; called over and over it comes round to all of them. */
 void names_expire(struct names *n, uint32_t n_max, uint64_t now_us);
 
-/* Another set is in use: ids become what name_set_carry() wrote, and bindings whose name is none any more end. One pass over
- * all places. */
-void names_carry(struct names *n, const uint16_t *ids);
+/* Set `to` (NULL: none) takes the place of `from`: ids become those of name_set_carry(), and bindings whose name is none any more end. One
+ * pass over all places. */
+void names_carry(struct names *n, const struct name_set *from, const struct name_set *to);
 
 /* How many bindings there are: of all devices, or of one. */
 uint32_t names_n(const struct names *n);

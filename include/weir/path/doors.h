@@ -19,6 +19,7 @@
 #include <weir/base/direction.h>
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
+#include <weir/classify/names.h>
 #include <weir/flow/expiry.h>
 #include <weir/flow/key.h>
 #include <weir/nat/lease.h>
@@ -77,6 +78,8 @@ struct path_config {
 	bool listed_only;                /* devices whose MAC no group lists are quarantined */
 	bool quarantine_reaches_gateway; /* its own services: DHCP, DNS, echo */
 	struct classes *classes;         /* owned by the config */
+	struct name_set *names;          /* owned by the config; NULL: no class has names */
+	struct names_times names_times;  /* how long a device's answers prove */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };

@@ -34,10 +34,12 @@ int learn_create(
 /* The proofs of live flows follow their classes to other places of the configuration. */
 static void carry_flows(struct stage_ctx *ctx, const struct path_config *next)
 {
+	const struct classes *now = ctx->config->classes;
 	bool is_same = true;
 
 	for (uint32_t i = 0; i < CLASSES_MAX; i++)
-		is_same &= classes_carry(ctx->config->classes, next->classes, 1u << i) == 1u << i;
+		is_same &= classes_carry(now, next->classes, 1u << i)
+			   == classes_carry(now, now, 1u << i);
 	for (uint32_t id = 0; id < ctx->flows->capacity && !is_same; id++) {
 		struct flow_more *more = &ctx->flows->more[id];
 

@@ -8,7 +8,7 @@
  *           are the classes of every pattern that covers it.
  * Errors:   -EINVAL, -ENOMEM.
  * Threads:  immutable after create, so any thread reads.
- * Memory:   about 64 bytes and the name a pattern, fixed at create.
+ * Memory:   about 28 bytes and the name a pattern, fixed at create.
  */
 #ifndef WEIR_CLASSIFY_NAME_SET_H
 #define WEIR_CLASSIFY_NAME_SET_H

@@ -10,7 +10,7 @@
  * Units:    sequence numbers of TCP, 32 bits, wrapping; microseconds of the path clock.
  * Errors:   no room, too much, too many pieces, too slow (STREAM_US): the stream is given up, and what was in it is not learned.
  * Threads:  one worker owns it.
- * Memory:   fixed at create: octets_max and 300 bytes a stream.
+ * Memory:   fixed at create: octets_max and 240 bytes a stream.
  */
 #ifndef WEIR_CLASSIFY_STREAMS_H
 #define WEIR_CLASSIFY_STREAMS_H

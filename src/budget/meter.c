@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/budget/meter.h>
 
-static void set(uint64_t *limit, uint64_t to)
-{
-	__atomic_store_n(limit, to, __ATOMIC_RELAXED);
-}
-
 void meter_init(struct meter *m, const struct meter_params *params)
 {
 	*m = (struct meter){.params = *params, .limits = {.leased = METER_UNLIMITED}};
@@ -21,8 +16,8 @@ void meter_set_params(struct meter *m, const struct meter_params *params)
 void meter_set_limits(struct meter *m, const struct meter_limits *limits)
 {
 	for (uint32_t i = 0; i < METER_ACCOUNTS; i++) {
-		set(&m->limits.accounts[i], limits->accounts[i]);
-		set(&m->limits.devices[i], limits->devices[i]);
+		__atomic_store_n(&m->limits.accounts[i], limits->accounts[i], __ATOMIC_RELAXED);
+		__atomic_store_n(&m->limits.devices[i], limits->devices[i], __ATOMIC_RELAXED);
 	}
 	__atomic_store_n(&m->limits.cycle, limits->cycle, __ATOMIC_RELAXED);
 	/* Last: until then no packet goes that the former lease does not cover. */

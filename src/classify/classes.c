@@ -59,13 +59,41 @@ static bool rule_matches(const struct class_rule *r, uint8_t proto, const struct
 	       && (!r->has_remote || ip_prefix_contains(&r->remote, remote));
 }
 
-uint8_t classes_match(
-	const struct classes *c, uint8_t proto, const struct ip_addr *remote, uint16_t remote_port)
+uint8_t classes_match(const struct classes *c, uint8_t proto, const struct ip_addr *remote,
+	uint16_t remote_port, uint32_t named)
 {
-	for (uint32_t i = 0; i < c->n_rules; i++)
-		if (rule_matches(&c->rules[i], proto, remote, remote_port))
-			return (uint8_t)(CLASSES_BUILT_IN + i);
+	for (uint32_t i = 0; i < c->n_rules; i++) {
+		const struct class_rule *r = &c->rules[i];
+		uint32_t id = CLASSES_BUILT_IN + i;
+
+		if (rule_matches(r, proto, remote, remote_port)
+			&& (!r->has_names || (named >> id & 1) != 0))
+			return (uint8_t)id;
+	}
 	return CLASS_DEFAULT;
+}
+
+uint32_t classes_with_sni(const struct classes *c)
+{
+	uint32_t mask = 0;
+
+	for (uint32_t i = 0; i < c->n_rules; i++)
+		if (c->rules[i].has_names && c->rules[i].has_sni)
+			mask |= 1u << (CLASSES_BUILT_IN + i);
+	return mask;
+}
+
+uint32_t classes_carry(const struct classes *from, const struct classes *to, uint32_t mask)
+{
+	uint32_t carried = 0;
+
+	for (uint32_t i = 0; i < from->n_rules; i++)
+		for (uint32_t j = 0; j < to->n_rules && (mask >> (CLASSES_BUILT_IN + i) & 1) != 0;
+			j++)
+			if (to->rules[j].has_names
+				&& strcmp(from->rules[i].name, to->rules[j].name) == 0)
+				carried |= 1u << (CLASSES_BUILT_IN + j);
+	return carried;
 }
 
 bool classes_translates(const struct classes *c, uint8_t class_id)

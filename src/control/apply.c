@@ -212,30 +212,59 @@ static int rules_create(const struct config *c, const struct schedule_state *now
 	return error;
 }
 
+/* The names of a class that has found its place in the path. */
+static uint32_t names_add(
+	const struct config_class *k, uint8_t class_id, struct name_pattern *patterns)
+{
+	for (uint32_t i = 0; i < k->n_names; i++)
+		patterns[i] = (struct name_pattern){.text = k->names[i], .class_id = class_id};
+	return k->n_names;
+}
+
+static struct class_rule class_rule_of(const struct config_class *k)
+{
+	struct class_rule rule = {
+		.proto = k->proto,
+		.has_remote = !ip_addr_is_unset(&k->remote.addr),
+		.remote = k->remote,
+		.port_min = k->port.min,
+		.port_max = k->port.max,
+		.is_untranslated = !k->translate,
+		.has_names = k->n_names > 0,
+		.has_sni = k->sni,
+	};
+
+	memcpy(rule.name, k->name, sizeof(rule.name));
+	return rule;
+}
+
 static int classes_fill(const struct config *c, struct path_config *pc)
 {
-	struct class_rule rules[CONFIG_CLASSES_MAX];
+	struct name_pattern *patterns =
+		calloc(CONFIG_CLASSES_MAX * CONFIG_CLASS_NAMES_MAX, sizeof(*patterns));
+	struct class_rule rules[CONFIG_CLASSES_MAX] = {0};
+	uint32_t n_patterns = 0;
 	uint32_t n_rules = 0;
+	int error;
 
+	if (patterns == NULL)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < c->n_classes; i++) {
-		const struct config_class *k = &c->classes[i];
-		struct class_rule *rule = &rules[n_rules];
+		uint8_t id = (uint8_t)(CLASSES_BUILT_IN + n_rules);
 
-		if (!k->matches)
+		if (!c->classes[i].matches)
 			continue;
-		*rule = (struct class_rule){
-			.proto = k->proto,
-			.has_remote = !ip_addr_is_unset(&k->remote.addr),
-			.remote = k->remote,
-			.port_min = k->port.min,
-			.port_max = k->port.max,
-			.is_untranslated = !k->translate,
-		};
-		memcpy(rule->name, k->name, sizeof(rule->name));
-		pc->accounts[CLASSES_BUILT_IN + n_rules] = config_account_of(c, i);
-		n_rules++;
+		rules[n_rules++] = class_rule_of(&c->classes[i]);
+		pc->accounts[id] = config_account_of(c, i);
+		n_patterns += names_add(&c->classes[i], id, &patterns[n_patterns]);
 	}
-	return classes_create(rules, n_rules, &pc->classes);
+	error = classes_create(rules, n_rules, &pc->classes);
+	if (error == 0 && n_patterns > 0)
+		error = name_set_create(patterns, n_patterns, &pc->names);
+	free(patterns);
+	pc->names_times = (struct names_times){
+		.ttl_max_us = c->names_ttl_max_us, .grace_us = c->names_grace_us};
+	return error;
 }
 
 /* A DMZ host is a forward of all ports, behind the others. */

@@ -256,7 +256,7 @@ static void fill_in(struct config *c)
 		struct config_class *k = &c->classes[i];
 
 		k->matches = k->proto != 0 || !ip_addr_is_unset(&k->remote.addr) || k->port.min > 0
-			     || k->port.max < UINT16_MAX;
+			     || k->port.max < UINT16_MAX || k->n_names > 0;
 	}
 	for (uint32_t i = 0; i < c->n_ports; i++) {
 		struct config_port *p = &c->ports[i];

@@ -2,6 +2,7 @@
 #include "config_check.h"
 
 #include <weir/budget/reserve.h>
+#include <weir/classify/name_set.h>
 #include <weir/control/apply.h>
 
 #include <ctype.h>
@@ -176,9 +177,18 @@ static void check_class(struct config_checker *k, uint32_t i)
 			"weir has a class of that name already; choose another");
 	if (!c->matches && config_has(n, "protocol") == config_is_set(n, "protocol")
 		&& config_has(n, "remote") == config_is_set(n, "remote")
-		&& config_has(n, "port") == config_is_set(n, "port"))
+		&& config_has(n, "port") == config_is_set(n, "port") && !config_has(n, "names"))
 		config_complain(k, CONFIG_WARNING, n, NULL,
-			"matches nothing in this version; give it protocol, remote or port");
+			"matches nothing in this version; give it protocol, remote, port or names");
+	for (uint32_t j = 0; j < c->n_names; j++)
+		if (!name_pattern_is_valid(c->names[j]))
+			config_complain(k, CONFIG_ERROR, n, "names",
+				"'%.60s' is no host name; write one such as time.example.net or "
+				"*.example.com",
+				c->names[j]);
+	if (c->sni && c->n_names == 0)
+		config_complain(k, CONFIG_ERROR, n, "sni",
+			"there is nothing to be named; write names: [time.example.net]");
 	config_check_network(k, n, "remote", &c->remote);
 	config_check_port_of(k, n, c->proto);
 	if (!c->translate && !config_has(n, "remote"))

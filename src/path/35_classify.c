@@ -1,23 +1,77 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* classify: the class of each new flow; it stays with the flow. */
-#include "stage.h"
+/*
+ * classify: the class of each new flow; it stays with the flow, unless its first packets name another server than its
+ * device was told of. Where classes have names, packets of the DNS and the first ones of each flow are read for them.
+ */
+#include "path.h"
 
 #include <weir/classify/classes.h>
+#include <weir/classify/dns.h>
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 {
 	struct flow *f = &ctx->flows->flows[flow_id];
 	struct flow_more *more = &ctx->flows->more[flow_id];
 
-	more->class_id =
-		classes_match(ctx->config->classes, f->proto, &more->remote, f->remote_port);
+	more->class_id = classes_match(
+		ctx->config->classes, f->proto, &more->remote, f->remote_port, more->named);
 	f->flags &= (uint8_t)~FLOW_RESERVED;
 	if (ctx->config->accounts[more->class_id] != ACCOUNT_GENERAL)
 		f->flags |= FLOW_RESERVED;
 }
 
+/* Policy was asked about the flow as what it seemed to be. If it is denied now, policy's stage drops its packets from this one
+ * on, and housekeeping's next round ends it. */
+static void classify_again(struct stage_ctx *ctx, uint32_t flow_id)
+{
+	if (policy_ask_again(ctx, flow_id))
+		return;
+	policy_find_watched(ctx, true);
+	ctx->path->reask_left = ctx->flows->capacity;
+}
+
+/* Told from the flow's first line alone, which the flow stage has just read. */
+static bool says_names(const struct flow *f)
+{
+	return f->packets[UPLINK] < LEARN_PACKETS_MAX || f->remote_port == DNS_PORT;
+}
+
+/* The flow that a packet will be of: of those of one burst that begin the same flow, nat lets all join the first. */
+static uint32_t flow_of(struct rte_mbuf **pkts, uint16_t i)
+{
+	const struct pkt_meta *m = stage_meta(pkts[i]);
+
+	for (uint16_t j = 0; j < i && (m->flags & PKT_NEW_FLOW) != 0; j++) {
+		const struct pkt_meta *first = stage_meta(pkts[j]);
+
+		if (first->hash == m->hash && (first->flags & PKT_NEW_FLOW) != 0
+			&& first->proto == m->proto && ip_addr_equal(&first->src, &m->src)
+			&& ip_addr_equal(&first->dst, &m->dst) && first->src_port == m->src_port
+			&& first->dst_port == m->dst_port)
+			return first->flow_id;
+	}
+	return m->flow_id;
+}
+
+static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		bool is_new = (m->flags & PKT_NEW_FLOW) != 0;
+
+		if (m->flow_id == FLOW_NONE || !says_names(stage_flow(ctx, m)))
+			continue;
+		if (is_new)
+			learn_begin(ctx, m->flow_id);
+		if (learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
+			classify_again(ctx, m->flow_id);
+	}
+}
+
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
+	if (unlikely(ctx->config->names != NULL))
+		learn_burst(ctx, pkts, n_pkts);
 	if (likely(ctx->n_new_flows == 0))
 		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {

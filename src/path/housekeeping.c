@@ -3,6 +3,7 @@
 #include "path.h"
 
 #include <weir/base/clock.h>
+#include <weir/classify/learner.h>
 #include <weir/flow/tcp_track.h>
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/rewrite.h>
@@ -358,6 +359,8 @@ void housekeeping_run(struct stage_ctx *ctx)
 	leave_abandoned_uplinks(p);
 	ask_policy_again(p);
 	expire_fragments(ctx);
+	if (ctx->learner != NULL)
+		learner_expire(ctx->learner, ctx->now_us);
 	tell_syns(ctx);
 	pcp_run(ctx);
 	if (!ctx->setup->virtual_clock) {

@@ -134,6 +134,7 @@ static enum drop_reason from_lan(
 		return pcp_answer(ctx, pkt, m);
 	if (p->peer == PORT_NONE)
 		return to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_NO_TAP;
+	learn_local(ctx, pkt, m, m->in_port);
 	local_send_frame(ctx, pkt, m, p->peer);
 	return DROP_NONE;
 }
@@ -159,6 +160,7 @@ bool local_deliver(
 	case PORT_TAP:
 		if (!to_group && !ip_prefix_contains(&p->address, &m->dst))
 			return false;
+		learn_local(ctx, pkt, m, p->peer);
 		local_send_frame(ctx, pkt, m, p->peer);
 		break;
 	}

@@ -4,6 +4,7 @@
 
 #include <weir/base/clock.h>
 #include <weir/base/rng.h>
+#include <weir/classify/learner.h>
 
 #include <rte_eal.h>
 #include <rte_mbuf.h>
@@ -122,6 +123,7 @@ static void adopt(struct path *p, struct path_config *config)
 	struct stage_ctx *ctx = &p->ctx;
 
 	adopt_policy(p, config);
+	learn_adopt(ctx, config);
 	for (uint32_t i = 0; i < config->n_ports; i++) {
 		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
 		if (ctx->nats[i] != NULL) {
@@ -198,6 +200,8 @@ static int create_tables(struct path *p, const struct path_config *config)
 		err = flow_wheel_create(ctx->flows, ctx->now_us, &ctx->wheel);
 	if (err == 0)
 		err = device_table_create(s->device_capacity, &key, &ctx->devices);
+	if (err == 0)
+		err = learn_create(ctx, &key, &ctx->learner);
 	if (err == 0)
 		err = fragment_table_create(s->fragment_capacity, FRAGMENT_HELD_ALL,
 			s->fragment_timeout_us, &key, &ctx->fragments);
@@ -298,6 +302,7 @@ void path_destroy(struct path *p)
 		nat_destroy(p->ctx.nats[i]);
 	neighbor_table_destroy(p->ctx.neighbors);
 	fragment_table_destroy(p->ctx.fragments);
+	learner_destroy(p->ctx.learner);
 	device_table_destroy(p->ctx.devices);
 	flow_wheel_destroy(p->ctx.wheel);
 	flow_table_destroy(p->ctx.flows);
@@ -316,6 +321,7 @@ void path_config_destroy(struct path_config *config)
 	ruleset_destroy(config->rules);
 	groups_destroy(config->groups);
 	classes_destroy(config->classes);
+	name_set_destroy(config->names);
 	free(config);
 }
 

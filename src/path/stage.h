@@ -121,6 +121,7 @@ struct stage_ctx {
 	struct flow_wheel *wheel;
 	struct fragment_table *fragments;
 	struct neighbor_table *neighbors;
+	struct learner *learner;     /* NULL: nothing is learned */
 	struct nat *nats[PORTS_MAX]; /* of uplinks */
 	struct fifo *queues[PORTS_MAX][N_DIRECTIONS];
 	struct port *const *ports;
@@ -336,8 +337,30 @@ enum drop_reason policy_check_owner(struct stage_ctx *ctx, uint8_t port, const s
 /* 40_policy.c: whether established flows must be looked at, by the configuration or for denied ones among them. */
 void policy_find_watched(struct stage_ctx *ctx, bool has_denied);
 
-/* 35_classify.c: the class of a new flow. */
+/* 35_classify.c: the class of a flow, by what is proved of it. */
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id);
+
+/* Uplink packets of a flow in which its hello must have come: those of a handshake and of a long hello, some of them twice. */
+#define LEARN_PACKETS_MAX 16
+
+/* learn.c: what is kept of names, for as many devices as there may be. */
+int learn_create(
+	const struct stage_ctx *ctx, const struct flow_hash_key *key, struct learner **ret_learner);
+
+/* learn.c: before `next` takes the place of ctx->config: bindings and flows keep what both configurations have names for. */
+void learn_adopt(struct stage_ctx *ctx, const struct path_config *next);
+
+/* learn.c: what the device knows of the remote of its new flow. */
+void learn_begin(struct stage_ctx *ctx, uint32_t flow_id);
+
+/* learn.c: a packet of flow `flow_id` when its packets say names: of the DNS, or its first ones. True when the flow may be
+ * of another class now. */
+bool learn_packet(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t flow_id);
+
+/* learn.c: a packet between a LAN's device and the gateway itself, where most ask their DNS. */
+void learn_local(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint8_t lan_port);
 
 /* hairpin.c: a packet that is for the gateway's own external address, its source translated already, goes on to the
  * internal endpoint behind the destination. */

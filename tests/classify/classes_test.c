@@ -60,7 +60,7 @@ Test(classify_classes, the_first_class_that_matches_decides)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct ip_addr remote = ip_addr_quad(198, 51, 100, rows[i].last_octet);
 
-		cr_assert_eq(classes_match(c, rows[i].proto, &remote, rows[i].port),
+		cr_assert_eq(classes_match(c, rows[i].proto, &remote, rows[i].port, 0),
 			rows[i].class_id, "%s", rows[i].claim);
 	}
 	cr_assert_str_eq(classes_name(c, 0), "default");
@@ -78,7 +78,7 @@ Test(classify_classes, without_any_all_is_default)
 	struct classes *c;
 
 	cr_assert_eq(classes_create(NULL, 0, &c), 0);
-	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443), CLASS_DEFAULT);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 0), CLASS_DEFAULT);
 	classes_destroy(c);
 	classes_destroy(NULL);
 }
@@ -106,4 +106,35 @@ Test(classify_classes, refuses_what_cannot_be_meant)
 	rules[0].remote = prefix(ip_addr_quad(192, 0, 2, 0), 33);
 	cr_assert_eq(classes_create(rules, 1, &c), -EINVAL, "longer than an address");
 	cr_assert_null(c);
+}
+
+Test(classify_classes, a_class_with_names_takes_only_flows_to_one_of_them)
+{
+	struct class_rule rules[3] = {rule_any("service"), rule_any("updates"), rule_any("rest")};
+	struct ip_addr remote = ip_addr_quad(192, 0, 2, 1);
+	struct classes *c;
+	struct classes *next;
+
+	rules[0].has_names = true;
+	rules[0].proto = PROTO_TCP;
+	rules[0].port_min = rules[0].port_max = 443;
+	rules[1].has_names = true;
+	rules[1].has_sni = true;
+	rules[2].has_sni = true; /* means nothing without names */
+	cr_assert_eq(classes_create(rules, 3, &c), 0);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 0), 4);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 1 << 2), 2);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 1 << 3), 3);
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 1 << 2 | 1 << 3), 2, "the first");
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 80, 1 << 2 | 1 << 3), 3,
+		"its other fields count too");
+	cr_assert_eq(classes_match(c, PROTO_TCP, &remote, 443, 1 << 4), 4);
+	cr_assert_eq(classes_with_sni(c), 1 << 3);
+	rules[2] = rules[0];
+	rules[0] = rule_any("rest");
+	cr_assert_eq(classes_create(rules, 3, &next), 0);
+	cr_assert_eq(classes_carry(c, next, 1 << 2 | 1 << 3), 1 << 4 | 1 << 3, "a place moved");
+	cr_assert_eq(classes_carry(c, next, 1 << 4), 0, "that class has no names");
+	classes_destroy(next);
+	classes_destroy(c);
 }

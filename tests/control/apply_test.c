@@ -202,10 +202,10 @@ Test(control_apply, a_class_that_matches_by_nothing_takes_no_traffic)
 			  "  servicing: {profile: azure-sphere}\n"
 			  "  vendor: {protocol: tcp, remote: 203.0.113.0/24, port: 8883}\n",
 		&setup, &pc);
-	cr_expect_str_eq(
-		classes_name(pc->classes, classes_match(pc->classes, 6, &vendor, 8883)), "vendor");
-	cr_expect_eq(classes_match(pc->classes, 6, &vendor, 443), CLASS_DEFAULT);
-	cr_expect_eq(classes_match(pc->classes, 6, &other, 8883), CLASS_DEFAULT);
+	cr_expect_str_eq(classes_name(pc->classes, classes_match(pc->classes, 6, &vendor, 8883, 0)),
+		"vendor");
+	cr_expect_eq(classes_match(pc->classes, 6, &vendor, 443, 0), CLASS_DEFAULT);
+	cr_expect_eq(classes_match(pc->classes, 6, &other, 8883, 0), CLASS_DEFAULT);
 	release(pc);
 }
 

@@ -12,6 +12,7 @@
 #include <rte_eal.h>
 #include <rte_mempool.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,7 +117,9 @@ static void read_all(struct stress *s)
 	while (cursor != FLOW_NONE) {
 		int n = doors_flows_read(s->path, &cursor, views, 32);
 
-		demand(n >= 0, "a listing timed out");
+		if (n == -ETIMEDOUT)
+			continue; /* the machine is busy: nothing was read, and the place is kept */
+		demand(n >= 0, "a listing failed");
 		for (int i = 0; i < n; i++)
 			demand(views[i].record.remote_port == 443,
 				"a listing shows what is no flow");

@@ -149,6 +149,7 @@ struct path_config *path_world_config(const struct path_world *w)
 	cr_assert_not_null(c);
 	*c = *doors_config(w->path);
 	c->groups = NULL;
+	c->names = NULL;
 	cr_assert_eq(ruleset_create(NULL, 0, &c->rules), 0);
 	cr_assert_eq(classes_create(NULL, 0, &c->classes), 0);
 	return c;

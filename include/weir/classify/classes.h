@@ -4,7 +4,7 @@
  *
  * Shapes:   class 0 is `default`, class 1 is `unsolicited` (downlink packets that match no flow); configured ones follow.
  *           First match decides. A class with an empty field matches any. One with a port range matches TCP and UDP alone:
- *           nothing else has ports.
+ *           nothing else has ports. `named` is a mask: bit i is set when a name of class i is proved for the flow.
  * Threads:  immutable after create, so any thread reads.
  */
 #ifndef WEIR_CLASSIFY_CLASSES_H
@@ -28,6 +28,8 @@ struct class_rule {
 	struct ip_prefix remote;
 	uint16_t port_min; /* remote port; 0 … 65535: any */
 	uint16_t port_max;
+	bool has_names; /* only flows to a name of the class, proved for their device (classify/name_set.h) */
+	bool has_sni;         /* and only while their hello does not name another */
 	bool is_untranslated; /* its flows leave under the addresses of their devices */
 };
 
@@ -39,8 +41,14 @@ int classes_create(const struct class_rule *rules, uint32_t n_rules, struct clas
 void classes_destroy(struct classes *c);
 
 /* The class of a new flow to `remote`. */
-uint8_t classes_match(
-	const struct classes *c, uint8_t proto, const struct ip_addr *remote, uint16_t remote_port);
+uint8_t classes_match(const struct classes *c, uint8_t proto, const struct ip_addr *remote,
+	uint16_t remote_port, uint32_t named);
+
+/* The classes with has_names and has_sni, as a mask. */
+uint32_t classes_with_sni(const struct classes *c);
+
+/* What the classes of one configuration are in another, by their names: the mask of `to` for a mask of `from`. */
+uint32_t classes_carry(const struct classes *from, const struct classes *to, uint32_t mask);
 
 /* False when flows of the class keep their devices' addresses (RFC 6888 REQ-6). */
 bool classes_translates(const struct classes *c, uint8_t class_id);

@@ -47,7 +47,7 @@ struct budget_view {
 /* Opens the books of the configured plans, on the ledger in `store` (borrowed), and sets the path's limits. `ret_recovery` tells what
  * was found there. */
 int budget_create(const struct config *c, struct path *path, struct journal_store *store,
-	const struct budget_time *when, struct ledger_recovery *ret_recovery,
+	const struct budget_time *now, struct ledger_recovery *ret_recovery,
 	struct budget **ret_budget);
 
 /* Frees it and writes nothing. NULL is fine. */
@@ -57,10 +57,10 @@ void budget_destroy(struct budget *b);
 void budget_set_config(struct budget *b, const struct config *c);
 
 /* Settles what was used, renews leases, turns cycles, sets the path's limits. May block on the disk. */
-void budget_tick(struct budget *b, const struct budget_time *when);
+void budget_tick(struct budget *b, const struct budget_time *now);
 
 /* An orderly end, after the path's last packet: gives back what is leased. */
-int budget_finish(struct budget *b, const struct budget_time *when);
+int budget_finish(struct budget *b, const struct budget_time *now);
 
 /* Takes down whose octets a flow record tells of. */
 void budget_count(struct budget *b, const struct path_config *pc, const struct flow_record *r);

@@ -31,13 +31,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_NAME_MAX     32
-#define CONFIG_DEVICE_MAX   128
-#define CONFIG_FILE_MAX     108 /* sun_path of unix(7) */
-#define CONFIG_TEXT_MAX     64
-#define CONFIG_CLASSES_MAX  (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
-#define CONFIG_LADDER_MAX   16
-#define CONFIG_TOPOLOGY_MAX 16
+#define CONFIG_NAME_MAX        32
+#define CONFIG_DEVICE_MAX      128
+#define CONFIG_FILE_MAX        108 /* sun_path of unix(7) */
+#define CONFIG_TEXT_MAX        64
+#define CONFIG_CLASS_NAMES_MAX 64
+#define CONFIG_HOST_NAME_MAX   128
+#define CONFIG_CLASSES_MAX     (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
+#define CONFIG_LADDER_MAX      16
+#define CONFIG_TOPOLOGY_MAX    16
 
 #define CONFIG_GROUPS_MAX        GROUPS_MAX
 #define CONFIG_GROUP_MEMBERS_MAX 64
@@ -194,6 +196,9 @@ struct config_class {
 	struct ip_prefix remote; /* unset: any */
 	struct config_range port;
 	bool translate;
+	uint32_t n_names; /* 0: any */
+	char names[CONFIG_CLASS_NAMES_MAX][CONFIG_HOST_NAME_MAX];
+	bool sni;
 	char profile[CONFIG_NAME_MAX];
 	uint64_t reserve_octets;
 	uint64_t reserve_per_device_octets; /* 0: no limit but the reserve */
@@ -276,6 +281,8 @@ struct config {
 	enum config_quarantine devices_quarantine;
 	uint32_t n_allowed;
 	struct config_member devices_allow[CONFIG_ALLOWED_MAX];
+	uint64_t names_grace_us;
+	uint64_t names_ttl_max_us;
 	enum nat_filtering nat_filtering;
 	struct config_range nat_ports;
 	bool nat_inbound_refresh;

@@ -70,6 +70,13 @@ struct flow {
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow) == 64, "one cache line");
 
+/* Whether the name in the flow's hello is still to be read. */
+enum flow_hello {
+	FLOW_HELLO_UNWANTED,
+	FLOW_HELLO_WANTED,
+	FLOW_HELLO_READ
+};
+
 struct flow_more {
 	struct ip_addr remote;
 	struct ip_addr internal;
@@ -91,6 +98,8 @@ struct flow_more {
 	uint32_t fin_end;  /* flow: the acknowledgement that the second FIN waits for */
 	uint8_t way;       /* policy: enum policy_way, from where to where it began */
 	uint8_t is_denied; /* policy: denied since; it ends when none of its packets is queued */
+	uint8_t hello;     /* classify: enum flow_hello */
+	uint32_t named;    /* classify: classes that a name is proved of, a bit each */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow_more) == 128, "two cache lines");
 

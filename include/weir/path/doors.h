@@ -19,6 +19,7 @@
 #include <weir/base/direction.h>
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
+#include <weir/classify/names.h>
 #include <weir/flow/expiry.h>
 #include <weir/flow/key.h>
 #include <weir/nat/lease.h>
@@ -78,6 +79,8 @@ struct path_config {
 	bool quarantine_reaches_gateway; /* its own services: DHCP, DNS, echo */
 	struct classes *classes;         /* owned by the config */
 	uint8_t accounts[CLASSES_MAX]; /* who pays for a class, in each plan: its reserve, or all */
+	struct name_set *names;        /* owned by the config; NULL: no class has names */
+	struct names_times names_times; /* how long a device's answers prove */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 };

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Names on the path: what devices ask the DNS and are answered, through the gateway or by it, and what their hellos name.
+ * classify/learner.h does the thinking; here packets, flows and devices become what it takes.
+ */
+#include "stage.h"
+
+#include <weir/classify/dns.h>
+#include <weir/classify/learner.h>
+#include <weir/packet/bytes.h>
+#include <weir/packet/parse.h>
+
+#define BINDINGS_OWN        16   /* of each device, whatever the others do */
+#define BINDINGS_COMMON     4096 /* for those that need more */
+#define BINDINGS_PER_DEVICE 128
+
+/* A number of its own for conversations without a flow: no flow's number has this bit. */
+#define LOCAL_FLOW (1ull << 62)
+
+int learn_create(
+	const struct stage_ctx *ctx, const struct flow_hash_key *key, struct learner **ret_learner)
+{
+	struct names_setup setup = {
+		.capacity = (uint32_t)ctx->devices->capacity * BINDINGS_OWN + BINDINGS_COMMON,
+		.per_device = BINDINGS_PER_DEVICE,
+		.n_own = BINDINGS_OWN,
+		.n_devices = ctx->devices->capacity,
+		.hash_key = *key,
+	};
+
+	return learner_create(&setup, ret_learner);
+}
+
+/* The proofs of live flows follow their classes to other places of the configuration. */
+static void carry_flows(struct stage_ctx *ctx, const struct path_config *next)
+{
+	const struct classes *now = ctx->config->classes;
+	bool is_same = true;
+
+	for (uint32_t i = 0; i < CLASSES_MAX; i++)
+		is_same &= classes_carry(now, next->classes, 1u << i)
+			   == classes_carry(now, now, 1u << i);
+	for (uint32_t id = 0; id < ctx->flows->capacity && !is_same; id++) {
+		struct flow_more *more = &ctx->flows->more[id];
+
+		if (more->in_use && more->named != 0)
+			more->named =
+				classes_carry(ctx->config->classes, next->classes, more->named);
+	}
+}
+
+void learn_adopt(struct stage_ctx *ctx, const struct path_config *next)
+{
+	const struct path_config *config = ctx->config;
+
+	if (ctx->learner == NULL)
+		return;
+	names_set_times(learner_names(ctx->learner), &next->names_times);
+	if (config == NULL || config->names == NULL)
+		return;
+	names_carry(learner_names(ctx->learner), config->names, next->names);
+	carry_flows(ctx, next);
+}
+
+static struct names_device device_of(const struct stage_ctx *ctx, uint16_t id)
+{
+	return (struct names_device){id, ctx->devices->devices[id].generation};
+}
+
+/* The payload, as the learner takes it. False when there is none, or only a part of it in a fragment: answers that came in
+ * fragments are not learned, and devices that trust them are few (RFC 8900). */
+static bool payload_of(struct rte_mbuf *pkt, const struct pkt_meta *m, struct learner_packet *ret)
+{
+	const uint8_t *l4 = stage_l4(pkt, m);
+	uint32_t l4_bytes = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
+	uint32_t header_bytes = UDP_HEADER_BYTES;
+
+	if (l4 == NULL || (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
+		return false;
+	ret->is_tcp = m->proto == PROTO_TCP;
+	if (ret->is_tcp) {
+		header_bytes = (l4[12] >> 4) * 4u;
+		ret->seq = ntohl(load32(l4 + 4)) + ((m->tcp_flags & TCP_SYN) != 0);
+	} else if (m->proto == PROTO_UDP) {
+		l4_bytes = RTE_MIN(l4_bytes, (uint32_t)load_be16(l4 + 4));
+	} else {
+		return false;
+	}
+	if (l4_bytes <= header_bytes)
+		return false;
+	ret->octets = l4 + header_bytes;
+	ret->len = l4_bytes - header_bytes;
+	return true;
+}
+
+void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
+{
+	const struct path_config *config = ctx->config;
+	const struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
+	struct names_device device;
+
+	if (ctx->learner == NULL || config->names == NULL || (f->flags & FLOW_INBOUND) != 0
+		|| f->device_id == DEVICE_NONE)
+		return;
+	device = device_of(ctx, f->device_id);
+	more->named = names_find(
+		learner_names(ctx->learner), config->names, &device, &more->remote, ctx->now_us);
+	if ((more->named & classes_with_sni(config->classes)) != 0)
+		more->hello = FLOW_HELLO_WANTED;
+}
+
+/* The hello is read, or will not come: a class that asks for its name keeps the flow only when it is there. */
+static bool settle_hello(struct stage_ctx *ctx, struct flow_more *more, const struct dns_name *name)
+{
+	const struct path_config *config = ctx->config;
+	uint32_t sni = classes_with_sni(config->classes);
+	uint32_t classes = 0;
+	uint32_t named = more->named;
+
+	if (name != NULL)
+		classes = name_set_classes(config->names, name_set_find(config->names, name));
+	more->named = named & (~sni | classes);
+	more->hello = FLOW_HELLO_READ;
+	return more->named != named;
+}
+
+bool learn_packet(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t flow_id)
+{
+	const struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
+	struct learner_packet packet = {
+		.flow = (uint64_t)flow_id << 32 | (uint32_t)more->start_us,
+		.is_downlink = m->direction == DOWNLINK,
+	};
+	struct dns_name name;
+	enum tls_hello hello;
+
+	if (ctx->learner == NULL || (f->flags & (FLOW_INBOUND | FLOW_HAIRPIN)) != 0
+		|| f->device_id == DEVICE_NONE || !payload_of(pkt, m, &packet))
+		return false;
+	packet.device = device_of(ctx, f->device_id);
+	if (f->remote_port == DNS_PORT)
+		learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
+	if (more->hello != FLOW_HELLO_WANTED || packet.is_downlink)
+		return false;
+	hello = learner_take_hello(ctx->learner, &packet, ctx->now_us, &name);
+	if (hello == TLS_HELLO_MORE && f->packets[UPLINK] + 1 < LEARN_PACKETS_MAX)
+		return false;
+	return settle_hello(ctx, more, hello == TLS_HELLO_NAME ? &name : NULL);
+}
+
+/* The device on the LAN, when this is DNS between it and the gateway. One that is not known yet begins with its question. */
+static uint16_t local_device(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint8_t lan_port)
+{
+	static const struct mac_addr none = {{0}};
+	const struct mac_addr *mac = &none;
+	uint16_t id;
+
+	if (m->in_port != lan_port)
+		return m->src_port == DNS_PORT ? device_find(ctx->devices, lan_port, &m->dst)
+					       : DEVICE_NONE;
+	if (m->dst_port != DNS_PORT)
+		return DEVICE_NONE;
+	id = device_find(ctx->devices, lan_port, &m->src);
+	if (id != DEVICE_NONE)
+		return id;
+	if (ctx->ports[lan_port]->framing == FRAMING_ETHERNET)
+		mac = rte_pktmbuf_mtod_offset(pkt, const struct mac_addr *, sizeof(*mac));
+	return device_take(ctx->devices, lan_port, &m->src, mac, ctx->now_us);
+}
+
+/* The same in both directions, and another for every conversation of these seconds. */
+static uint64_t local_flow(const struct pkt_meta *m, bool is_downlink)
+{
+	uint16_t device_port = is_downlink ? m->dst_port : m->src_port;
+	const struct ip_addr *gateway = is_downlink ? &m->src : &m->dst;
+
+	return LOCAL_FLOW | (uint64_t)gateway->words[3] << 24 | (uint64_t)device_port << 8
+	       | m->proto;
+}
+
+void learn_local(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint8_t lan_port)
+{
+	struct learner_packet packet = {.is_downlink = m->in_port != lan_port};
+	uint16_t id;
+
+	if (ctx->learner == NULL || ctx->config->names == NULL || !payload_of(pkt, m, &packet))
+		return;
+	id = local_device(ctx, pkt, m, lan_port);
+	if (id == DEVICE_NONE)
+		return;
+	packet.device = device_of(ctx, id);
+	packet.flow = local_flow(m, packet.is_downlink);
+	learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
+}

@@ -12,7 +12,6 @@
 #define S_PER_DAY     86400
 #define FORESEE_US    (UINT64_C(10) * 1000000)
 #define PACKET_OCTETS 2048 /* no packet on an uplink is larger, with what carriers add to it */
-#define ALL_PPM       1000000u
 
 static const struct rule *rule_of(const struct budget *b, const struct book *k)
 {

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define ALL_PPM 1000000u
-
 static enum ladder_action action_of(enum config_step step)
 {
 	static const enum ladder_action actions[] = {

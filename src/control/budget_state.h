@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #define INBOX_ROWS 1024 /* a power of two */
+#define ALL_PPM    1000000u
 
 /* Usage that flow records told of, until the owner takes it: by plan, class and device. */
 struct inbox_row {

@@ -57,7 +57,7 @@ uint16_t icmp_error_build(
 
 	icmp[0] = error->type;
 	icmp[1] = error->code;
-	store32(icmp + 4, htonl(error->rest));
+	store_be32(icmp + 4, error->rest);
 	memcpy(icmp + ICMP_HEADER_BYTES, ip, quoted_bytes);
 	store16(icmp + 2, checksum_of(icmp, ICMP_HEADER_BYTES + quoted_bytes));
 	return (uint16_t)total_bytes;

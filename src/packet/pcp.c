@@ -37,16 +37,6 @@ enum {
 	AT_REMOTE = 64,
 };
 
-static uint32_t load_be32(const uint8_t *at)
-{
-	return ntohl(load32(at));
-}
-
-static void store_be32(uint8_t *at, uint32_t value)
-{
-	store32(at, htonl(value));
-}
-
 static struct ip_addr load_addr(const uint8_t *at)
 {
 	struct ip_addr addr;

@@ -80,7 +80,7 @@ static bool payload_of(struct rte_mbuf *pkt, const struct pkt_meta *m, struct le
 	ret->is_tcp = m->proto == PROTO_TCP;
 	if (ret->is_tcp) {
 		header_bytes = (l4[12] >> 4) * 4u;
-		ret->seq = ntohl(load32(l4 + 4)) + ((m->tcp_flags & TCP_SYN) != 0);
+		ret->seq = load_be32(l4 + 4) + ((m->tcp_flags & TCP_SYN) != 0);
 	} else if (m->proto == PROTO_UDP) {
 		l4_bytes = RTE_MIN(l4_bytes, (uint32_t)load_be16(l4 + 4));
 	} else {

@@ -19,11 +19,9 @@
 #define ANNOUNCE_US     (250 * US_PER_MS) /* … this long apart at first, then twice as long each time */
 #define ANNOUNCE_GAP_US US_PER_S          /* between two losses of state */
 #define ALL_HOSTS_BE    htonl(0xe0000001)
-#define UDP_BYTES       8
 #define ANSWER_TTL      64
-#define HEADERS_OCTETS  (IPV4_HEADER_BYTES + UDP_BYTES)
+#define HEADERS_OCTETS  (IPV4_HEADER_BYTES + UDP_HEADER_BYTES)
 #define ETHER_TYPE_AT   12
-#define ETHER_HEADER    14
 
 static const struct mac_addr all_hosts_mac = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}};
 
@@ -108,7 +106,7 @@ static void build_headers(
 	build_ip(ip, src_be, dst_be, total);
 	store_be16(udp, PCP_SERVER_PORT);
 	store_be16(udp + 2, dst_port);
-	store_be16(udp + 4, (uint16_t)(UDP_BYTES + len_bytes));
+	store_be16(udp + 4, (uint16_t)(UDP_HEADER_BYTES + len_bytes));
 	store16(udp + 6, 0);
 	checksum = checksum_l4_v4(ip, total);
 	store16(udp + 6, checksum == 0 ? 0xffff : checksum);
@@ -180,8 +178,8 @@ enum drop_reason pcp_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct 
 {
 	struct pcp_server *s = &ctx->pcp;
 	const uint8_t *udp = udp_of(pkt, m);
-	const uint8_t *message = udp + UDP_BYTES;
-	uint32_t len_bytes = load_be16(udp + 4) - (uint32_t)UDP_BYTES;
+	const uint8_t *message = udp + UDP_HEADER_BYTES;
+	uint32_t len_bytes = load_be16(udp + 4) - (uint32_t)UDP_HEADER_BYTES;
 	struct lease_client client = client_of(ctx, pkt, m);
 	enum drop_reason why = check(ctx, pkt, m, &client);
 	uint8_t answer[PCP_MESSAGE_MAX];
@@ -267,7 +265,7 @@ static void announce_on(
 	struct stage_ctx *ctx, uint8_t port, const uint8_t *message, uint16_t len_bytes)
 {
 	bool is_ethernet = ctx->ports[port]->framing == FRAMING_ETHERNET;
-	uint8_t l3_off = is_ethernet ? ETHER_HEADER : 0;
+	uint8_t l3_off = is_ethernet ? ETHERNET_HEADER_BYTES : 0;
 	struct rte_mbuf *pkt = local_make_packet(ctx);
 	struct pkt_meta *m;
 	uint8_t *frame;

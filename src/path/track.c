@@ -10,11 +10,6 @@ static uint32_t load_be24(const uint8_t *at)
 	return (uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2];
 }
 
-static uint32_t load_be32(const uint8_t *at)
-{
-	return ntohl(load32(at));
-}
-
 static void note_flags(struct flow *f, struct flow_more *more, const struct pkt_meta *m)
 {
 	more->tcp_flags[m->direction] |= m->tcp_flags;

@@ -181,8 +181,8 @@ static void put(struct model *m, enum world_port in, struct packet_spec s, bool 
 
 	for (uint32_t i = TAG_BYTES; i < sizeof(payload); i++)
 		payload[i] = (uint8_t)i;
-	store32(payload, htonl(MAGIC));
-	store32(payload + 4, htonl(m->n_burst));
+	store_be32(payload, MAGIC);
+	store_be32(payload + 4, m->n_burst);
 	s.framing = m->w->ports[in]->framing;
 	s.dst_mac = world_macs[in];
 	s.payload = s.quoted == NULL ? payload : NULL;
@@ -454,9 +454,9 @@ static struct sent *find_sent(struct model *m, const struct packet *p)
 
 	if (m->is_spoiled || m->n_burst == 1)
 		return &m->burst[0];
-	if (packet_ip_octets(p) < 64 + 28 || ntohl(load32(tag)) != MAGIC)
+	if (packet_ip_octets(p) < 64 + 28 || load_be32(tag) != MAGIC)
 		return NULL;
-	return &m->burst[ntohl(load32(tag + 4))];
+	return &m->burst[load_be32(tag + 4)];
 }
 
 static void check_frames(struct model *m, enum world_port in)

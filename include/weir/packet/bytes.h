@@ -56,4 +56,16 @@ static inline void store_be16(uint8_t *at, uint16_t value)
 	store16(at, htons(value));
 }
 
+/* The 32-bit field at `at`, in host order. */
+static inline uint32_t load_be32(const uint8_t *at)
+{
+	return ntohl(load32(at));
+}
+
+/* Stores a 32-bit field given in host order. */
+static inline void store_be32(uint8_t *at, uint32_t value)
+{
+	store32(at, htonl(value));
+}
+
 #endif

@@ -19,6 +19,9 @@ void meter_set_limits(struct meter *m, const struct meter_limits *limits)
 		__atomic_store_n(&m->limits.accounts[i], limits->accounts[i], __ATOMIC_RELAXED);
 		__atomic_store_n(&m->limits.devices[i], limits->devices[i], __ATOMIC_RELAXED);
 	}
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		__atomic_store_n(
+			&m->limits.general_bps[d], limits->general_bps[d], __ATOMIC_RELAXED);
 	__atomic_store_n(&m->limits.cycle, limits->cycle, __ATOMIC_RELAXED);
 	/* Last: until then no packet goes that the former lease does not cover. */
 	__atomic_store_n(&m->limits.leased, limits->leased, __ATOMIC_RELEASE);

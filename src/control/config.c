@@ -4,6 +4,7 @@
 
 #include <weir/base/clock.h>
 #include <weir/control/config.h>
+#include <weir/control/data_file.h>
 #include <weir/control/schema.h>
 
 #include <ctype.h>
@@ -271,8 +272,21 @@ static void fill_in(struct config *c)
 	}
 }
 
-int config_read(const char *text, size_t len, unsigned int options, struct config **ret_config,
-	struct config_report *report)
+/* The folder of a file; "." for one in the working directory. */
+static int dir_of(const char *file, char ret_dir[CONFIG_DIR_MAX])
+{
+	const char *end = strrchr(file, '/');
+	int n_chars = end == NULL ? 1 : (int)(end - file) + (end == file);
+
+	if (n_chars >= CONFIG_DIR_MAX)
+		return -ENAMETOOLONG;
+	(void)snprintf(ret_dir, CONFIG_DIR_MAX, "%.*s", n_chars, end == NULL ? "." : file);
+	return 0;
+}
+
+/* `dir`: where the files are looked for that it names; "" for none. */
+static int read_text(const char *text, size_t len, const char *dir, unsigned int options,
+	struct config **ret_config, struct config_report *report)
 {
 	struct config *c = calloc(1, sizeof(*c));
 	struct binder b = {.config = c, .report = report};
@@ -281,6 +295,7 @@ int config_read(const char *text, size_t len, unsigned int options, struct confi
 
 	if (c == NULL)
 		return error;
+	(void)snprintf(c->dir, sizeof(c->dir), "%s", dir);
 	error = tree_read(text, len, report, &top);
 	if (error != 0)
 		goto err_config;
@@ -301,47 +316,22 @@ err_config:
 	return error;
 }
 
-/* Reads the whole of a file into a buffer that is the caller's. -EFBIG beyond FILE_MAX_BYTES. */
-static int file_read(const char *file, char **ret_text, size_t *ret_len)
+int config_read(const char *text, size_t len, unsigned int options, struct config **ret_config,
+	struct config_report *report)
 {
-	FILE *in = fopen(file, "re");
-	char *text;
-	size_t len;
-	int error = 0;
-
-	if (in == NULL)
-		return -errno;
-	text = malloc(FILE_MAX_BYTES + 1);
-	if (text == NULL) {
-		error = -ENOMEM;
-		goto err_file;
-	}
-	len = fread(text, 1, FILE_MAX_BYTES + 1, in);
-	if (ferror(in))
-		error = errno == 0 ? -EIO : -errno;
-	else if (len > FILE_MAX_BYTES)
-		error = -EFBIG;
-	if (error != 0)
-		goto err_text;
-	(void)fclose(in);
-	*ret_text = text;
-	*ret_len = len;
-	return 0;
-
-err_text:
-	free(text);
-err_file:
-	(void)fclose(in);
-	return error;
+	return read_text(text, len, "", options, ret_config, report);
 }
 
 int config_load(const char *file, unsigned int options, struct config **ret_config,
 	struct config_report *report)
 {
+	char dir[CONFIG_DIR_MAX];
 	char *text = NULL;
 	size_t len = 0;
-	int error = file_read(file, &text, &len);
+	int error = dir_of(file, dir);
 
+	if (error == 0)
+		error = data_file_read(file, FILE_MAX_BYTES, &text, &len);
 	if (error == -EFBIG) {
 		config_report_add(report, CONFIG_ERROR, 0, 0,
 			"larger than 1 MiB; this is no configuration of weir");
@@ -352,7 +342,7 @@ int config_load(const char *file, unsigned int options, struct config **ret_conf
 			report, CONFIG_ERROR, 0, 0, "cannot be read: %s", strerror(-error));
 		return error;
 	}
-	error = config_read(text, len, options, ret_config, report);
+	error = read_text(text, len, dir, options, ret_config, report);
 	free(text);
 	return error;
 }

@@ -37,6 +37,8 @@ struct meter_limits {
 	/* what one device may bill to reserves in this cycle; control counts cycles */
 	uint64_t devices[METER_ACCOUNTS];
 	uint32_t cycle;
+	uint64_t general_bps
+		[N_DIRECTIONS]; /* how fast traffic may go that no reserve pays for; 0: at will */
 };
 
 struct meter {

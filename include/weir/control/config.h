@@ -35,6 +35,7 @@
 #define CONFIG_DEVICE_MAX      128
 #define CONFIG_FILE_MAX        108 /* sun_path of unix(7) */
 #define CONFIG_TEXT_MAX        64
+#define CONFIG_DIR_MAX         256
 #define CONFIG_CLASS_NAMES_MAX 64
 #define CONFIG_HOST_NAME_MAX   128
 #define CONFIG_CLASSES_MAX     (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
@@ -261,6 +262,7 @@ struct config_topology {
 };
 
 struct config {
+	char dir[CONFIG_DIR_MAX]; /* of the file, where those that it names are looked for; "": none */
 	char gateway[CONFIG_TEXT_MAX];
 	struct config_runtime runtime;
 	uint32_t n_ports;

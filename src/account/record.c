@@ -59,6 +59,7 @@ void record_take(struct flow_record *ret_record, struct flow *f, struct flow_mor
 		.lan_port = f->lan_port,
 		.wan_port = f->wan_port,
 		.class_id = more->class_id,
+		.kind = more->kind,
 		.state = f->state,
 		.flow_id = flow_id,
 	};

@@ -11,9 +11,9 @@ struct entry {
 	uint32_t text_off; /* of the name without "*." in `texts` */
 	uint8_t len;
 	bool is_wildcard;
-	uint32_t own_classes; /* configured for it */
-	uint32_t classes;     /* with those of every wildcard that covers it */
 	uint32_t hash;
+	uint64_t own_rules; /* configured for it */
+	uint64_t rules;     /* with those of every wildcard that covers it */
 };
 
 struct name_set {
@@ -88,14 +88,14 @@ static uint32_t slot_of(const struct name_set *set, const struct suffix *s, bool
 
 /*
  * The most specific pattern that covers the name, or, for a wildcard's name, all names below it. Longer suffixes
- * come later and are more specific; the whole name is the most specific. `ret_classes`, unless NULL: of all on the way.
+ * come later and are more specific; the whole name is the most specific. `ret_rules`, unless NULL: of all on the way.
  */
 static uint16_t find(const struct name_set *set, const struct dns_name *name, bool is_wildcard,
-	uint32_t *ret_classes)
+	uint64_t *ret_rules)
 {
 	struct suffix s;
 	uint16_t best = NAME_NONE;
-	uint32_t classes = 0;
+	uint64_t rules = 0;
 
 	suffix_begin(&s, name);
 	for (uint32_t depth = 0; depth < set->max_labels && suffix_next(&s); depth++) {
@@ -103,11 +103,11 @@ static uint16_t find(const struct name_set *set, const struct dns_name *name, bo
 
 		if (id != NAME_NONE) {
 			best = id;
-			classes |= set->entries[id].own_classes;
+			rules |= set->entries[id].own_rules;
 		}
 	}
-	if (ret_classes != NULL)
-		*ret_classes = classes;
+	if (ret_rules != NULL)
+		*ret_rules = rules;
 	return best;
 }
 
@@ -130,7 +130,7 @@ bool name_pattern_is_valid(const char *text)
 	return parse_pattern(text, &name) == 0;
 }
 
-/* Enters a pattern at the end of `entries`, or its class where it is there already. */
+/* Enters a pattern at the end of `entries`, or its rule where it is there already. */
 static int enter(struct name_set *set, const struct name_pattern *pattern, uint32_t *texts_len)
 {
 	bool is_wildcard = text_is_wildcard(pattern->text);
@@ -139,7 +139,7 @@ static int enter(struct name_set *set, const struct name_pattern *pattern, uint3
 	uint32_t slot;
 	uint32_t n_labels;
 
-	if (pattern->class_id >= 32 || parse_pattern(pattern->text, &name) < 0)
+	if (pattern->rule >= 64 || parse_pattern(pattern->text, &name) < 0)
 		return -EINVAL;
 	suffix_begin(&s, &name);
 	n_labels = s.labels_left;
@@ -157,7 +157,7 @@ static int enter(struct name_set *set, const struct name_pattern *pattern, uint3
 		if (n_labels > set->max_labels)
 			set->max_labels = n_labels;
 	}
-	set->entries[set->slots[slot]].own_classes |= 1u << pattern->class_id;
+	set->entries[set->slots[slot]].own_rules |= UINT64_C(1) << pattern->rule;
 	return 0;
 }
 
@@ -212,7 +212,7 @@ int name_set_create(
 		struct entry *e = &set->entries[i];
 		struct dns_name name = name_of(set, e);
 
-		(void)find(set, &name, e->is_wildcard, &e->classes);
+		(void)find(set, &name, e->is_wildcard, &e->rules);
 	}
 	*ret_set = set;
 	return 0;
@@ -233,9 +233,9 @@ uint16_t name_set_find(const struct name_set *s, const struct dns_name *name)
 	return find(s, name, false, NULL);
 }
 
-uint32_t name_set_classes(const struct name_set *s, uint16_t id)
+uint64_t name_set_rules(const struct name_set *s, uint16_t id)
 {
-	return id < s->n ? s->entries[id].classes : 0;
+	return id < s->n ? s->entries[id].rules : 0;
 }
 
 uint32_t name_set_n(const struct name_set *s)
@@ -251,4 +251,18 @@ uint16_t name_set_carry(const struct name_set *from, const struct name_set *to, 
 		return NAME_NONE;
 	name = name_of(from, &from->entries[id]);
 	return find(to, &name, from->entries[id].is_wildcard, NULL);
+}
+
+uint64_t name_set_carry_rule(const struct name_set *from, const struct name_set *to, uint8_t rule)
+{
+	uint64_t rules = UINT64_MAX;
+	bool has_names = false;
+
+	for (uint16_t id = 0; id < from->n && to != NULL; id++) {
+		if ((from->entries[id].own_rules >> rule & 1) == 0)
+			continue;
+		has_names = true;
+		rules &= name_set_rules(to, name_set_carry(from, to, id));
+	}
+	return has_names ? rules : 0;
 }

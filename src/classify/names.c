@@ -247,11 +247,11 @@ void names_bind(struct names *n, const struct names_device *device, const struct
 	n->counts.n_bound++;
 }
 
-uint32_t names_find(const struct names *n, const struct name_set *set,
+uint64_t names_find(const struct names *n, const struct name_set *set,
 	const struct names_device *device, const struct ip_addr *addr, uint64_t now_us)
 {
 	uint32_t hash = hash_of(n, device->id, addr);
-	uint32_t classes = 0;
+	uint64_t rules = 0;
 
 	if (n->owners[device->id].generation != device->generation)
 		return 0;
@@ -259,9 +259,9 @@ uint32_t names_find(const struct names *n, const struct name_set *set,
 		const struct binding *b = &n->bindings[id];
 
 		if (b->device == device->id && b->end_us > now_us && ip_addr_equal(&b->addr, addr))
-			classes |= name_set_classes(set, b->name);
+			rules |= name_set_rules(set, b->name);
 	}
-	return classes;
+	return rules;
 }
 
 void names_expire(struct names *n, uint32_t n_max, uint64_t now_us)

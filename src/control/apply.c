@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "apply_parts.h"
+
 #include <weir/base/clock.h>
 #include <weir/control/apply.h>
 
@@ -136,7 +138,7 @@ static uint8_t ways_of(const struct config_rule *r)
 	return ways;
 }
 
-static uint8_t group_id(const struct config *c, const char *name)
+uint8_t config_group_id(const struct config *c, const char *name)
 {
 	return strcmp(name, CONFIG_QUARANTINE) == 0 ? GROUP_QUARANTINE
 						    : (uint8_t)config_find_group(c, name);
@@ -175,7 +177,7 @@ static void rule_refine(const struct config *c, const struct config_rule *r,
 	rule->has_device = r->device.kind == MEMBER_PREFIX;
 	rule->device = r->device.prefix;
 	if (r->group[0] != '\0')
-		rule->groups = GROUP_BIT(group_id(c, r->group));
+		rule->groups = GROUP_BIT(config_group_id(c, r->group));
 	rule->is_logged = r->log;
 	rule->is_idle = is_idle(c, r, now);
 	rule->has_class = r->class_name[0] != '\0';
@@ -209,61 +211,6 @@ static int rules_create(const struct config *c, const struct schedule_state *now
 	}
 	error = ruleset_create(rules, c->n_rules, ret_rules);
 	free(rules);
-	return error;
-}
-
-/* The names of a class that has found its place in the path. */
-static uint32_t names_add(
-	const struct config_class *k, uint8_t class_id, struct name_pattern *patterns)
-{
-	for (uint32_t i = 0; i < k->n_names; i++)
-		patterns[i] = (struct name_pattern){.text = k->names[i], .class_id = class_id};
-	return k->n_names;
-}
-
-static struct class_rule class_rule_of(const struct config_class *k)
-{
-	struct class_rule rule = {
-		.proto = k->proto,
-		.has_remote = !ip_addr_is_unset(&k->remote.addr),
-		.remote = k->remote,
-		.port_min = k->port.min,
-		.port_max = k->port.max,
-		.is_untranslated = !k->translate,
-		.has_names = k->n_names > 0,
-		.has_sni = k->sni,
-	};
-
-	memcpy(rule.name, k->name, sizeof(rule.name));
-	return rule;
-}
-
-static int classes_fill(const struct config *c, struct path_config *pc)
-{
-	struct name_pattern *patterns =
-		calloc(CONFIG_CLASSES_MAX * CONFIG_CLASS_NAMES_MAX, sizeof(*patterns));
-	struct class_rule rules[CONFIG_CLASSES_MAX] = {0};
-	uint32_t n_patterns = 0;
-	uint32_t n_rules = 0;
-	int error;
-
-	if (patterns == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < c->n_classes; i++) {
-		uint8_t id = (uint8_t)(CLASSES_BUILT_IN + n_rules);
-
-		if (!c->classes[i].matches)
-			continue;
-		rules[n_rules++] = class_rule_of(&c->classes[i]);
-		pc->accounts[id] = config_account_of(c, i);
-		n_patterns += names_add(&c->classes[i], id, &patterns[n_patterns]);
-	}
-	error = classes_create(rules, n_rules, &pc->classes);
-	if (error == 0 && n_patterns > 0)
-		error = name_set_create(patterns, n_patterns, &pc->names);
-	free(patterns);
-	pc->names_times = (struct names_times){
-		.ttl_max_us = c->names_ttl_max_us, .grace_us = c->names_grace_us};
 	return error;
 }
 
@@ -321,7 +268,7 @@ static void groups_collect(const struct config *c, struct groups_params *p,
 	p->n_names = c->n_groups;
 	for (uint32_t i = 0; i < c->n_groups; i++) {
 		const struct config_group *g = &c->groups[i];
-		uint8_t id = group_id(c, g->name);
+		uint8_t id = config_group_id(c, g->name);
 
 		memcpy(p->names[i], g->name, sizeof(p->names[i]));
 		for (uint32_t k = 0; k < g->n_devices; k++)
@@ -404,7 +351,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	pc->rule_events_per_s = c->policy_events_per_second;
 	pc->listed_only = c->devices_admission == ADMISSION_LISTED;
 	pc->quarantine_reaches_gateway = c->devices_quarantine == QUARANTINE_SERVICES;
-	error = classes_fill(c, pc);
+	error = apply_classes(c, pc);
 	if (error == 0)
 		error = rules_create(c, now, pc->classes, &pc->rules);
 	if (error == 0)
@@ -417,6 +364,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 
 err_config:
 	ruleset_destroy(pc->rules);
+	name_set_destroy(pc->names);
 	classes_destroy(pc->classes);
 	free(pc);
 	return error;
@@ -563,6 +511,18 @@ static void change_defer(struct config_changes *changes, const char *key)
 	}
 }
 
+/* What classes take from files of their own can change without a word of theirs. */
+static void profiles_compare(struct comparison *m)
+{
+	if (m->running->n_profiles == m->wanted->n_profiles
+		&& memcmp(m->running->profiles, m->wanted->profiles, sizeof(m->next->profiles))
+			   == 0)
+		return;
+	change_add(m, APPLIES_LIVE, "classes.*.profile", "", "");
+	m->next->n_profiles = m->wanted->n_profiles;
+	memcpy(m->next->profiles, m->wanted->profiles, sizeof(m->next->profiles));
+}
+
 /* A port that was given a plan which the path does not know keeps the one it has. */
 static void keep_known_plans(struct comparison *m)
 {
@@ -595,6 +555,7 @@ int config_compare(const struct config *running, const struct config *wanted,
 		if (row->type == SCHEMA_NAMED && row->applies == APPLIES_AT_START)
 			items_compare(&m, row);
 	}
+	profiles_compare(&m);
 	keep_known_plans(&m);
 	if (m.error != 0) {
 		config_destroy(m.next);

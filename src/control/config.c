@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "config_bind.h"
 #include "config_check.h"
-#include "tree.h"
 
 #include <weir/base/clock.h>
 #include <weir/control/config.h>
@@ -22,7 +22,6 @@
 #define QUEUED_OCTETS      512u /* of a packet that waits, on average and with something to spare */
 
 struct binder {
-	struct config *config;
 	struct config_report *report;
 };
 
@@ -197,14 +196,17 @@ static bool bind_node(struct binder *b, struct tree_node *n)
 	return true;
 }
 
-static void bind_all(struct binder *b, struct tree_node *top)
+void config_bind(struct tree_node *top, const struct schema_row *row, void *base,
+	struct config_report *report)
 {
+	struct binder b = {.report = report};
 	struct tree_node *n = top->first;
 
-	top->base = b->config;
-	schema_set_defaults(NULL, b->config);
+	top->row = row;
+	top->base = base;
+	schema_set_defaults(row, base);
 	while (n != NULL)
-		n = bind_node(b, n) ? tree_next(n) : tree_next_beside(n);
+		n = bind_node(&b, n) ? tree_next(n) : tree_next_beside(n);
 }
 
 static void check_required(
@@ -223,7 +225,7 @@ static void check_required(
 	}
 }
 
-static void check_all_required(struct config_report *report, const struct tree_node *top)
+void config_bind_required(const struct tree_node *top, struct config_report *report)
 {
 	check_required(report, top, top);
 	for (const struct tree_node *n = top->first; n != NULL; n = tree_next(n)) {
@@ -232,6 +234,14 @@ static void check_all_required(struct config_report *report, const struct tree_n
 			&& has_shape(n))
 			check_required(report, n, top);
 	}
+}
+
+void config_match_settle(struct config_match *m)
+{
+	m->is_given = m->proto != 0 || !ip_addr_is_unset(&m->remote.addr) || m->port.min > 0
+		      || m->port.max < UINT16_MAX || m->source_port.min > 0
+		      || m->source_port.max < UINT16_MAX || m->dscp != DSCP_NONE
+		      || m->device.kind != MEMBER_NONE || m->group[0] != '\0' || m->n_names > 0;
 }
 
 /* Defaults that are worked out from other keys. */
@@ -256,8 +266,10 @@ static void fill_in(struct config *c)
 	for (uint32_t i = 0; i < c->n_classes; i++) {
 		struct config_class *k = &c->classes[i];
 
-		k->matches = k->proto != 0 || !ip_addr_is_unset(&k->remote.addr) || k->port.min > 0
-			     || k->port.max < UINT16_MAX || k->n_names > 0;
+		config_match_settle(&k->own);
+		for (uint32_t m = 0; m < k->n_matches; m++)
+			config_match_settle(&k->match[m]);
+		k->matches = k->own.is_given || k->n_matches > 0 || k->profile[0] != '\0';
 	}
 	for (uint32_t i = 0; i < c->n_ports; i++) {
 		struct config_port *p = &c->ports[i];
@@ -289,7 +301,6 @@ static int read_text(const char *text, size_t len, const char *dir, unsigned int
 	struct config **ret_config, struct config_report *report)
 {
 	struct config *c = calloc(1, sizeof(*c));
-	struct binder b = {.config = c, .report = report};
 	struct tree_node *top;
 	int error = -ENOMEM;
 
@@ -299,9 +310,10 @@ static int read_text(const char *text, size_t len, const char *dir, unsigned int
 	error = tree_read(text, len, report, &top);
 	if (error != 0)
 		goto err_config;
-	bind_all(&b, top);
+	config_bind(top, NULL, c, report);
+	config_profiles_load(top, c, report);
 	fill_in(c);
-	check_all_required(report, top);
+	config_bind_required(top, report);
 	config_check(top, c, options, report);
 	tree_destroy(top);
 	if (report->n_errors > 0) {

@@ -2,7 +2,6 @@
 #include "config_check.h"
 
 #include <weir/budget/reserve.h>
-#include <weir/classify/name_set.h>
 #include <weir/control/apply.h>
 
 #include <ctype.h>
@@ -162,40 +161,14 @@ void config_check_network(struct config_checker *k, const struct tree_node *n, c
 
 void config_check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto)
 {
-	if (config_has(n, "port") && proto != 0 && proto != PROTO_TCP && proto != PROTO_UDP)
-		config_complain(k, CONFIG_ERROR, n, "port",
-			"only tcp and udp have ports; remove it, or write protocol: tcp or udp");
-}
+	static const char *const keys[] = {"port", "source_port"};
 
-static void check_class(struct config_checker *k, uint32_t i)
-{
-	const struct config_class *c = &k->config->classes[i];
-	const struct tree_node *n = k->classes[i];
-
-	if (strcmp(c->name, "default") == 0 || strcmp(c->name, "unsolicited") == 0)
-		config_complain(k, CONFIG_ERROR, n, NULL,
-			"weir has a class of that name already; choose another");
-	if (!c->matches && config_has(n, "protocol") == config_is_set(n, "protocol")
-		&& config_has(n, "remote") == config_is_set(n, "remote")
-		&& config_has(n, "port") == config_is_set(n, "port") && !config_has(n, "names"))
-		config_complain(k, CONFIG_WARNING, n, NULL,
-			"matches nothing in this version; give it protocol, remote, port or names");
-	for (uint32_t j = 0; j < c->n_names; j++)
-		if (!name_pattern_is_valid(c->names[j]))
-			config_complain(k, CONFIG_ERROR, n, "names",
-				"'%.60s' is no host name; write one such as time.example.net or "
-				"*.example.com",
-				c->names[j]);
-	if (c->sni && c->n_names == 0)
-		config_complain(k, CONFIG_ERROR, n, "sni",
-			"there is nothing to be named; write names: [time.example.net]");
-	config_check_network(k, n, "remote", &c->remote);
-	config_check_port_of(k, n, c->proto);
-	if (!c->translate && !config_has(n, "remote"))
-		config_complain(k, CONFIG_ERROR, n, "translate",
-			"without it only networks that have routes to the LANs can answer; write "
-			"remote: "
-			"10.0.0.0/8, or whatever they are");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (config_has(n, keys[i]) && proto != 0 && proto != PROTO_TCP
+			&& proto != PROTO_UDP)
+			config_complain(k, CONFIG_ERROR, n, keys[i],
+				"only tcp and udp have ports; remove it, or write protocol: tcp or "
+				"udp");
 }
 
 /* Ways to attach a device that are known not to work, with what happens (Azure Sphere's attestation and updates
@@ -270,8 +243,7 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 	config_check_forwards(&k);
 	for (uint32_t i = 0; i < c->n_plans; i++)
 		check_plan(&k, i);
-	for (uint32_t i = 0; i < c->n_classes; i++)
-		check_class(&k, i);
+	config_check_classes(&k);
 	config_check_policy(&k);
 	for (uint32_t i = 0; i < c->n_topology; i++)
 		check_topology(&k, i);

@@ -32,7 +32,12 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 void config_check_ports(struct config_checker *k);
 void config_check_addresses(struct config_checker *k);
 void config_check_forwards(struct config_checker *k);
+void config_check_classes(struct config_checker *k);
 void config_check_policy(struct config_checker *k);
+
+/* One rule of a class, or of a profile: then the checker has no configuration. */
+void config_check_match(
+	struct config_checker *k, const struct tree_node *n, const struct config_match *m);
 
 /* Finds the nodes of the items that were bound, in the order of the array. */
 void config_collect(
@@ -42,7 +47,15 @@ void config_collect(
 void config_check_network(struct config_checker *k, const struct tree_node *n, const char *key,
 	const struct ip_prefix *p);
 
-/* The node's `port` has a meaning for the protocol. */
+/* An address of a device is on some LAN. */
+void config_check_lan_address(struct config_checker *k, const struct tree_node *n, const char *key,
+	const struct ip_prefix *p);
+
+/* The node's `group` is a group that there is. */
+void config_check_group_name(
+	struct config_checker *k, const struct tree_node *n, const char *group);
+
+/* The node's `port` and `source_port` have a meaning for the protocol. */
 void config_check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto);
 
 /* The node's `timezone` is one that this machine knows. */

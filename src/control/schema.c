@@ -90,6 +90,16 @@ static const struct schema_word priorities[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word kinds[] = {
+	{"provisioning", CLASS_KIND_PROVISIONING},
+	{"connectivity", CLASS_KIND_CONNECTIVITY},
+	{"service", CLASS_KIND_SERVICE},
+	{"update", CLASS_KIND_UPDATE},
+	{"dns", CLASS_KIND_DNS},
+	{"time", CLASS_KIND_TIME},
+	{NULL, 0},
+};
+
 static const struct schema_word sides[] = {
 	{"lan", SIDE_LAN},
 	{"uplink", SIDE_UPLINK},
@@ -251,24 +261,55 @@ static const struct schema_row rows[] = {
 	{ .path = "classes", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, classes, n_classes),
 	  .help = "Traffic that is counted under a name of its own; the first that matches a new flow." },
 	{ .path = "classes.*", .type = SCHEMA_ITEM, .help = "One class." },
-	{ .path = "classes.*.protocol", .type = SCHEMA_PROTOCOL, FIELD(config_class, proto), .fallback = "any",
+	{ .path = "classes.*.protocol", .type = SCHEMA_PROTOCOL, FIELD(config_class, own.proto), .fallback = "any",
 	  .help = "Protocol of the flow." },
-	{ .path = "classes.*.remote", .type = SCHEMA_PREFIX, FIELD(config_class, remote), .fallback_words = "any",
+	{ .path = "classes.*.remote", .type = SCHEMA_PREFIX, FIELD(config_class, own.remote), .fallback_words = "any",
 	  .help = "Addresses beyond the uplink." },
-	{ .path = "classes.*.port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, port), .min = 1, .max = 65535,
+	{ .path = "classes.*.port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, own.port), .min = 1, .max = 65535,
 	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
-	{ .path = "classes.*.names", .type = SCHEMA_LIST, ARRAY(config_class, names, n_names),
+	{ .path = "classes.*.source_port", .type = SCHEMA_PORT_RANGE, FIELD(config_class, own.source_port), .min = 1,
+	  .max = 65535, .fallback_words = "any", .help = "Ports of tcp or udp that the device speaks from." },
+	{ .path = "classes.*.dscp", .type = SCHEMA_DSCP, FIELD(config_class, own.dscp), .fallback = "any",
+	  .help = "Mark of the first packet that the device sends (RFC 2474)." },
+	{ .path = "classes.*.group", .type = SCHEMA_NAME, FIELD(config_class, own.group), .fallback_words = "any",
+	  .help = "Devices of a group: a name below groups, or quarantine." },
+	{ .path = "classes.*.device", .type = SCHEMA_MEMBER, FIELD(config_class, own.device), .fallback_words = "any",
+	  .help = "One device, or those of a network." },
+	{ .path = "classes.*.names", .type = SCHEMA_LIST, ARRAY(config_class, own.names, own.n_names),
 	  .takes = "a list such as [time.example.net, \"*.example.com\"]", .fallback_words = "any",
 	  .help = "Servers, by what the device's own DNS answers said; '*.' stands for all names below." },
 	{ .path = "classes.*.names.[]", .type = SCHEMA_TEXT, .size_bytes = CONFIG_HOST_NAME_MAX,
 	  .takes = "a host name, or one behind '*.'", .help = "One name." },
-	{ .path = "classes.*.sni", .type = SCHEMA_BOOL, FIELD(config_class, sni), .fallback = "false",
+	{ .path = "classes.*.sni", .type = SCHEMA_BOOL, FIELD(config_class, own.sni), .fallback = "false",
+	  .help = "Whether the flow's first TLS or QUIC message must name one of them, too." },
+	{ .path = "classes.*.match", .type = SCHEMA_LIST, ARRAY(config_class, match, n_matches),
+	  .help = "Rules, where one is not enough: a flow that any of them matches is of the class." },
+	{ .path = "classes.*.match.[]", .type = SCHEMA_ITEM, .help = "One rule; a key that is left out matches all." },
+	{ .path = "classes.*.match.[].protocol", .type = SCHEMA_PROTOCOL, FIELD(config_match, proto), .fallback = "any",
+	  .help = "Protocol of the flow." },
+	{ .path = "classes.*.match.[].remote", .type = SCHEMA_PREFIX, FIELD(config_match, remote), .fallback_words = "any",
+	  .help = "Addresses beyond the uplink." },
+	{ .path = "classes.*.match.[].port", .type = SCHEMA_PORT_RANGE, FIELD(config_match, port), .min = 1, .max = 65535,
+	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
+	{ .path = "classes.*.match.[].source_port", .type = SCHEMA_PORT_RANGE, FIELD(config_match, source_port), .min = 1,
+	  .max = 65535, .fallback_words = "any", .help = "Ports of tcp or udp that the device speaks from." },
+	{ .path = "classes.*.match.[].dscp", .type = SCHEMA_DSCP, FIELD(config_match, dscp), .fallback = "any",
+	  .help = "Mark of the first packet that the device sends (RFC 2474)." },
+	{ .path = "classes.*.match.[].group", .type = SCHEMA_NAME, FIELD(config_match, group), .fallback_words = "any",
+	  .help = "Devices of a group: a name below groups, or quarantine." },
+	{ .path = "classes.*.match.[].device", .type = SCHEMA_MEMBER, FIELD(config_match, device), .fallback_words = "any",
+	  .help = "One device, or those of a network." },
+	{ .path = "classes.*.match.[].names", .type = SCHEMA_LIST, ARRAY(config_match, names, n_names),
+	  .takes = "a list such as [time.example.net, \"*.example.com\"]", .fallback_words = "any",
+	  .help = "Servers, by what the device's own DNS answers said; '*.' stands for all names below." },
+	{ .path = "classes.*.match.[].names.[]", .type = SCHEMA_TEXT, .size_bytes = CONFIG_HOST_NAME_MAX,
+	  .takes = "a host name, or one behind '*.'", .help = "One name." },
+	{ .path = "classes.*.match.[].sni", .type = SCHEMA_BOOL, FIELD(config_match, sni), .fallback = "false",
 	  .help = "Whether the flow's first TLS or QUIC message must name one of them, too." },
 	{ .path = "classes.*.translate", .type = SCHEMA_BOOL, FIELD(config_class, translate), .fallback = "true",
 	  .help = "Whether flows get the uplink's address; false where the network beyond it has routes to the LANs." },
-	{ .path = "classes.*.profile", .type = SCHEMA_NAME, .flags = SCHEMA_NOT_ENFORCED,
-	  FIELD(config_class, profile), .fallback_words = "none",
-	  .help = "A list of names that devices of a kind talk to." },
+	{ .path = "classes.*.profile", .type = SCHEMA_NAME, FIELD(config_class, profile), .fallback_words = "none",
+	  .help = "Rules from a file, profiles/NAME.yaml: what devices of a kind talk to. group and device choose among them." },
 	{ .path = "classes.*.reserve", .type = SCHEMA_OCTETS, FIELD(config_class, reserve_octets), .max = 1000 * TB,
 	  .fallback = "0B", .help = "Part of each plan's quota that other traffic can never spend." },
 	{ .path = "classes.*.reserve_per_device", .type = SCHEMA_OCTETS, FIELD(config_class, reserve_per_device_octets),
@@ -495,6 +536,41 @@ static const struct schema_row rows[] = {
 	{ .path = "topology.*", .type = SCHEMA_ITEM, .help = "One device or group of devices." },
 	{ .path = "topology.*.attachment", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED,
 	  FIELD(config_topology, attachment), .words = attachments, .help = "How it is attached; ethernet and wifi work." },
+
+	/* A profile's file. */
+	{ .path = "(profile)", .type = SCHEMA_SECTION, .help = "What devices of a kind talk to." },
+	{ .path = "(profile).name", .type = SCHEMA_NAME, .flags = SCHEMA_REQUIRED, FIELD(config_profile, name),
+	  .help = "Its name, as classes say it: that of the file." },
+	{ .path = "(profile).source", .type = SCHEMA_TEXT, .flags = SCHEMA_REQUIRED, FIELD(config_profile, source),
+	  .takes = "an address such as https://example.com/ports", .help = "Where the maker says so." },
+	{ .path = "(profile).checked_on", .type = SCHEMA_TEXT, .flags = SCHEMA_REQUIRED, FIELD(config_profile, checked_on),
+	  .takes = "a day such as 2026-01-31", .help = "When somebody looked there." },
+	{ .path = "(profile).warn_after", .type = SCHEMA_TIME, .flags = SCHEMA_OR_ZERO, FIELD(config_profile, warn_after_us),
+	  .min = MINUTE, .max = 90 * DAY, .fallback = "20h",
+	  .help = "Warn of a device that has not reached its services for so long." },
+	{ .path = "(profile).overdue_after", .type = SCHEMA_TIME, .flags = SCHEMA_OR_ZERO,
+	  FIELD(config_profile, overdue_after_us), .min = MINUTE, .max = 90 * DAY, .fallback = "24h",
+	  .help = "And say that it is overdue after so long." },
+	{ .path = "(profile).update_octets", .type = SCHEMA_OCTETS, FIELD(config_profile, update_octets), .max = 1000 * TB,
+	  .fallback = "100kB", .help = "What a device's services send it at least when they update it." },
+	{ .path = "(profile).rules", .type = SCHEMA_LIST, .flags = SCHEMA_REQUIRED, ARRAY(config_profile, rules, n_rules),
+	  .help = "What its devices talk to; the first that matches decides." },
+	{ .path = "(profile).rules.[]", .type = SCHEMA_ITEM, .help = "One of them." },
+	{ .path = "(profile).rules.[].kind", .type = SCHEMA_WORD, .flags = SCHEMA_REQUIRED, FIELD(config_match, kind),
+	  .words = kinds, .help = "What the exchange is for." },
+	{ .path = "(profile).rules.[].protocol", .type = SCHEMA_PROTOCOL, FIELD(config_match, proto), .fallback = "any",
+	  .help = "Protocol of the flow." },
+	{ .path = "(profile).rules.[].port", .type = SCHEMA_PORT_RANGE, FIELD(config_match, port), .min = 1, .max = 65535,
+	  .fallback_words = "any", .help = "Remote ports of tcp or udp." },
+	{ .path = "(profile).rules.[].source_port", .type = SCHEMA_PORT_RANGE, FIELD(config_match, source_port), .min = 1,
+	  .max = 65535, .fallback_words = "any", .help = "Ports of tcp or udp that the device speaks from." },
+	{ .path = "(profile).rules.[].names", .type = SCHEMA_LIST, ARRAY(config_match, names, n_names),
+	  .takes = "a list such as [time.example.net, \"*.example.com\"]", .fallback_words = "any",
+	  .help = "Servers, by what the device's own DNS answers said; '*.' stands for all names below." },
+	{ .path = "(profile).rules.[].names.[]", .type = SCHEMA_TEXT, .size_bytes = CONFIG_HOST_NAME_MAX,
+	  .takes = "a host name, or one behind '*.'", .help = "One name." },
+	{ .path = "(profile).rules.[].sni", .type = SCHEMA_BOOL, FIELD(config_match, sni), .fallback = "false",
+	  .help = "Whether the flow's first TLS or QUIC message must name one of them, too." },
 	{ .path = NULL },
 };
 /* clang-format on */
@@ -504,13 +580,23 @@ const struct schema_row *schema_rows(void)
 	return rows;
 }
 
-/* What follows the parent's path in the row's; NULL when the row is not below the parent. */
+const struct schema_row *schema_profile(void)
+{
+	const struct schema_row *row = rows;
+
+	while (strcmp(row->path, "(profile)") != 0)
+		row++;
+	return row;
+}
+
+/* What follows the parent's path in the row's; NULL when the row is not below the parent. Rows of other files are below no
+ * row of the configuration, nor at its top. */
 static const char *rest_below(const struct schema_row *row, const struct schema_row *parent)
 {
 	size_t len;
 
 	if (parent == NULL)
-		return row->path;
+		return row->path[0] == '(' ? NULL : row->path;
 	len = strlen(parent->path);
 	return strncmp(row->path, parent->path, len) == 0 && row->path[len] == '.'
 		       ? row->path + len + 1

@@ -363,6 +363,55 @@ static int port_range_set(const struct schema_row *row, const char *text, void *
 	return 0;
 }
 
+/* Code points with a name: RFC 2474 (CS), 2597 (AF), 3246 (EF), 5865 (VA), 8622 (LE). */
+static const struct {
+	const char *name;
+	uint8_t dscp;
+} code_points[] = {
+	{"any", DSCP_NONE},
+	{"BE", 0},
+	{"CS0", 0},
+	{"LE", 1},
+	{"CS1", 8},
+	{"AF11", 10},
+	{"AF12", 12},
+	{"AF13", 14},
+	{"CS2", 16},
+	{"AF21", 18},
+	{"AF22", 20},
+	{"AF23", 22},
+	{"CS3", 24},
+	{"AF31", 26},
+	{"AF32", 28},
+	{"AF33", 30},
+	{"CS4", 32},
+	{"AF41", 34},
+	{"AF42", 36},
+	{"AF43", 38},
+	{"CS5", 40},
+	{"VA", 44},
+	{"EF", 46},
+	{"CS6", 48},
+	{"CS7", 56},
+};
+
+static int dscp_set(const struct schema_row *row, const char *text, uint8_t *field, char *why)
+{
+	char range[SCHEMA_RANGE_MAX];
+	uint64_t value;
+
+	for (size_t i = 0; i < sizeof(code_points) / sizeof(code_points[0]); i++) {
+		if (strcasecmp(text, code_points[i].name) == 0) {
+			*field = code_points[i].dscp;
+			return 0;
+		}
+	}
+	if (integer_parse(text, &value) != 0 || value >= DSCP_NONE)
+		return why_not(why, text, "is no code point", schema_range(row, range));
+	*field = (uint8_t)value;
+	return 0;
+}
+
 /* Member by member: configurations are compared by their octets, padding included. */
 static int member_set(const struct schema_row *row, const char *text, void *field, char *why)
 {
@@ -509,6 +558,8 @@ int schema_parse(
 		return protocol_set(row, text, field, why);
 	case SCHEMA_PORT_RANGE:
 		return port_range_set(row, text, field, why);
+	case SCHEMA_DSCP:
+		return dscp_set(row, text, field, why);
 	case SCHEMA_MEMBER:
 	case SCHEMA_MAC:
 		return member_set(row, text, field, why);
@@ -574,6 +625,7 @@ const char *schema_range(const struct schema_row *row, char buf[SCHEMA_RANGE_MAX
 		[SCHEMA_ADDRESS] = "an IPv4 address, such as 192.0.2.1",
 		[SCHEMA_PREFIX] = "an IPv4 address and length, such as 192.168.50.1/24",
 		[SCHEMA_PROTOCOL] = "tcp, udp, icmp, any or a number from 1 to 255",
+		[SCHEMA_DSCP] = "a number from 0 to 63 or a name such as EF, AF41 or CS1",
 		[SCHEMA_MEMBER] = member_range,
 		[SCHEMA_MAC] = "a MAC, such as 02:00:5e:10:00:01",
 		[SCHEMA_DAYS] = "days such as mon-fri or sat,sun",

@@ -54,6 +54,17 @@ static const struct {
 	{"classes.telemetry.protocol", "tcp", true},
 	{"classes.telemetry.remote", "203.0.113.0/24", true},
 	{"classes.telemetry.port", "8883", true},
+	{"classes.telemetry.source_port", "124", false},
+	{"classes.telemetry.group", "cameras", false},
+	{"classes.telemetry.device", "02:00:5e:10:00:01", false},
+	{"classes.telemetry.match", "", false},
+	{"classes.telemetry.match.[].protocol", "udp", false},
+	{"classes.telemetry.match.[].remote", "203.0.113.0/24", false},
+	{"classes.telemetry.match.[].port", "123", false},
+	{"classes.telemetry.match.[].source_port", "124", false},
+	{"classes.telemetry.match.[].dscp", "EF", false},
+	{"classes.telemetry.match.[].group", "cameras", false},
+	{"classes.telemetry.match.[].device", "02:00:5e:10:00:01", false},
 	{"classes.telemetry.profile", "azure-sphere", false},
 	{"policy.rules.[].from", "lan", true},
 	{"policy.rules.[].to", "uplink", true},
@@ -233,7 +244,7 @@ static void yaml_print(void)
 	       "written, the default\n"
 	       "# where it is not shown, and when a change applies: live, or with the next start.\n"
 	       "# A home site needs about fifteen lines of this: config/examples/home.yaml.\n");
-	while (row->path != NULL) {
+	while (row->path != NULL && row != schema_profile()) {
 		if (depth_of(row) == 0)
 			printf("\n");
 		if (row->type == SCHEMA_ITEM && strchr(row->path, '*') != NULL) {
@@ -260,7 +271,12 @@ static void yaml_print(void)
 /* "ports.NAME.role", "policy.rules[].from". */
 static void markdown_path_print(const struct schema_row *row)
 {
-	for (const char *c = row->path; *c != '\0'; c++) {
+	static const char profile[] = "(profile).";
+	const char *path = row->path;
+
+	if (strncmp(path, profile, sizeof(profile) - 1) == 0)
+		path += sizeof(profile) - 1;
+	for (const char *c = path; *c != '\0'; c++) {
 		if (*c == '*')
 			printf("NAME");
 		else if (strncmp(c, ".[]", 3) == 0) {
@@ -325,7 +341,9 @@ static void markdown_print(void)
 	       "  of it is taken at once.\n");
 	markdown_head_print("gateway", "Who this is.");
 	for (const struct schema_row *row = schema_rows(); row->path != NULL; row++) {
-		if (is_section(row) && depth_of(row) == 0)
+		if (row == schema_profile())
+			markdown_head_print("Profiles: profiles/NAME.yaml", row->help);
+		else if (is_section(row) && depth_of(row) == 0)
 			markdown_head_print(row->path, row->help);
 		else
 			markdown_row_print(row);

@@ -7,16 +7,33 @@
 
 #include <weir/classify/classes.h>
 #include <weir/classify/dns.h>
+#include <weir/policy/groups.h>
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 {
+	const struct path_config *c = ctx->config;
 	struct flow *f = &ctx->flows->flows[flow_id];
 	struct flow_more *more = &ctx->flows->more[flow_id];
+	struct class_question q = {
+		.proto = f->proto,
+		.dscp = more->dscp,
+		.remote_port = f->remote_port,
+		.source_port = f->internal_port,
+		.remote = more->remote,
+		.device = more->internal,
+		.named = more->named,
+	};
+	struct class_verdict verdict;
 
-	more->class_id = classes_match(
-		ctx->config->classes, f->proto, &more->remote, f->remote_port, more->named);
+	if (f->device_id != DEVICE_NONE)
+		q.mac = ctx->devices->devices[f->device_id].mac;
+	if (classes_has_groups(c->classes) && c->groups != NULL)
+		q.groups = groups_of(c->groups, &q.mac, &q.device);
+	verdict = classes_match(c->classes, &q);
+	more->class_id = verdict.class_id;
+	more->kind = verdict.kind & 0xfu;
 	f->flags &= (uint8_t)~FLOW_RESERVED;
-	if (ctx->config->accounts[more->class_id] != ACCOUNT_GENERAL)
+	if (c->accounts[more->class_id] != ACCOUNT_GENERAL)
 		f->flags |= FLOW_RESERVED;
 }
 
@@ -68,6 +85,14 @@ static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t 
 	}
 }
 
+/* RFC 2474: the upper six bits of an IPv4 header's second octet. A stranger's mark says nothing of the device. */
+static uint8_t dscp_of(struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	if (m->direction != UPLINK)
+		return DSCP_NONE;
+	return *rte_pktmbuf_mtod_offset(pkt, const uint8_t *, m->l3_off + 1) >> 2;
+}
+
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	if (unlikely(ctx->config->names != NULL))
@@ -77,8 +102,10 @@ uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 
-		if (unlikely((m->flags & PKT_NEW_FLOW) != 0))
+		if (unlikely((m->flags & PKT_NEW_FLOW) != 0)) {
+			stage_flow_more(ctx, m)->dscp = dscp_of(pkts[i], m);
 			classify_flow(ctx, m->flow_id);
+		}
 	}
 	return n_pkts;
 }

@@ -31,22 +31,65 @@ int learn_create(
 	return learner_create(&setup, ret_learner);
 }
 
-/* The proofs of live flows follow their classes to other places of the configuration. */
+static struct names_device device_of(const struct stage_ctx *ctx, uint16_t id)
+{
+	return (struct names_device){id, ctx->devices->devices[id].generation};
+}
+
+/* What the rules of one configuration are in the next: by bit, the rules that are proved with it. */
+struct carried {
+	uint64_t rules[CLASS_NAME_RULES_MAX];
+	uint64_t sni; /* rules of the next one */
+	bool is_same;
+};
+
+static void carry_rules(
+	const struct path_config *now, const struct path_config *next, struct carried *ret)
+{
+	uint64_t sni = classes_with_sni(now->classes);
+
+	*ret = (struct carried){.sni = classes_with_sni(next->classes), .is_same = true};
+	for (uint8_t i = 0; i < CLASS_NAME_RULES_MAX; i++) {
+		uint64_t own = name_set_carry_rule(now->names, now->names, i);
+
+		ret->rules[i] = name_set_carry_rule(now->names, next->names, i);
+		ret->is_same &= own == ret->rules[i];
+		/* A name from the DNS alone does not say what the hello names. */
+		if ((sni >> i & 1) == 0)
+			ret->rules[i] &= ~ret->sni;
+	}
+	ret->is_same &= sni == ret->sni;
+}
+
+/* What the device's answers prove now counts too, except where a hello has been read that may name another. */
+static void carry_flow(struct stage_ctx *ctx, const struct path_config *next,
+	const struct carried *carried, uint32_t flow_id)
+{
+	const struct flow *f = &ctx->flows->flows[flow_id];
+	struct flow_more *more = &ctx->flows->more[flow_id];
+	uint64_t named = 0;
+
+	for (uint64_t left = more->named; left != 0; left &= left - 1)
+		named |= carried->rules[__builtin_ctzll(left)];
+	if (next->names != NULL && f->device_id != DEVICE_NONE) {
+		struct names_device device = device_of(ctx, f->device_id);
+
+		named |= names_find(learner_names(ctx->learner), next->names, &device,
+				 &more->remote, ctx->now_us)
+			 & ~carried->sni;
+	}
+	more->named = named;
+}
+
+/* The proofs of live flows follow their names to other rules. */
 static void carry_flows(struct stage_ctx *ctx, const struct path_config *next)
 {
-	const struct classes *now = ctx->config->classes;
-	bool is_same = true;
+	struct carried carried;
 
-	for (uint32_t i = 0; i < CLASSES_MAX; i++)
-		is_same &= classes_carry(now, next->classes, 1u << i)
-			   == classes_carry(now, now, 1u << i);
-	for (uint32_t id = 0; id < ctx->flows->capacity && !is_same; id++) {
-		struct flow_more *more = &ctx->flows->more[id];
-
-		if (more->in_use && more->named != 0)
-			more->named =
-				classes_carry(ctx->config->classes, next->classes, more->named);
-	}
+	carry_rules(ctx->config, next, &carried);
+	for (uint32_t id = 0; id < ctx->flows->capacity && !carried.is_same; id++)
+		if (ctx->flows->more[id].in_use && ctx->flows->more[id].named != 0)
+			carry_flow(ctx, next, &carried, id);
 }
 
 void learn_adopt(struct stage_ctx *ctx, const struct path_config *next)
@@ -60,11 +103,6 @@ void learn_adopt(struct stage_ctx *ctx, const struct path_config *next)
 		return;
 	names_carry(learner_names(ctx->learner), config->names, next->names);
 	carry_flows(ctx, next);
-}
-
-static struct names_device device_of(const struct stage_ctx *ctx, uint16_t id)
-{
-	return (struct names_device){id, ctx->devices->devices[id].generation};
 }
 
 /* The payload, as the learner takes it. False when there is none, or only a part of it in a fragment: answers that came in
@@ -114,13 +152,13 @@ void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
 static bool settle_hello(struct stage_ctx *ctx, struct flow_more *more, const struct dns_name *name)
 {
 	const struct path_config *config = ctx->config;
-	uint32_t sni = classes_with_sni(config->classes);
-	uint32_t classes = 0;
-	uint32_t named = more->named;
+	uint64_t sni = classes_with_sni(config->classes);
+	uint64_t rules = 0;
+	uint64_t named = more->named;
 
 	if (name != NULL)
-		classes = name_set_classes(config->names, name_set_find(config->names, name));
-	more->named = named & (~sni | classes);
+		rules = name_set_rules(config->names, name_set_find(config->names, name));
+	more->named = named & (~sni | rules);
 	more->hello = FLOW_HELLO_READ;
 	return more->named != named;
 }

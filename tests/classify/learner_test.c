@@ -67,7 +67,7 @@ static void ask(uint16_t id, const char *name)
 	send_message(false);
 }
 
-static uint32_t classes_at(const struct names_device *d, const char *text)
+static uint64_t classes_at(const struct names_device *d, const char *text)
 {
 	struct ip_addr addr;
 

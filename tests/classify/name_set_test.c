@@ -16,14 +16,14 @@ static struct dns_name name_of(const char *text)
 	return name;
 }
 
-static uint32_t classes_of(const struct name_set *s, const char *text)
+static uint64_t rules_of(const struct name_set *s, const char *text)
 {
 	struct dns_name name = name_of(text);
 
-	return name_set_classes(s, name_set_find(s, &name));
+	return name_set_rules(s, name_set_find(s, &name));
 }
 
-Test(classify_name_set, every_pattern_that_covers_a_name_gives_its_classes)
+Test(classify_name_set, every_pattern_that_covers_a_name_gives_its_rules)
 {
 	static const struct name_pattern patterns[] = {
 		{"time.sphere.azure.net", 2},
@@ -32,12 +32,12 @@ Test(classify_name_set, every_pattern_that_covers_a_name_gives_its_classes)
 		{"Time.SPHERE.azure.net.", 5},
 		{"sphere.azure.net", 6},
 		{"*.net", 7},
-		{"localhost", 8},
+		{"localhost", 63},
 	};
 	static const struct {
 		const char *claim;
 		const char *name;
-		uint32_t classes;
+		uint64_t rules;
 	} rows[] = {
 		{"an exact name, and the wildcards above it", "time.sphere.azure.net",
 			1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 7},
@@ -51,16 +51,16 @@ Test(classify_name_set, every_pattern_that_covers_a_name_gives_its_classes)
 		{"and not its own name", "net", 0},
 		{"another tree", "time.sphere.azure.com", 0},
 		{"a name within others' labels", "time.sphere.azure.net.evil.example", 0},
-		{"one label", "localhost", 1 << 8},
+		{"one label", "localhost", UINT64_C(1) << 63},
 	};
 	struct name_set *s;
 
 	cr_assert_eq(name_set_create(patterns, N(patterns), &s), 0);
-	cr_assert_eq(name_set_n(s), 6, "one id for the same pattern in two classes");
+	cr_assert_eq(name_set_n(s), 6, "one id for the same pattern in two rules");
 	for (size_t i = 0; i < N(rows); i++)
-		cr_assert_eq(classes_of(s, rows[i].name), rows[i].classes, "%s", rows[i].claim);
-	cr_assert_eq(name_set_classes(s, NAME_NONE), 0);
-	cr_assert_eq(name_set_classes(s, 6), 0, "no such id");
+		cr_assert_eq(rules_of(s, rows[i].name), rows[i].rules, "%s", rows[i].claim);
+	cr_assert_eq(name_set_rules(s, NAME_NONE), 0);
+	cr_assert_eq(name_set_rules(s, 6), 0, "no such id");
 	name_set_destroy(s);
 	name_set_destroy(NULL);
 }
@@ -70,7 +70,7 @@ Test(classify_name_set, is_empty_without_patterns)
 	struct name_set *s;
 
 	cr_assert_eq(name_set_create(NULL, 0, &s), 0);
-	cr_assert_eq(classes_of(s, "www.example.com"), 0);
+	cr_assert_eq(rules_of(s, "www.example.com"), 0);
 	name_set_destroy(s);
 }
 
@@ -79,10 +79,10 @@ Test(classify_name_set, refuses_what_is_no_pattern)
 	static const char *const bad[] = {"", "*", "*.", "**.example.com", "www.*.com",
 		"*example.com", "example.com.*", "*.*.com", "a..b", "192.0.2.1",
 		"http://example.com"};
-	struct name_pattern p = {"www.example.com", 32};
+	struct name_pattern p = {"www.example.com", 64};
 	struct name_set *s = NULL;
 
-	cr_assert_eq(name_set_create(&p, 1, &s), -EINVAL, "no such class");
+	cr_assert_eq(name_set_create(&p, 1, &s), -EINVAL, "no such bit");
 	cr_assert(name_pattern_is_valid("*.example.com"));
 	for (size_t i = 0; i < N(bad); i++) {
 		p = (struct name_pattern){bad[i], 0};
@@ -102,7 +102,7 @@ Test(classify_name_set, finds_each_of_as_many_as_there_may_be)
 	for (uint32_t i = 0; i < NAME_PATTERNS_MAX; i++) {
 		(void)snprintf(
 			texts[i], sizeof(texts[i]), "%sh%u.example.net", i % 2 ? "*." : "", i);
-		patterns[i] = (struct name_pattern){texts[i], (uint8_t)(i % 32)};
+		patterns[i] = (struct name_pattern){texts[i], (uint8_t)(i % 64)};
 	}
 	cr_assert_eq(name_set_create(patterns, NAME_PATTERNS_MAX, &s), 0);
 	cr_assert_eq(name_set_n(s), NAME_PATTERNS_MAX);
@@ -138,6 +138,27 @@ Test(classify_name_set, carries_ids_over_to_another_set)
 	cr_assert_eq(name_set_carry(from, to, NAME_NONE), NAME_NONE);
 	cr_assert_eq(name_set_carry(to, from, 0), 1,
 		"a wildcard never becomes one of the names below it");
+	name_set_destroy(from);
+	name_set_destroy(to);
+}
+
+Test(classify_name_set, carries_a_rule_only_where_all_its_names_are_covered)
+{
+	static const struct name_pattern old[] = {{"a.example.net", 2}, {"b.example.net", 2},
+		{"a.example.net", 5}, {"gone.example.com", 7}};
+	static const struct name_pattern new[] = {{"*.example.net", 0}, {"a.example.net", 63}};
+	struct name_set *from;
+	struct name_set *to;
+
+	cr_assert_eq(name_set_create(old, N(old), &from), 0);
+	cr_assert_eq(name_set_create(new, N(new), &to), 0);
+	cr_assert_eq(name_set_carry_rule(from, to, 2), 1, "one name is of both, the other is not");
+	cr_assert_eq(name_set_carry_rule(from, to, 5), 1 | UINT64_C(1) << 63);
+	cr_assert_eq(name_set_carry_rule(from, to, 7), 0, "a name that is not there any more");
+	cr_assert_eq(name_set_carry_rule(from, to, 3), 0, "a rule without names");
+	cr_assert_eq(name_set_carry_rule(from, NULL, 5), 0);
+	cr_assert_eq(name_set_carry_rule(from, from, 5), 1 << 2 | 1 << 5,
+		"whose only name is of another rule, too");
 	name_set_destroy(from);
 	name_set_destroy(to);
 }

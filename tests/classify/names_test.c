@@ -223,7 +223,7 @@ Test(classify_names, agrees_with_a_plain_list_over_random_use)
 		uint32_t h = rng_below(&rng, 32);
 		uint16_t name = (uint16_t)rng_below(&rng, 3);
 		struct ip_addr addr = host(h);
-		uint32_t classes = 0;
+		uint64_t classes = 0;
 
 		now += rng_below(&rng, 2000000);
 		if (rng_below(&rng, 3) == 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/base/clock.h>
+#include <weir/classify/name_set.h>
 #include <weir/control/apply.h>
 
 #include <criterion/criterion.h>
@@ -44,6 +45,7 @@ static void release(struct path_config *pc)
 {
 	ruleset_destroy(pc->rules);
 	groups_destroy(pc->groups);
+	name_set_destroy(pc->names);
 	classes_destroy(pc->classes);
 	free(pc);
 }
@@ -190,6 +192,15 @@ Test(control_apply, classes_that_own_a_reserve_have_accounts_of_their_own)
 	config_destroy(c);
 }
 
+static uint8_t class_of(
+	const struct path_config *pc, uint8_t proto, const struct ip_addr *remote, uint16_t port)
+{
+	struct class_question q = {
+		.proto = proto, .remote = *remote, .remote_port = port, .dscp = DSCP_NONE};
+
+	return classes_match(pc->classes, &q).class_id;
+}
+
 Test(control_apply, a_class_that_matches_by_nothing_takes_no_traffic)
 {
 	struct ip_addr vendor = ip_addr_quad(203, 0, 113, 9);
@@ -199,13 +210,77 @@ Test(control_apply, a_class_that_matches_by_nothing_takes_no_traffic)
 
 	to_path(TWO_PORTS "plans: {p: {}}\n"
 			  "classes:\n"
-			  "  servicing: {profile: azure-sphere}\n"
+			  "  servicing: {reserve: 0B}\n"
 			  "  vendor: {protocol: tcp, remote: 203.0.113.0/24, port: 8883}\n",
 		&setup, &pc);
-	cr_expect_str_eq(classes_name(pc->classes, classes_match(pc->classes, 6, &vendor, 8883, 0)),
-		"vendor");
-	cr_expect_eq(classes_match(pc->classes, 6, &vendor, 443, 0), CLASS_DEFAULT);
-	cr_expect_eq(classes_match(pc->classes, 6, &other, 8883, 0), CLASS_DEFAULT);
+	cr_expect_str_eq(classes_name(pc->classes, class_of(pc, 6, &vendor, 8883)), "vendor");
+	cr_expect_eq(class_of(pc, 6, &vendor, 443), CLASS_DEFAULT);
+	cr_expect_eq(class_of(pc, 6, &other, 8883), CLASS_DEFAULT);
+	release(pc);
+}
+
+/* What the path is told of a class: which rule, by the verdict about a flow that only that rule takes. */
+Test(control_apply, rules_and_profiles_of_a_class_reach_the_path)
+{
+	static const char asked[] = "time.sphere.azure.net";
+	struct dns_name time_name;
+	struct class_question q = {.proto = 17, .remote_port = 5000, .dscp = 46};
+	struct path_setup setup;
+	struct path_config *pc;
+
+	to_path(TWO_PORTS "plans: {p: {quota: 1GB}}\n"
+			  "groups: {sensors: {devices: [02:00:5e:10:00:01]}}\n"
+			  "classes:\n"
+			  "  calls: {match: [{dscp: EF, protocol: udp}, {source_port: 5060-5061}, "
+			  "{group: sensors, port: 9}, {device: 192.168.50.128/25, port: 9}]}\n"
+			  "  servicing: {profile: azure-sphere, reserve: 64MB}\n",
+		&setup, &pc);
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 2, "EF");
+	q.dscp = 0;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, CLASS_DEFAULT);
+	q.source_port = 5061;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 2, "its source port");
+	q.source_port = 124;
+	q.remote_port = 9;
+	q.groups = GROUP_BIT(0);
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 2, "its group");
+	q.groups = 0;
+	q.device = ip_addr_quad(192, 168, 50, 129);
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 2, "its network");
+	q.remote_port = 53;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 3);
+	cr_expect_eq(classes_match(pc->classes, &q).kind, CLASS_KIND_DNS);
+	q.remote_port = 123;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, CLASS_DEFAULT, "not asked for");
+	cr_assert_eq(dns_name_parse(asked, strlen(asked), &time_name), 0);
+	q.named = name_set_rules(pc->names, name_set_find(pc->names, &time_name));
+	cr_expect_neq(q.named, 0);
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 3);
+	cr_expect_eq(classes_match(pc->classes, &q).kind, CLASS_KIND_TIME);
+	q.source_port = 123;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, CLASS_DEFAULT, "from another port");
+	cr_expect_eq(pc->accounts[2], ACCOUNT_GENERAL);
+	cr_expect_eq(pc->accounts[3], 1);
+	cr_expect_eq(__builtin_popcountll(classes_with_sni(pc->classes)), 3);
+	release(pc);
+}
+
+Test(control_apply, a_profile_can_be_for_some_devices)
+{
+	struct class_question q = {.proto = 17, .remote_port = 53, .dscp = DSCP_NONE};
+	struct path_setup setup;
+	struct path_config *pc;
+
+	to_path(TWO_PORTS
+		"plans: {p: {quota: 1GB}}\n"
+		"classes: {servicing: {profile: azure-sphere, device: 02:00:5e:10:00:01}}\n",
+		&setup, &pc);
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, CLASS_DEFAULT);
+	q.mac = (struct mac_addr){{2, 0, 0x5e, 0x10, 0, 1}};
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, 2);
+	q.remote_port = 54;
+	cr_expect_eq(classes_match(pc->classes, &q).class_id, CLASS_DEFAULT,
+		"being the device is not enough");
 	release(pc);
 }
 

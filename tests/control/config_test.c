@@ -224,9 +224,9 @@ Test(control_config, every_value_lands_in_its_field)
 	cr_expect_eq(c->plans[0].ladder[0].rate_bps, 64000);
 	cr_expect_eq(c->plans[0].ladder[1].at_ppm, 1000000);
 	cr_expect_eq(c->plans[0].ladder[1].action, STEP_BLOCK);
-	cr_expect_eq(c->classes[0].proto, 17);
-	cr_expect_eq(c->classes[0].port.min, 5000);
-	cr_expect_eq(c->classes[0].port.max, 5010);
+	cr_expect_eq(c->classes[0].own.proto, 17);
+	cr_expect_eq(c->classes[0].own.port.min, 5000);
+	cr_expect_eq(c->classes[0].own.port.max, 5010);
 	cr_expect(!c->classes[0].translate);
 	cr_expect(c->policy_lan_to_lan);
 	cr_expect_eq(c->rules[0].proto, 47);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Whatever a file holds, it is either refused with at least one error or gives a configuration that the path can be made of. */
+/*
+ * Whatever a file holds, it is either refused with at least one error or gives a configuration that the path can be made of;
+ * and so with a profile.
+ */
 #include <weir/control/apply.h>
 #include <weir/control/config.h>
 
@@ -39,6 +42,22 @@ static void check_config(const struct config *c)
 	config_destroy(next);
 }
 
+static void check_profile(const uint8_t *data, size_t len)
+{
+	struct config_profile *p = calloc(1, sizeof(*p));
+	struct config_report report = {0};
+	int error;
+
+	if (p == NULL)
+		return;
+	error = config_profile_read((const char *)data, len, "azure-sphere", p, &report);
+	if ((error == 0) != (report.n_errors == 0) || p->n_rules > CONFIG_MATCH_MAX)
+		abort();
+	check_report(&report);
+	config_report_clean(&report);
+	free(p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct config_report report = {0};
@@ -52,5 +71,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		check_config(c);
 	config_report_clean(&report);
 	config_destroy(c);
+	check_profile(data, len);
 	return 0;
 }

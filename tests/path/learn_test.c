@@ -20,10 +20,14 @@ static struct dns_builder msg;
 static void set_names(struct path_config *config)
 {
 	static const struct name_pattern patterns[] = {
-		{"service.example", SERVICE}, {"updates.example", UPDATES}};
+		{"service.example", 7}, {"updates.example", 63}};
 	struct class_rule rules[2] = {
-		{.name = "service", .port_max = UINT16_MAX, .has_names = true},
-		{.name = "updates", .port_max = UINT16_MAX, .has_names = true, .has_sni = true},
+		{.name = "service", .port_max = UINT16_MAX, .has_names = true, .name_bit = 7},
+		{.name = "updates",
+			.port_max = UINT16_MAX,
+			.has_names = true,
+			.has_sni = true,
+			.name_bit = 63},
 	};
 
 	classes_destroy(config->classes);
@@ -226,17 +230,18 @@ Test(path_learn, proofs_outlive_a_change_of_the_configuration)
 {
 	struct path_world *w = create();
 	struct path_config *next = path_world_config(w);
-	static const struct name_pattern patterns[] = {{"new.example", 2}, {"service.example", 3}};
+	static const struct name_pattern patterns[] = {
+		{"new.example", 0}, {"more.example", 1}, {"service.example", 1}};
 	struct class_rule rules[2] = {
-		{.name = "new", .port_max = UINT16_MAX, .has_names = true},
-		{.name = "service", .port_max = UINT16_MAX, .has_names = true},
+		{.name = "new", .port_max = UINT16_MAX, .has_names = true, .name_bit = 0},
+		{.name = "service", .port_max = UINT16_MAX, .has_names = true, .name_bit = 1},
 	};
 
 	resolve(w, "service.example");
 	send_tcp(w, HOST_BE, SYN, 1, NULL, 0);
 	classes_destroy(next->classes);
 	cr_assert_eq(classes_create(rules, 2, &next->classes), 0);
-	cr_assert_eq(name_set_create(patterns, 2, &next->names), 0);
+	cr_assert_eq(name_set_create(patterns, 3, &next->names), 0);
 	doors_publish(w->path, next);
 	path_world_pass(w, WORLD_S, WORLD_S / 10);
 	cr_assert_eq(class_of(w, HOST_BE), 3, "the class has moved");
@@ -249,5 +254,104 @@ Test(path_learn, proofs_outlive_a_change_of_the_configuration)
 	doors_publish(w->path, next);
 	path_world_pass(w, WORLD_S, WORLD_S / 10);
 	cr_assert_eq(class_of(w, HOST_BE), CLASS_DEFAULT, "what was forgotten stays so");
+	path_world_destroy(w);
+}
+
+/* Two rules of one class, which change their places and then their names. */
+Test(path_learn, a_proof_is_of_a_rules_names_and_not_of_its_class)
+{
+	static const struct name_pattern swapped[] = {
+		{"updates.example", 0}, {"service.example", 1}};
+	struct class_rule rules[2] = {
+		{.name = "both", .port_max = 80, .has_names = true, .name_bit = 0},
+		{.name = "both", .port_max = UINT16_MAX, .has_names = true, .name_bit = 1},
+	};
+	static const struct name_pattern fewer[] = {{"updates.example", 0}, {"more.example", 1}};
+	struct path_world *w = create();
+	struct path_config *next = path_world_config(w);
+
+	resolve(w, "service.example");
+	send_tcp(w, HOST_BE, SYN, 1, NULL, 0);
+	classes_destroy(next->classes);
+	cr_assert_eq(classes_create(rules, 2, &next->classes), 0);
+	cr_assert_eq(name_set_create(swapped, 2, &next->names), 0);
+	doors_publish(w->path, next);
+	path_world_pass(w, WORLD_S, WORLD_S / 10);
+	cr_assert_eq(class_of(w, HOST_BE), 2, "by the second rule: the first has port 80");
+	next = path_world_config(w);
+	classes_destroy(next->classes);
+	cr_assert_eq(classes_create(rules, 2, &next->classes), 0);
+	cr_assert_eq(name_set_create(fewer, 2, &next->names), 0);
+	doors_publish(w->path, next);
+	path_world_pass(w, WORLD_S, WORLD_S / 10);
+	cr_assert_eq(class_of(w, HOST_BE), CLASS_DEFAULT, "nobody has the name any more");
+	path_world_destroy(w);
+}
+
+static struct path_config *config_of(
+	struct path_world *w, const struct class_rule *rules, uint32_t n_rules)
+{
+	struct path_config *config = path_world_config(w);
+
+	classes_destroy(config->classes);
+	cr_assert_eq(classes_create(rules, n_rules, &config->classes), 0);
+	return config;
+}
+
+/* DSCP of the first packet, and the device's own port: what later packets say changes nothing. */
+Test(path_learn, a_flow_keeps_the_class_of_its_first_packets_mark)
+{
+	static const struct class_rule rules[2] = {
+		{.name = "marked", .port_max = UINT16_MAX, .has_dscp = true, .dscp = 46},
+		{.name = "time",
+			.port_min = 123,
+			.port_max = 123,
+			.has_source_port = true,
+			.source_port_min = 124,
+			.source_port_max = 124,
+			.kind = CLASS_KIND_TIME},
+	};
+	static const struct {
+		const char *claim;
+		uint16_t src_port;
+		uint16_t dst_port;
+		uint8_t tos;
+		uint8_t next_tos;
+		uint8_t class_id;
+		uint8_t kind;
+	} rows[] = {
+		{"EF, with a congestion mark", 5000, 5000, 46 << 2 | 3, 0, 2, CLASS_KIND_NONE},
+		{"EF too late", 5001, 5000, 0, 46 << 2, CLASS_DEFAULT, CLASS_KIND_NONE},
+		{"time from port 124", 124, 123, 0, 0, 3, CLASS_KIND_TIME},
+		{"time from another", 125, 123, 0, 0, CLASS_DEFAULT, CLASS_KIND_NONE},
+	};
+	struct path_world *w = create();
+
+	doors_publish(w->path, config_of(w, rules, 2));
+	path_world_step(w);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct packet_spec spec = {.dst_be = V4(192, 0, 2, (uint8_t)(10 + i)),
+			.src_port = rows[i].src_port,
+			.dst_port = rows[i].dst_port,
+			.tos = rows[i].tos};
+		struct flow_view views[64];
+		uint32_t cursor = 0;
+		int n;
+
+		path_world_put(w, WORLD_LAN, &spec);
+		path_world_step(w);
+		spec.tos = rows[i].next_tos;
+		path_world_put(w, WORLD_LAN, &spec);
+		path_world_step(w);
+		n = doors_flows_read(w->path, &cursor, views, 64);
+		for (int k = 0; k < n; k++) {
+			if (views[k].record.remote.words[3] != spec.dst_be)
+				continue;
+			cr_expect_eq(
+				views[k].record.class_id, rows[i].class_id, "%s", rows[i].claim);
+			cr_expect_eq(views[k].record.kind, rows[i].kind, "%s", rows[i].claim);
+		}
+		cr_expect_eq(n, (int)i + 1);
+	}
 	path_world_destroy(w);
 }

@@ -45,6 +45,7 @@ struct flow_record {
 	uint8_t lan_port;
 	uint8_t wan_port;
 	uint8_t class_id;
+	uint8_t kind; /* enum class_kind */
 	uint8_t state;
 	uint32_t flow_id;
 };

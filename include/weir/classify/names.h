@@ -59,8 +59,8 @@ void names_set_times(struct names *n, const struct names_times *times);
 void names_bind(struct names *n, const struct names_device *device, const struct ip_addr *addr,
 	uint16_t name, uint32_t ttl_s, uint64_t now_us);
 
-/* The classes, by `set`, of all names that are bound to this address for this device. */
-uint32_t names_find(const struct names *n, const struct name_set *set,
+/* The rules, by `set`, of all names that are bound to this address for this device. */
+uint64_t names_find(const struct names *n, const struct name_set *set,
 	const struct names_device *device, const struct ip_addr *addr, uint64_t now_us);
 
 /* Looks at the next `n_max` places and ends what is over; called over and over it comes round to all of them. */

@@ -6,7 +6,8 @@
  *           (docs/decisions/0001-configuration-by-libyaml.md). Keys, units, ranges and defaults are the rows of
  *           control/schema.c.
  * Shapes:   a struct config is complete: defaults are filled in, names refer to what exists, addresses do not
- *           overlap. Ports, plans, classes, groups, schedules and rules stand in the order of the file.
+ *           overlap. Ports, plans, classes, groups, schedules and rules stand in the order of the file;
+ *           profiles in the order in which classes name them.
  * Units:    a field's name is the key's name and its unit.
  * Errors:   0; -EINVAL when the file has mistakes, each of which is a message of the report; else the
  *           negative errno of reading it, which is a message too.
@@ -21,6 +22,7 @@
 #include <weir/base/log.h>
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
+#include <weir/control/data_file.h>
 #include <weir/nat/mapping.h>
 #include <weir/path/doors.h>
 #include <weir/policy/ruleset.h>
@@ -36,7 +38,11 @@
 #define CONFIG_FILE_MAX        108 /* sun_path of unix(7) */
 #define CONFIG_TEXT_MAX        64
 #define CONFIG_DIR_MAX         256
-#define CONFIG_CLASS_NAMES_MAX 64
+#define CONFIG_MATCH_MAX       16 /* rules of one class, or of one profile */
+#define CONFIG_MATCH_NAMES_MAX 32 /* names of one rule */
+#define CONFIG_PROFILES_MAX    8  /* that classes name */
+#define CONFIG_SOURCE_MAX      160
+#define CONFIG_DATE_TEXT_MAX   12
 #define CONFIG_HOST_NAME_MAX   128
 #define CONFIG_CLASSES_MAX     (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
 #define CONFIG_LADDER_MAX      16
@@ -190,20 +196,47 @@ struct config_plan {
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
 };
 
-struct config_class {
-	char name[CONFIG_NAME_MAX];
+/* One rule of a class or of a profile. */
+struct config_match {
+	bool is_given;           /* something is asked of a flow */
 	uint8_t proto;           /* 0: any */
-	bool matches;            /* false: nothing that this version could match by is given */
+	uint8_t dscp;            /* DSCP_NONE: any */
 	struct ip_prefix remote; /* unset: any */
 	struct config_range port;
-	bool translate;
-	uint32_t n_names; /* 0: any */
-	char names[CONFIG_CLASS_NAMES_MAX][CONFIG_HOST_NAME_MAX];
+	struct config_range source_port;
+	struct config_member device;
+	char group[CONFIG_NAME_MAX]; /* "": any device */
+	enum class_kind kind;        /* of profiles alone */
 	bool sni;
-	char profile[CONFIG_NAME_MAX];
+	uint32_t n_names; /* 0: any */
+	char names[CONFIG_MATCH_NAMES_MAX][CONFIG_HOST_NAME_MAX];
+};
+
+struct config_class {
+	char name[CONFIG_NAME_MAX];
+	bool matches; /* false: nothing to match by is given */
+	struct config_match
+		own; /* the one rule that is written without `match`; with a profile, its devices */
+	uint32_t n_matches;
+	struct config_match match[CONFIG_MATCH_MAX];
+	bool translate;
+	char profile[CONFIG_NAME_MAX]; /* its rules come behind the class's own */
 	uint64_t reserve_octets;
 	uint64_t reserve_per_device_octets; /* 0: no limit but the reserve */
 	enum config_priority priority;
+};
+
+/* What devices of a kind talk to, from a file of its own. */
+struct config_profile {
+	char name[CONFIG_NAME_MAX]; /* as classes say it, and in the file */
+	char source[CONFIG_SOURCE_MAX];
+	char checked_on[CONFIG_DATE_TEXT_MAX];
+	uint64_t warn_after_us; /* since the last service exchange; 0: never */
+	uint64_t overdue_after_us;
+	uint64_t
+		update_octets; /* that a device's services send it at least, when they update it; 0: only update rules say so */
+	uint32_t n_rules;
+	struct config_match rules[CONFIG_MATCH_MAX];
 };
 
 struct config_rule {
@@ -271,6 +304,8 @@ struct config {
 	struct config_plan plans[PLANS_MAX];
 	uint32_t n_classes;
 	struct config_class classes[CONFIG_CLASSES_MAX];
+	uint32_t n_profiles;
+	struct config_profile profiles[CONFIG_PROFILES_MAX]; /* those that classes name */
 	bool policy_lan_to_lan;
 	uint32_t n_rules;
 	struct config_rule rules[POLICY_RULES_MAX];
@@ -321,17 +356,22 @@ struct config_message {
 	uint32_t line; /* from 1; 0: of the file as a whole */
 	uint32_t column;
 	enum config_severity severity;
+	uint32_t
+		n_file; /* 0: the configuration; else of a file that it names, in the order of reading */
+	char file[DATA_PATH_MAX]; /* that one's path */
 	/* "ports.lan0.adress: unknown key; did you mean 'address'?" */
 	char text[CONFIG_MESSAGE_MAX];
 };
 
 /* Starts as { 0 }. */
 struct config_report {
-	struct config_message *messages; /* sorted by line */
+	struct config_message *messages; /* sorted by file and line */
 	uint32_t n_messages;
 	uint32_t n_more; /* found beyond CONFIG_MESSAGES_MAX */
 	uint32_t n_errors;
 	uint32_t n_warnings;
+	uint32_t n_files;
+	const char *file; /* that is being read; NULL: the configuration */
 };
 
 enum config_option {
@@ -346,12 +386,19 @@ int config_load(const char *file, unsigned int options, struct config **ret_conf
 int config_read(const char *text, size_t len, unsigned int options, struct config **ret_config,
 	struct config_report *report);
 
+/* Reads a profile from memory, as config_read() does those that classes name. `name`: as it is called for. */
+int config_profile_read(const char *text, size_t len, const char *name,
+	struct config_profile *ret_profile, struct config_report *report);
+
 /* NULL is fine. */
 void config_destroy(struct config *c);
 
 /* Adds a message at its place by line; "what is wrong; what to write instead". */
 void config_report_add(struct config_report *r, enum config_severity severity, uint32_t line,
 	uint32_t column, const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* What is reported from now on is of this file, which the configuration names; NULL: of the configuration again. */
+void config_report_file(struct config_report *r, const char *file);
 
 /* One message a line, "FILE:LINE: error: …", and how many more there are. */
 void config_report_print(const struct config_report *r, const char *file, FILE *out);
@@ -380,6 +427,9 @@ uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr);
 /* Index of a schedule or group; CONFIG_SCHEDULES_MAX or CONFIG_GROUPS_MAX when there is none of that name. */
 uint32_t config_find_schedule(const struct config *c, const char *name);
 uint32_t config_find_group(const struct config *c, const char *name);
+
+/* The profile of a class; NULL when it has none. */
+const struct config_profile *config_find_profile(const struct config *c, const char *name);
 
 /* Index of a plan, or PLAN_NONE. */
 uint8_t config_find_plan(const struct config *c, const char *name);

@@ -4,7 +4,8 @@
  *
  * Shapes:   rows stand in the order of the documentation, children behind their parent. In a path, `*` is a name that
  *           the user chooses and `[]` an item of a list: "ports.*.role", "policy.rules.[].from". `offset` counts from
- *           struct config, or from the item's struct below `*` and `[]`.
+ *           struct config, or from the item's struct below `*` and `[]`. Rows below "(profile)" are of another file, a
+ *           profile, and count from its struct.
  * Units:    min and max are in the field's own: octets, bits a second, microseconds, parts a million.
  * Threads:  constant tables.
  */
@@ -34,6 +35,7 @@ enum schema_type {
 	SCHEMA_PREFIX,     /* struct ip_prefix */
 	SCHEMA_PROTOCOL,   /* uint8_t */
 	SCHEMA_PORT_RANGE, /* struct config_range */
+	SCHEMA_DSCP,       /* uint8_t: DSCP_NONE is any */
 	SCHEMA_MEMBER,     /* struct config_member: a MAC, or an address or network */
 	SCHEMA_MAC,        /* struct config_member: a MAC alone */
 	SCHEMA_DAYS,       /* uint8_t: bit 0 is Sunday's, as in struct tm */
@@ -81,6 +83,9 @@ struct schema_row {
 
 /* The rows; the last one has a NULL path. */
 const struct schema_row *schema_rows(void);
+
+/* The row that keys of a profile's file are right below. */
+const struct schema_row *schema_profile(void);
 
 /* The row of `key` right below `parent` (NULL: at the top); NULL when there is none. */
 const struct schema_row *schema_child(const struct schema_row *parent, const char *key);

@@ -98,8 +98,10 @@ struct flow_more {
 	uint32_t fin_end;  /* flow: the acknowledgement that the second FIN waits for */
 	uint8_t way;       /* policy: enum policy_way, from where to where it began */
 	uint8_t is_denied; /* policy: denied since; it ends when none of its packets is queued */
-	uint8_t hello;     /* classify: enum flow_hello */
-	uint32_t named;    /* classify: classes that a name is proved of, a bit each */
+	uint8_t hello : 4; /* classify: enum flow_hello */
+	uint8_t kind : 4;  /* classify: enum class_kind */
+	uint8_t dscp; /* classify: of the first packet, where the device sent it; else DSCP_NONE */
+	uint64_t named; /* classify: rules of classes that a name is proved of, a bit each */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct flow_more) == 128, "two cache lines");
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char view_names[] =
-	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules";
+	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|clocks";
 
 static const struct column status[] = {
 	{"gateway", "gateway", CELL_TEXT},
@@ -132,6 +132,18 @@ static const struct column rules[] = {
 	{"FLOWS", "flows", CELL_COUNT},
 };
 
+static const struct column clocks[] = {
+	{"ADDRESS", "address", CELL_TEXT},
+	{"MAC", "mac", CELL_TEXT},
+	{"CLASS", "class", CELL_TEXT},
+	{"SERVICE AGO", "service_ago_us", CELL_TIME},
+	{"TIME", "time_ago_us", CELL_TIME},
+	{"DNS", "dns_ago_us", CELL_TIME},
+	{"UPDATE", "update_ago_us", CELL_TIME},
+	{"STATE", "state", CELL_TEXT},
+	{"CAUSE", "cause", CELL_TEXT},
+};
+
 #define COLUMNS(of) (of), sizeof(of) / sizeof((of)[0])
 #define FLOWS_SHOWN 100
 
@@ -147,6 +159,8 @@ static const struct view views[] = {
 	{"stages", COLUMNS(stages), false, 0, "no stages"},
 	{"link", COLUMNS(link_columns), false, 0, "no uplink is configured"},
 	{"rules", COLUMNS(rules), false, 0, "no rules"},
+	{"clocks", COLUMNS(clocks), false, FLOWS_SHOWN,
+		"no device of a class with a profile has been answered yet"},
 };
 
 const struct view *view_find(const char *name)

@@ -41,7 +41,7 @@ static const struct argp_option options[] = {
 	{"json", 'j', NULL, 0, "print the answer as JSON, as weir gives it", 0},
 	{"all", 'a', NULL, 0, "every row: all flows, drop reasons that never happened", 0},
 	{"limit", 'n', "N", 0, "at most N rows (flows and devices: 100 unless --all)", 0},
-	{"device", 'd', "ADDRESS", 0, "flows and devices: those of this address alone", 0},
+	{"device", 'd', "ADDRESS", 0, "flows, devices and clocks: those of this address alone", 0},
 	{"sort", OPTION_SORT, "COLUMN", 0, "by this column: numbers from the largest, text from A",
 		0},
 	{NULL, 0, NULL, 0, NULL, 0},
@@ -320,7 +320,9 @@ int main(int argc, char **argv)
 		.options = options,
 		.parser = option_parse,
 		.args_doc =
-			"show status|flows|devices|plans|classes|ports|forwards|drops|stages|link",
+			"show "
+			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
+			"clocks",
 		.doc = "Shows what a running weir is doing.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};

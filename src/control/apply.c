@@ -511,16 +511,22 @@ static void change_defer(struct config_changes *changes, const char *key)
 	}
 }
 
+static bool is_same(const void *a, const void *b, size_t n_bytes)
+{
+	return memcmp(a, b, n_bytes) == 0;
+}
+
 /* What classes take from files of their own can change without a word of theirs. */
 static void profiles_compare(struct comparison *m)
 {
+	const size_t n_bytes = sizeof(m->next->profiles);
+
 	if (m->running->n_profiles == m->wanted->n_profiles
-		&& memcmp(m->running->profiles, m->wanted->profiles, sizeof(m->next->profiles))
-			   == 0)
+		&& is_same(m->running->profiles, m->wanted->profiles, n_bytes))
 		return;
 	change_add(m, APPLIES_LIVE, "classes.*.profile", "", "");
 	m->next->n_profiles = m->wanted->n_profiles;
-	memcpy(m->next->profiles, m->wanted->profiles, sizeof(m->next->profiles));
+	memcpy(m->next->profiles, m->wanted->profiles, n_bytes);
 }
 
 /* A port that was given a plan which the path does not know keeps the one it has. */

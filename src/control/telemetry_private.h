@@ -26,7 +26,8 @@ struct sample {
 
 struct telemetry {
 	struct path *path;
-	struct budget *budget; /* NULL: plans are not kept */
+	struct budget *budget;       /* NULL: plans are not kept */
+	const struct clocks *clocks; /* NULL: nor clocks */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;
@@ -56,6 +57,7 @@ view_next flows_next;
 view_next devices_next;
 view_next forwards_next;
 view_next classes_next;
+view_next clocks_next;
 
 struct view {
 	const char *name;
@@ -78,7 +80,7 @@ struct listing {
 	bool opened;            /* the first piece is made */
 	bool summed;            /* the walk over the flows is done */
 	uint32_t cursor;        /* of that walk */
-	uint32_t next_device;   /* or lease */
+	uint32_t next_device;   /* or lease, or clock */
 	struct usage_sum *sums; /* by device or class id; NULL where the view needs none */
 	struct flow_view flows[FLOWS_A_PIECE];
 	struct device devices[FLOWS_A_PIECE];

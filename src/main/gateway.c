@@ -10,6 +10,7 @@
 #include <weir/base/memory.h>
 #include <weir/base/rng.h>
 #include <weir/control/apply.h>
+#include <weir/control/clocks.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
 #include <weir/control/schedule.h>
@@ -44,6 +45,7 @@ struct gateway {
 	struct rte_mempool *pool;
 	struct gateway_ports ports;
 	struct gateway_budget *books;
+	struct clocks *clocks;
 	struct telemetry *telemetry;
 	struct server *server;
 	struct export_records *export; /* NULL: no records are kept */
@@ -71,6 +73,17 @@ static int64_t wall_offset_us(void)
 static int64_t wall_now_s(void)
 {
 	return (wall_offset_us() + (int64_t)clock_now_us()) / (int64_t)US_PER_S;
+}
+
+static struct budget_time clocks_now(const struct gateway *g)
+{
+	int64_t wall_s = wall_now_s();
+
+	return (struct budget_time){
+		.now_us = clock_now_us(),
+		.wall_s = wall_s,
+		.is_trusted = schedule_clock_is_trusted(g->config->runtime.clock, wall_s),
+	};
 }
 
 static struct schedule_state schedules_now(const struct config *c)
@@ -246,7 +259,11 @@ static int start_control(struct gateway *g)
 
 	if (err < 0)
 		return err;
+	err = clocks_create(g->config, (int64_t)clock_now_us(), &g->clocks);
+	if (err < 0)
+		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
+	telemetry_set_clocks(g->telemetry, g->clocks);
 	name_for_telemetry(g);
 	handlers.context = g->telemetry;
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
@@ -318,9 +335,11 @@ static void take_records(struct gateway *g, uint64_t now_us)
 
 	while ((n = doors_records_take(g->path, g->records, RECORDS_BATCH)) > 0) {
 		telemetry_count_records(g->telemetry, g->records, n);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
 			budget_count(
 				gateway_budget(g->books), doors_config(g->path), &g->records[i]);
+			clocks_count(g->clocks, doors_config(g->path), &g->records[i]);
+		}
 		if (g->export != NULL)
 			export_records_add(g->export, doors_config(g->path), g->records, n, now_us);
 	}
@@ -463,6 +482,14 @@ static void follow_schedules(struct gateway *g)
 	g->schedules_minute = minute;
 }
 
+static void follow_clocks(struct gateway *g, uint64_t now_us)
+{
+	struct budget_time now = clocks_now(g);
+
+	clocks_keep(g->clocks, g->config->runtime.state_dir, &now);
+	clocks_follow(g->clocks, g->path, g->ports.ports, now_us);
+}
+
 void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
@@ -472,6 +499,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 		return;
 	g->second_us = now_us;
 	follow_schedules(g);
+	follow_clocks(g, now_us);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
 	if (g->export != NULL) {
@@ -505,6 +533,7 @@ static int publish(struct gateway *g, struct config *next)
 	log_schedules(next, &(struct schedule_state){0}, &schedules);
 	g->schedules = schedules;
 	gateway_budget_set_config(g->books, next);
+	clocks_set_config(g->clocks, next);
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;
@@ -548,6 +577,13 @@ void gateway_serve(struct gateway *g, uint64_t now_us)
 	server_work(g->server, now_us);
 }
 
+static void save_clocks(struct gateway *g)
+{
+	struct budget_time now = clocks_now(g);
+
+	clocks_save(g->clocks, g->config->runtime.state_dir, &now);
+}
+
 static void stop_path(struct gateway *g)
 {
 	if (g->path == NULL)
@@ -559,6 +595,7 @@ static void stop_path(struct gateway *g)
 			take_records(g, clock_now_us());
 		take_events(g);
 		take_records(g, clock_now_us());
+		save_clocks(g);
 	}
 }
 
@@ -571,6 +608,7 @@ void gateway_stop(struct gateway *g)
 	export_records_close(g->export);
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);
+	clocks_destroy(g->clocks);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);
 	rte_mempool_free(g->pool);

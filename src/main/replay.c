@@ -165,16 +165,20 @@ static bool find_external(void *context, const struct sides_conversation *c,
 	return doors_external_find(r->path, &up, ret_external, ret_external_port);
 }
 
-/* Pool, ports, sides and path; takes path_config over. */
 static int open_books(struct replay_run *r)
 {
 	struct budget_time now = replay_budget_time(r);
 	struct ledger_recovery recovery;
 
+	int rc = clocks_create(r->config, (int64_t)r->now_us, &r->clocks);
+
+	if (rc != 0)
+		return rc;
 	journal_none_init(&r->journal);
 	return budget_create(r->config, r->path, &r->journal, &now, &recovery, &r->budget);
 }
 
+/* Pool, ports, sides and path; takes path_config over. */
 static int open_path(struct replay_run *r, struct path_setup *setup, struct path_config *pc)
 {
 	struct sides_params sides = {
@@ -216,6 +220,7 @@ static void close_all(struct replay_run *r)
 {
 	replay_files_discard(r);
 	budget_destroy(r->budget);
+	clocks_destroy(r->clocks);
 	path_destroy(r->path);
 	for (uint32_t i = 0; i < r->n_ports; i++)
 		port_close(r->ports[i]);

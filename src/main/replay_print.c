@@ -178,6 +178,19 @@ static void print_lists(const json_t *o, FILE *out)
 		text_of(row, "captured"), text_of(row, "replayed"), text_of(row, "port"));
 }
 
+/* Devices of classes with a profile. */
+static void print_clocks(const json_t *list, FILE *out)
+{
+	size_t i;
+	json_t *row;
+
+	if (json_array_size(list) > 0)
+		fprintf(out, "\n%-18s %-18s %-10s %s\n", "clocks of", "class", "state", "cause");
+	json_array_foreach(list, i, row)
+		fprintf(out, "%-18s %-18s %-10s %s\n", text_of(row, "address"),
+			text_of(row, "class"), text_of(row, "state"), text_of(row, "cause"));
+}
+
 void replay_print_people(const json_t *summary, FILE *out)
 {
 	const json_t *flows = json_object_get(summary, "flows");
@@ -187,6 +200,7 @@ void replay_print_people(const json_t *summary, FILE *out)
 	print_table(json_object_get(summary, "ports"), "port", "name", out);
 	print_table(json_object_get(summary, "plans"), "plan", "name", out);
 	print_devices(json_object_get(summary, "devices"), out);
+	print_clocks(json_object_get(summary, "clocks"), out);
 	print_lists(summary, out);
 	fprintf(out, "\n%" PRIu64 " flows, %" PRIu64 " records\n", count_of(flows, "created"),
 		count_of(flows, "records"));

@@ -340,6 +340,36 @@ static json_t *usage_json(const struct replay_run *r, const struct path_stats *s
 	return o;
 }
 
+/* Times of the captures' clock; a kind that was never answered has none. */
+static json_t *clock_json(const struct clock_row *row)
+{
+	char mac[MAC_ADDR_TEXT_MAX];
+	json_t *o = json_object();
+	json_t *last = json_object();
+
+	set_address(o, "address", &row->addr);
+	set_text(o, "mac", mac_addr_format(&row->mac, mac));
+	set_text(o, "port", row->port);
+	set_text(o, "class", row->class_name);
+	set_text(o, "state", clock_state_name(row->state));
+	set_text(o, "cause", clock_cause_name(row->cause));
+	set_count(o, "first_us", (uint64_t)row->first_us);
+	for (uint8_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
+		if (row->last_us[kind] != CLOCK_NEVER)
+			set_count(last, class_kind_name(kind), (uint64_t)row->last_us[kind]);
+	json_object_set_new(o, "answered_us", last);
+	return o;
+}
+
+static json_t *clocks_json(const struct replay_run *r)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; clocks_row(r->clocks, i) != NULL; i++)
+		json_array_append_new(list, clock_json(clocks_row(r->clocks, i)));
+	return list;
+}
+
 static json_t *summary_json(const struct replay_run *r)
 {
 	json_t *o;
@@ -352,6 +382,7 @@ static json_t *summary_json(const struct replay_run *r)
 	json_object_set_new(o, "replayed", replayed_json(r));
 	json_object_set_new(o, "substitutes", substitutes_json(r));
 	json_object_set_new(o, "drops", drops_json(&s));
+	json_object_set_new(o, "clocks", clocks_json(r));
 	set_count(flows, "created", s.flows_created);
 	set_count(flows, "ended", s.flows_ended);
 	set_count(flows, "records", r->n_records);

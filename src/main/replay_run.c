@@ -37,6 +37,7 @@ static void collect(struct replay_run *r)
 		for (uint32_t i = 0; i < n; i++) {
 			add_record(r, &records[i]);
 			budget_count(r->budget, r->path_config, &records[i]);
+			clocks_count(r->clocks, r->path_config, &records[i]);
 		}
 		r->n_records += n;
 		if (r->records != NULL)
@@ -90,6 +91,7 @@ static void keep_books(struct replay_run *r)
 	r->budget_us = r->now_us + BUDGET_US;
 	now = replay_budget_time(r);
 	budget_tick(r->budget, &now);
+	clocks_follow(r->clocks, r->path, r->ports, r->now_us);
 }
 
 /* Carries what waits at the one port, and does what is due. */

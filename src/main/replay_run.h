@@ -11,6 +11,7 @@
 #define WEIR_MAIN_REPLAY_RUN_H
 
 #include <weir/control/budget.h>
+#include <weir/control/clocks.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
 #include <weir/control/schedule.h>
@@ -54,6 +55,7 @@ struct replay_run {
 	struct journal_store journal; /* of the books: kept for this run alone */
 	struct budget *budget;
 	uint64_t budget_us; /* when it is kept next */
+	struct clocks *clocks;
 	struct sides *sides;
 	struct capture_set *captures;
 	struct rte_mempool *pool;

@@ -5,6 +5,7 @@
  */
 #include "stage.h"
 
+#include <weir/base/clock.h>
 #include <weir/classify/dns.h>
 #include <weir/classify/learner.h>
 #include <weir/packet/bytes.h>
@@ -131,6 +132,18 @@ static bool payload_of(struct rte_mbuf *pkt, const struct pkt_meta *m, struct le
 	return true;
 }
 
+/* Whether the DNS answers this device is a clock of its own (control/clocks.h). */
+static void note_dns(struct stage_ctx *ctx, const struct learner_packet *packet)
+{
+	struct device *d = &ctx->devices->devices[packet->device.id];
+	uint32_t now_s = (uint32_t)(ctx->now_us / US_PER_S);
+
+	if (packet->is_downlink)
+		d->dns_answered_s = now_s;
+	else
+		d->dns_asked_s = now_s;
+}
+
 void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
 {
 	const struct path_config *config = ctx->config;
@@ -179,8 +192,10 @@ bool learn_packet(
 		|| f->device_id == DEVICE_NONE || !payload_of(pkt, m, &packet))
 		return false;
 	packet.device = device_of(ctx, f->device_id);
-	if (f->remote_port == DNS_PORT)
+	if (f->remote_port == DNS_PORT) {
+		note_dns(ctx, &packet);
 		learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
+	}
 	if (more->hello != FLOW_HELLO_WANTED || packet.is_downlink)
 		return false;
 	hello = learner_take_hello(ctx->learner, &packet, ctx->now_us, &name);
@@ -233,5 +248,6 @@ void learn_local(
 		return;
 	packet.device = device_of(ctx, id);
 	packet.flow = local_flow(m, packet.is_downlink);
+	note_dns(ctx, &packet);
 	learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
 }

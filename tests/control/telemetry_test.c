@@ -141,6 +141,41 @@ const char *classes_name(const struct classes *c, uint8_t class_id)
 	return class_id < 3 ? after[class_id] : "?";
 }
 
+const char *class_kind_name(uint8_t kind)
+{
+	return kind == CLASS_KIND_SERVICE ? "service" : kind == CLASS_KIND_TIME ? "time" : "other";
+}
+
+static uint32_t n_clocks;
+
+/* The service was reached 30 s ago, the time was never answered. */
+const struct clock_row *clocks_row(const struct clocks *k, uint32_t i)
+{
+	static struct clock_row row;
+
+	(void)k;
+	row = (struct clock_row){.port = "lan0",
+		.class_name = "video",
+		.addr = ip_addr_quad(192, 0, 2, (uint8_t)(i % 256)),
+		.first_us = -(int64_t)US_PER_S,
+		.state = CLOCK_LATE,
+		.cause = CLOCK_CAUSE_DNS};
+	for (uint32_t kind = 0; kind < CLASS_KINDS; kind++)
+		row.last_us[kind] = CLOCK_NEVER;
+	row.last_us[CLASS_KIND_SERVICE] = -30 * (int64_t)US_PER_S;
+	return i < n_clocks ? &row : NULL;
+}
+
+const char *clock_state_name(enum clock_state state)
+{
+	return state == CLOCK_LATE ? "late" : "fine";
+}
+
+const char *clock_cause_name(enum clock_cause cause)
+{
+	return cause == CLOCK_CAUSE_DNS ? "dns" : "none";
+}
+
 const char *drop_name(enum drop_reason why)
 {
 	return why == DROP_NAT_NO_PORT ? "nat.no_port" : "other";
@@ -270,7 +305,7 @@ static const char *string(const json_t *object, const char *key)
 Test(control_telemetry, every_view_is_one_json_document)
 {
 	static const char *const views[] = {"status", "flows", "devices", "plans", "classes",
-		"ports", "forwards", "drops", "stages", "link"};
+		"ports", "forwards", "drops", "stages", "link", "clocks"};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
 		char request[64];
@@ -613,5 +648,27 @@ Test(control_telemetry, a_class_keeps_its_sum_when_a_reload_moves_it)
 	cr_expect_eq(number(row(a, "classes", 2), "uplink_octets"), 7);
 	cr_expect_eq(number(row(a, "classes", 0), "uplink_octets"), 100,
 		"what is no longer configured is default");
+	json_decref(a);
+}
+
+Test(control_telemetry, clocks_tell_how_long_ago_each_kind_was_answered)
+{
+	json_t *a = answer("{\"show\":\"clocks\"}");
+
+	cr_assert_eq(json_array_size(json_object_get(a, "clocks")), 0);
+	json_decref(a);
+	n_clocks = 200;
+	telemetry_set_clocks(telemetry, (struct clocks *)&path); /* only clocks_row() is asked */
+	a = answer("{\"show\":\"clocks\"}");
+	cr_assert_eq(json_array_size(json_object_get(a, "clocks")), 200);
+	cr_expect_eq(number(a, "n_total"), 200);
+	cr_expect_str_eq(string(row(a, "clocks", 0), "class"), "video");
+	cr_expect_str_eq(string(row(a, "clocks", 0), "state"), "late");
+	cr_expect_str_eq(string(row(a, "clocks", 0), "cause"), "dns");
+	cr_expect_geq(number(row(a, "clocks", 0), "service_ago_us"), 30 * (int)US_PER_S);
+	cr_expect_null(json_object_get(row(a, "clocks", 0), "time_ago_us"));
+	json_decref(a);
+	a = answer("{\"show\":\"clocks\",\"device\":\"192.0.2.7\"}");
+	cr_assert_eq(json_array_size(json_object_get(a, "clocks")), 1);
 	json_decref(a);
 }

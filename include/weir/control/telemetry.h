@@ -20,6 +20,7 @@
 #include <weir/account/record.h>
 #include <weir/base/direction.h>
 #include <weir/control/budget.h>
+#include <weir/control/clocks.h>
 #include <weir/control/server.h>
 #include <weir/path/doors.h>
 
@@ -46,6 +47,9 @@ void telemetry_destroy(struct telemetry *t);
 
 /* Where the plans stand; borrowed. Without it their meters are all that is known. */
 void telemetry_set_budget(struct telemetry *t, struct budget *budget);
+
+/* The clocks of devices; borrowed. Without it there are none to show. */
+void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
 
 /* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
 void telemetry_set_names(

@@ -37,7 +37,9 @@ struct device {
 	uint64_t next_new_us;     /* path: when its next flow is within its rate */
 	uint64_t reserved_octets; /* path: billed to the reserve of its classes in this cycle */
 	uint32_t reserved_cycle;  /* path: which that is */
-	uint8_t spare[20];        /* the table begins a page: what packets write stays in a line */
+	uint32_t dns_asked_s; /* path: when it sent something to a port 53, in seconds; 0: never */
+	uint32_t dns_answered_s; /* path: when something came back */
+	uint8_t spare[12];       /* the table begins a page: what packets write stays in a line */
 };
 static_assert(sizeof(struct device) == 128, "two cache lines");
 

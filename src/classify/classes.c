@@ -179,7 +179,7 @@ const char *classes_name(const struct classes *c, uint8_t class_id)
 	return "?";
 }
 
-const char *class_kind_name(uint8_t kind)
+const char *class_kind_name(uint32_t kind)
 {
 	static const char *const names[CLASS_KINDS] = {
 		[CLASS_KIND_NONE] = "none",

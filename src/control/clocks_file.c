@@ -45,7 +45,7 @@ static bool text_of(const json_t *o, const char *key, char *to, size_t size)
 	if (text == NULL || strlen(text) >= size)
 		return false;
 	memset(to, 0, size);
-	memcpy(to, text, strlen(text));
+	memcpy(to, text, strlen(text) + 1);
 	return true;
 }
 
@@ -65,7 +65,7 @@ static void row_read(struct clocks *k, const json_t *o, const struct budget_time
 	e = clock_entry_take(k, &like);
 	if (like.first_us < e->row.first_us)
 		e->row.first_us = like.first_us;
-	for (uint8_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++) {
+	for (uint32_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++) {
 		int64_t at_us = time_of(o, class_kind_name(kind), now);
 
 		if (at_us > e->row.last_us[kind])
@@ -107,7 +107,7 @@ static json_t *row_json(const struct clock_row *row, const struct budget_time *n
 		ip_addr_format(&row->addr, addr), "mac", mac_addr_format(&row->mac, mac), "class",
 		row->class_name, "first", (json_int_t)wall_of_us(row->first_us, now));
 
-	for (uint8_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
+	for (uint32_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
 		if (row->last_us[kind] != CLOCK_NEVER)
 			json_object_set_new(o, class_kind_name(kind),
 				json_integer((json_int_t)wall_of_us(row->last_us[kind], now)));

@@ -7,7 +7,7 @@
 #define ROWS_A_PIECE 64
 
 /* A kind that was never answered has no field. */
-static void ago_field(struct text *part, uint8_t kind, int64_t at_us, uint64_t now_us)
+static void ago_field(struct text *part, uint32_t kind, int64_t at_us, uint64_t now_us)
 {
 	char key[32];
 
@@ -30,7 +30,7 @@ static void clock_row(struct listing *l, const struct clock_row *row, struct tex
 	text_field_string(part, "state", clock_state_name(row->state));
 	text_field_string(part, "cause", clock_cause_name(row->cause));
 	text_field_u64(part, "first_seen_ago_us", age_us > 0 ? (uint64_t)age_us : 0);
-	for (uint8_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
+	for (uint32_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
 		ago_field(part, kind, row->last_us[kind], l->now_us);
 	text_close(part, '}');
 }

@@ -354,7 +354,7 @@ static json_t *clock_json(const struct clock_row *row)
 	set_text(o, "state", clock_state_name(row->state));
 	set_text(o, "cause", clock_cause_name(row->cause));
 	set_count(o, "first_us", (uint64_t)row->first_us);
-	for (uint8_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
+	for (uint32_t kind = CLASS_KIND_NONE + 1; kind < CLASS_KINDS; kind++)
 		if (row->last_us[kind] != CLOCK_NEVER)
 			set_count(last, class_kind_name(kind), (uint64_t)row->last_us[kind]);
 	json_object_set_new(o, "answered_us", last);

@@ -141,7 +141,7 @@ const char *classes_name(const struct classes *c, uint8_t class_id)
 	return class_id < 3 ? after[class_id] : "?";
 }
 
-const char *class_kind_name(uint8_t kind)
+const char *class_kind_name(uint32_t kind)
 {
 	return kind == CLASS_KIND_SERVICE ? "service" : kind == CLASS_KIND_TIME ? "time" : "other";
 }

@@ -107,6 +107,6 @@ bool classes_has_groups(const struct classes *c);
 const char *classes_name(const struct classes *c, uint8_t class_id);
 
 /* "service"; never NULL. */
-const char *class_kind_name(uint8_t kind);
+const char *class_kind_name(uint32_t kind);
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 const char view_names[] =
-	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules";
+	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|unsolicited";
 
 static const struct column status[] = {
 	{"gateway", "gateway", CELL_TEXT},
@@ -63,6 +63,7 @@ static const struct column plans[] = {
 	{"OF THAT USED", "reserve_used_octets", CELL_OCTETS},
 	{"CYCLE ENDS", "cycle_end", CELL_TEXT},
 	{"THEN USED", "forecast_octets", CELL_OCTETS},
+	{"UNASKED", "unsolicited_octets", CELL_OCTETS},
 };
 
 static const struct column classes[] = {
@@ -132,6 +133,15 @@ static const struct column rules[] = {
 	{"FLOWS", "flows", CELL_COUNT},
 };
 
+static const struct column unsolicited[] = {
+	{"PORT", "port", CELL_TEXT},
+	{"BY", "by", CELL_TEXT},
+	{"WHAT", "what", CELL_TEXT},
+	{"PACKETS", "packets", CELL_COUNT},
+	{"OCTETS", "octets", CELL_OCTETS},
+	{"AT LEAST", "least_octets", CELL_OCTETS},
+};
+
 #define COLUMNS(of) (of), sizeof(of) / sizeof((of)[0])
 #define FLOWS_SHOWN 100
 
@@ -147,6 +157,7 @@ static const struct view views[] = {
 	{"stages", COLUMNS(stages), false, 0, "no stages"},
 	{"link", COLUMNS(link_columns), false, 0, "no uplink is configured"},
 	{"rules", COLUMNS(rules), false, 0, "no rules"},
+	{"unsolicited", COLUMNS(unsolicited), false, 0, "nothing came that nobody asked for"},
 };
 
 const struct view *view_find(const char *name)

@@ -319,8 +319,9 @@ int main(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = option_parse,
-		.args_doc =
-			"show status|flows|devices|plans|classes|ports|forwards|drops|stages|link",
+		.args_doc = "show "
+			    "status|flows|devices|plans|classes|ports|forwards|drops|stages|link|"
+			    "rules|unsolicited",
 		.doc = "Shows what a running weir is doing.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};

@@ -288,6 +288,7 @@ static void enforce(struct budget *b, struct book *k, const struct ledger_time *
 		return;
 	view.quota_octets = quota_of(rule, &view.plan);
 	view.is_unrecorded = !is_sound;
+	read_unsolicited(b, k, &view.unsolicited);
 	view.action = stand_of(b, k, &view.plan).action;
 	is_sound = is_sound && !view.plan.is_assumed_spent;
 	if (is_enforced(b, rule) && !is_sound)

@@ -20,12 +20,14 @@ static const struct view views[] = {
 	{"stages", stages_write, NULL, 0},
 	{"link", link_write, NULL, 0},
 	{"rules", rules_write, NULL, 0},
+	{"unsolicited", unsolicited_write, NULL, 0},
 };
 
 #define N_VIEWS (sizeof(views) / sizeof(views[0]))
 
 static const char view_names[] =
-	"status, flows, devices, plans, classes, ports, forwards, drops, stages, link, rules";
+	"status, flows, devices, plans, classes, ports, forwards, drops, stages, link, rules, "
+	"unsolicited";
 
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry)
@@ -89,6 +91,11 @@ static void classes_renamed(struct telemetry *t, const struct classes *classes)
 void telemetry_set_budget(struct telemetry *t, struct budget *budget)
 {
 	t->budget = budget;
+}
+
+void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited)
+{
+	t->unsolicited = unsolicited;
 }
 
 void telemetry_set_names(

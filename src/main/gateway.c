@@ -15,6 +15,7 @@
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
+#include <weir/control/unsolicited.h>
 #include <weir/port/takeover.h>
 
 #include <rte_lcore.h>
@@ -44,6 +45,7 @@ struct gateway {
 	struct rte_mempool *pool;
 	struct gateway_ports ports;
 	struct gateway_budget *books;
+	struct unsolicited_watch *unsolicited;
 	struct telemetry *telemetry;
 	struct server *server;
 	struct export_records *export; /* NULL: no records are kept */
@@ -246,7 +248,11 @@ static int start_control(struct gateway *g)
 
 	if (err < 0)
 		return err;
+	err = unsolicited_create(g->path, gateway_budget(g->books), g->config, &g->unsolicited);
+	if (err < 0)
+		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
+	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
 	handlers.context = g->telemetry;
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
@@ -463,6 +469,13 @@ static void follow_schedules(struct gateway *g)
 	g->schedules_minute = minute;
 }
 
+static void watch_unsolicited(struct gateway *g)
+{
+	struct budget_time now = gateway_budget_time(g->books);
+
+	unsolicited_tick(g->unsolicited, &now);
+}
+
 void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
@@ -472,6 +485,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 		return;
 	g->second_us = now_us;
 	follow_schedules(g);
+	watch_unsolicited(g);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
 	if (g->export != NULL) {
@@ -505,6 +519,7 @@ static int publish(struct gateway *g, struct config *next)
 	log_schedules(next, &(struct schedule_state){0}, &schedules);
 	g->schedules = schedules;
 	gateway_budget_set_config(g->books, next);
+	unsolicited_set_config(g->unsolicited, next);
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;
@@ -559,6 +574,7 @@ static void stop_path(struct gateway *g)
 			take_records(g, clock_now_us());
 		take_events(g);
 		take_records(g, clock_now_us());
+		watch_unsolicited(g);
 	}
 }
 
@@ -571,6 +587,7 @@ void gateway_stop(struct gateway *g)
 	export_records_close(g->export);
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);
+	unsolicited_destroy(g->unsolicited);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);
 	rte_mempool_free(g->pool);

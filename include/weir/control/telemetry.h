@@ -21,6 +21,7 @@
 #include <weir/base/direction.h>
 #include <weir/control/budget.h>
 #include <weir/control/server.h>
+#include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
 
 #include <stdint.h>
@@ -46,6 +47,9 @@ void telemetry_destroy(struct telemetry *t);
 
 /* Where the plans stand; borrowed. Without it their meters are all that is known. */
 void telemetry_set_budget(struct telemetry *t, struct budget *budget);
+
+/* What came for nobody; borrowed. */
+void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
 
 /* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
 void telemetry_set_names(

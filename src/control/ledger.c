@@ -164,7 +164,7 @@ static void take_up_day(struct ledger *l, uint64_t now_us)
 static void hold_back(struct ledger *l, uint64_t now_us)
 {
 	uint64_t left_us = LEDGER_DAY_US - (now_us - l->day_us);
-	uint64_t pause_us = LEDGER_DAY_US / l->writes_per_day;
+	uint64_t pause_us = LEDGER_DAY_US / or_default(l->writes_per_day, LEASE_WRITES_PER_DAY);
 	uint64_t n_over = l->stats.n_writes_today - l->writes_per_day + 1;
 	uint64_t wait_us = n_over > left_us / pause_us ? left_us : n_over * pause_us;
 

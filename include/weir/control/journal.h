@@ -115,7 +115,7 @@ struct journal_stats journal_stats(const struct journal *j);
 void journal_none_init(struct journal_store *ret_store);
 
 /* Segments as the files ledger.0 and ledger.1 in a directory, mode 0600; makes the directory (0700) if its parent is there.
- * -EBUSY: another process holds it. */
+ * -EBUSY: another process holds it. A directory that has taken its place is noticed when a file is made anew. */
 int journal_file_open(const char *directory, struct journal_store **ret_store);
 
 #endif

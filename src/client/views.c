@@ -5,7 +5,8 @@
 #include <string.h>
 
 const char view_names[] =
-	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|clocks";
+	"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|clocks|"
+	"unsolicited";
 
 static const struct column status[] = {
 	{"gateway", "gateway", CELL_TEXT},
@@ -63,6 +64,7 @@ static const struct column plans[] = {
 	{"OF THAT USED", "reserve_used_octets", CELL_OCTETS},
 	{"CYCLE ENDS", "cycle_end", CELL_TEXT},
 	{"THEN USED", "forecast_octets", CELL_OCTETS},
+	{"UNASKED", "unsolicited_octets", CELL_OCTETS},
 };
 
 static const struct column classes[] = {
@@ -144,6 +146,15 @@ static const struct column clocks[] = {
 	{"CAUSE", "cause", CELL_TEXT},
 };
 
+static const struct column unsolicited[] = {
+	{"PORT", "port", CELL_TEXT},
+	{"BY", "by", CELL_TEXT},
+	{"WHAT", "what", CELL_TEXT},
+	{"PACKETS", "packets", CELL_COUNT},
+	{"OCTETS", "octets", CELL_OCTETS},
+	{"AT LEAST", "least_octets", CELL_OCTETS},
+};
+
 #define COLUMNS(of) (of), sizeof(of) / sizeof((of)[0])
 #define FLOWS_SHOWN 100
 
@@ -161,6 +172,7 @@ static const struct view views[] = {
 	{"rules", COLUMNS(rules), false, 0, "no rules"},
 	{"clocks", COLUMNS(clocks), false, FLOWS_SHOWN,
 		"no device of a class with a profile has been answered yet"},
+	{"unsolicited", COLUMNS(unsolicited), false, 0, "nothing came that nobody asked for"},
 };
 
 const struct view *view_find(const char *name)

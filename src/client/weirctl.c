@@ -322,7 +322,7 @@ int main(int argc, char **argv)
 		.args_doc =
 			"show "
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
-			"clocks",
+			"clocks|unsolicited",
 		.doc = "Shows what a running weir is doing.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};

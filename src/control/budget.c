@@ -288,6 +288,7 @@ static void enforce(struct budget *b, struct book *k, const struct ledger_time *
 		return;
 	view.quota_octets = quota_of(rule, &view.plan);
 	view.is_unrecorded = !is_sound;
+	read_unsolicited(b, k, &view.unsolicited);
 	view.action = stand_of(b, k, &view.plan).action;
 	is_sound = is_sound && !view.plan.is_assumed_spent;
 	if (is_enforced(b, rule) && !is_sound)
@@ -342,7 +343,6 @@ static void renew(struct budget *b, const struct ledger_time *when)
 {
 	struct ledger_lease leases[PLANS_MAX];
 	uint32_t n = 0;
-	int error;
 
 	for (uint32_t i = 0; i < b->n_books; i++) {
 		const struct book *k = &b->books[i];
@@ -357,11 +357,25 @@ static void renew(struct budget *b, const struct ledger_time *when)
 	}
 	if (n == 0)
 		return;
-	error = ledger_grant(b->ledger, leases, n, when);
-	if (error != 0)
+	(void)ledger_grant(b->ledger, leases, n, when); /* a failure shows in its state */
+}
+
+/* Whatever it was that failed: opening, a lease, a cycle's end. */
+static void tell_ledger(struct budget *b, const struct ledger_stats *now)
+{
+	if (now->state == b->stats.state)
+		return;
+	if (now->state == LEDGER_SOUND)
+		log_event(LOG_NOTICE, "ledger.mended");
+	else if (now->error == -EDQUOT)
+		log_event(LOG_ERROR,
+			"ledger.held_back writes_today=%u remedy=\"find out why weir was started "
+			"so often\"",
+			now->n_writes_today);
+	else
 		log_event(LOG_ERROR,
 			"ledger.broken error=\"%s\" remedy=\"make room in runtime.state_dir\"",
-			strerror(-error));
+			strerror(-now->error));
 }
 
 /* What a plan's rule says anew. */
@@ -394,7 +408,7 @@ static void take_rules(struct budget *b)
 void budget_tick(struct budget *b, const struct budget_time *now)
 {
 	struct ledger_time when = ledger_time_of(now);
-	bool was_broken = ledger_stats(b->ledger).state == LEDGER_BROKEN;
+	struct ledger_stats stats;
 
 	for (uint32_t i = 0; i < b->n_books; i++) {
 		doors_meter_read(b->path, (uint8_t)i, &b->books[i].seen);
@@ -404,15 +418,14 @@ void budget_tick(struct budget *b, const struct budget_time *now)
 	for (uint32_t i = 0; i < b->n_books; i++)
 		turn_cycle(b, &b->books[i], &when);
 	inbox_take(b, &when);
-	if (!ledger_retry(b->ledger, &when)) {
-		if (was_broken)
-			log_event(LOG_NOTICE, "ledger.mended");
+	if (!ledger_retry(b->ledger, &when))
 		renew(b, &when);
-	}
 	for (uint32_t i = 0; i < b->n_books; i++)
 		enforce(b, &b->books[i], &when);
+	stats = ledger_stats(b->ledger);
+	tell_ledger(b, &stats);
 	pthread_mutex_lock(&b->lock);
-	b->stats = ledger_stats(b->ledger);
+	b->stats = stats;
 	pthread_mutex_unlock(&b->lock);
 }
 

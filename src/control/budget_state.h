@@ -18,6 +18,7 @@
 /* Usage that flow records told of, until the owner takes it: by plan, class and device. */
 struct inbox_row {
 	bool is_used;
+	bool is_of_device; /* false: nobody's on the LANs */
 	uint8_t plan;
 	char class_name[CLASS_NAME_MAX];
 	struct mac_addr mac;
@@ -81,5 +82,8 @@ void rules_fill(const struct config *c, struct rules *ret_rules);
 
 /* Hands the ledger what flow records told since the last time. */
 void inbox_take(struct budget *b, const struct ledger_time *when);
+
+/* What the ledger has of the class `unsolicited` in this cycle. */
+void read_unsolicited(const struct budget *b, const struct book *k, struct ledger_usage *ret_usage);
 
 #endif

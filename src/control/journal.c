@@ -38,8 +38,8 @@ static int params_check(const struct journal *j)
 }
 
 /* A page at a time: one that cannot be read is taken as blank, and what it held is found missing. */
-static int read_image(struct journal *j, unsigned int segment, uint8_t *image, uint64_t n_bytes,
-	uint32_t *n_unreadable)
+static int read_image(struct journal *j, struct journal_scan *scan, unsigned int segment,
+	uint8_t *image, uint64_t n_bytes)
 {
 	uint64_t at = 0;
 
@@ -54,8 +54,11 @@ static int read_image(struct journal *j, unsigned int segment, uint8_t *image, u
 			return 0;
 		if (got == -EIO) {
 			memset(image + at, 0, n);
-			(*n_unreadable)++;
+			if (scan->bad_end[segment] == 0)
+				scan->bad_begin[segment] = (uint32_t)at;
 			at += n;
+			scan->bad_end[segment] = (uint32_t)at;
+			scan->n_unreadable++;
 			continue;
 		}
 		if (got < 0)
@@ -65,8 +68,7 @@ static int read_image(struct journal *j, unsigned int segment, uint8_t *image, u
 	return 0;
 }
 
-static int load_images(
-	struct journal *j, uint8_t *images, struct journal_scan *scan, struct journal_found *found)
+static int load_images(struct journal *j, uint8_t *images, struct journal_scan *scan)
 {
 	for (unsigned int i = 0; i < JOURNAL_SEGMENTS; i++) {
 		uint8_t *image = images + (size_t)i * j->segment_bytes;
@@ -81,8 +83,8 @@ static int load_images(
 			return error;
 		scan->exists[i] = true;
 		scan->is_odd[i] = size != j->segment_bytes;
-		error = read_image(j, i, image, size < j->segment_bytes ? size : j->segment_bytes,
-			&found->n_unreadable);
+		error = read_image(
+			j, scan, i, image, size < j->segment_bytes ? size : j->segment_bytes);
 		if (error != 0)
 			return error;
 	}
@@ -122,7 +124,8 @@ static int recover(
 	scan.frames = calloc(n_sectors, sizeof(*scan.frames));
 	if (scan.frames == NULL)
 		goto err_images;
-	error = load_images(j, images, &scan, found);
+	error = load_images(j, images, &scan);
+	found->n_unreadable = scan.n_unreadable;
 	if (error == 0) {
 		scan_find(&scan);
 		scan_read(&scan, reader, found);

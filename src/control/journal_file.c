@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@ static const char *const new_names[JOURNAL_SEGMENTS] = {"ledger.0.new", "ledger.
 
 struct file_store {
 	struct journal_store store;
+	char *path;
 	int directory;             /* its lock is held as long as it is open */
 	int fds[JOURNAL_SEGMENTS]; /* -1: none */
 	bool is_read_only[JOURNAL_SEGMENTS];
@@ -24,6 +26,42 @@ struct file_store {
 static struct file_store *of(struct journal_store *s)
 {
 	return (struct file_store *)s;
+}
+
+/* A directory that was just made is durable when the one above it is. */
+static int sync_parent(int fd)
+{
+	int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int error;
+
+	if (parent < 0)
+		return -errno;
+	error = fsync(parent) != 0 ? -errno : 0;
+	(void)close(parent);
+	return error;
+}
+
+/* Opens the directory and locks it; flock(2) goes with the process, however it ends. */
+static int lock_directory(const char *path)
+{
+	bool is_made = mkdir(path, S_IRWXU) == 0;
+	int error = 0;
+	int fd;
+
+	if (!is_made && errno != EEXIST && errno != EROFS)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	else if (is_made)
+		error = sync_parent(fd);
+	if (error != 0) {
+		(void)close(fd);
+		return error;
+	}
+	return fd;
 }
 
 static void drop(struct file_store *f, unsigned int segment)
@@ -111,10 +149,34 @@ static int file_sync(struct journal_store *s, unsigned int segment)
 	return st.st_nlink == 0 ? -ESTALE : 0;
 }
 
+/* Somebody has removed the directory, or put another in its place: that is taken, and made where there is none. */
+static int follow_directory(struct file_store *f)
+{
+	struct stat here, there;
+	int fd;
+
+	if (fstat(f->directory, &here) != 0)
+		return -errno;
+	if (stat(f->path, &there) == 0 && here.st_dev == there.st_dev
+		&& here.st_ino == there.st_ino)
+		return 0;
+	fd = lock_directory(f->path);
+	if (fd < 0)
+		return fd;
+	(void)close(f->directory);
+	f->directory = fd;
+	return 0;
+}
+
 static int file_create(struct journal_store *s, unsigned int segment)
 {
 	struct file_store *f = of(s);
-	int fd = openat(f->directory, new_names[segment],
+	int error = follow_directory(f);
+	int fd;
+
+	if (error != 0)
+		return error;
+	fd = openat(f->directory, new_names[segment],
 		O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
 
 	if (fd < 0)
@@ -150,43 +212,8 @@ static void file_close(struct journal_store *s)
 		drop(f, i);
 	}
 	(void)close(f->directory);
+	free(f->path);
 	free(f);
-}
-
-/* A directory that was just made is durable when the one above it is. */
-static int sync_parent(int fd)
-{
-	int parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int error;
-
-	if (parent < 0)
-		return -errno;
-	error = fsync(parent) != 0 ? -errno : 0;
-	(void)close(parent);
-	return error;
-}
-
-/* Opens the directory and locks it; flock(2) goes with the process, however it ends. */
-static int lock_directory(const char *path)
-{
-	bool is_made = mkdir(path, S_IRWXU) == 0;
-	int error = 0;
-	int fd;
-
-	if (!is_made && errno != EEXIST && errno != EROFS)
-		return -errno;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		error = errno == EWOULDBLOCK ? -EBUSY : -errno;
-	else if (is_made)
-		error = sync_parent(fd);
-	if (error != 0) {
-		(void)close(fd);
-		return error;
-	}
-	return fd;
 }
 
 int journal_file_open(const char *directory, struct journal_store **ret_store)
@@ -195,10 +222,12 @@ int journal_file_open(const char *directory, struct journal_store **ret_store)
 
 	if (f == NULL)
 		return -ENOMEM;
-	f->directory = lock_directory(directory);
+	f->path = strdup(directory);
+	f->directory = f->path == NULL ? -ENOMEM : lock_directory(directory);
 	if (f->directory < 0) {
 		int error = f->directory;
 
+		free(f->path);
 		free(f);
 		return error;
 	}

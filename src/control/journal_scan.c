@@ -99,8 +99,10 @@ static bool lacks_a_segment(const struct journal_scan *scan, uint64_t generation
 struct reading {
 	uint64_t sequence; /* of the frame applied last */
 	uint64_t generation;
-	uint64_t proved;   /* the highest sequence number known to have been durable */
-	uint64_t n_passed; /* checkpoints that must lie between there and here */
+	uint64_t proved;      /* the highest sequence number known to have been durable */
+	uint64_t n_passed;    /* checkpoints that must lie between there and here */
+	unsigned int segment; /* where the frame applied last lies */
+	uint32_t at;
 	bool is_refused;
 };
 
@@ -112,6 +114,28 @@ static uint64_t n_left_out(const struct reading *r, const struct frame_header *h
 	uint64_t n_checkpoints = h->generation - r->generation;
 
 	return n > n_checkpoints ? n - n_checkpoints : 0;
+}
+
+static void note_place(
+	const struct journal_scan *scan, const struct scan_frame *f, struct reading *r)
+{
+	r->segment = f->segment;
+	r->at = (uint32_t)(f->payload - scan->image[f->segment]);
+}
+
+/* What cannot be read may have been newer than what can: behind it in its segment, or in the other one, unless that begins with
+ * an older checkpoint. A torn record leaves pages that can be read. */
+static bool may_hide_newer(const struct journal_scan *scan, const struct reading *r)
+{
+	unsigned int other = 1 - r->segment;
+	struct frame_header h;
+
+	if (scan->bad_end[r->segment] > r->at)
+		return true;
+	if (scan->bad_end[other] == scan->bad_begin[other])
+		return false;
+	return scan->bad_begin[other] == 0 || !frame_read_header(scan->image[other], &h)
+	       || h.journal != scan->journal || h.generation > r->generation;
 }
 
 static void apply_record(struct journal_scan *scan, const struct scan_frame *f,
@@ -136,6 +160,7 @@ static void apply_record(struct journal_scan *scan, const struct scan_frame *f,
 	found->is_torn = false;
 	r->sequence = h->sequence;
 	r->generation = h->generation;
+	note_place(scan, f, r);
 	scan->uses[f->segment] = true;
 	r->is_refused = reader->apply(reader->context, false, f->payload, h->payload_bytes) != 0;
 }
@@ -159,7 +184,8 @@ static enum journal_health judge(const struct journal_scan *scan, const struct r
 {
 	if (r->is_refused)
 		return JOURNAL_LOST;
-	if (r->proved > r->sequence || lacks_a_segment(scan, r->generation))
+	if (r->proved > r->sequence || lacks_a_segment(scan, r->generation)
+		|| may_hide_newer(scan, r))
 		return JOURNAL_CUT;
 	if (!has_base || found->n_missing > 0)
 		return JOURNAL_GAPS;
@@ -182,6 +208,7 @@ void scan_read(struct journal_scan *scan, const struct journal_reader *reader,
 	if (base != NULL) {
 		r.sequence = base->header.sequence;
 		r.generation = base->header.generation;
+		note_place(scan, base, &r);
 		scan->uses[base->segment] = true;
 		r.is_refused = reader->apply(reader->context, true, base->payload,
 				       base->header.payload_bytes)

@@ -24,6 +24,10 @@ struct journal_scan {
 	bool exists[JOURNAL_SEGMENTS];
 	bool is_odd[JOURNAL_SEGMENTS]; /* not of the size that weir gives it */
 	uint32_t segment_bytes;
+	/* Where the disk refused to read: from the first such page's beginning to the last one's end; equal where it did not. */
+	uint32_t bad_begin[JOURNAL_SEGMENTS];
+	uint32_t bad_end[JOURNAL_SEGMENTS];
+	uint32_t n_unreadable; /* pages */
 
 	struct scan_frame *frames; /* by sequence; a first copy before a second one */
 	uint32_t n_frames;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ledger_state.h"
 
+#include <weir/base/clock.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_US         (UINT64_C(86400) * 1000000)
-#define RETRY_FIRST_US (UINT64_C(1) * 1000000)
-#define RETRY_LAST_US  (UINT64_C(60) * 1000000)
+#define RETRY_FIRST_US US_PER_S
+#define RETRY_LAST_US  (60 * US_PER_S)
 
 static uint32_t or_default(uint32_t value, uint32_t fallback)
 {
@@ -18,11 +19,11 @@ static uint32_t or_default(uint32_t value, uint32_t fallback)
 /* Keeps the day's figures for the flash budget. */
 static void turn_day(struct ledger *l, uint64_t now_us)
 {
-	uint64_t day = now_us / DAY_US;
+	uint64_t passed_us = now_us - l->day_us;
 
-	if (day == l->today)
+	if (passed_us < LEDGER_DAY_US)
 		return;
-	l->today = day;
+	l->day_us += passed_us - passed_us % LEDGER_DAY_US;
 	l->stats.n_writes_yesterday = l->stats.n_writes_today;
 	l->stats.written_bytes_yesterday = l->stats.written_bytes_today;
 	l->stats.n_writes_today = 0;
@@ -80,6 +81,8 @@ static int write_out(struct ledger *l, const struct ledger_time *when)
 
 	if (l->stats.state == LEDGER_BROKEN && when->now_us < l->stats.retry_us)
 		return l->stats.error;
+	turn_day(l, when->now_us);
+	l->day_passed_s = (uint32_t)((when->now_us - l->day_us) / US_PER_S);
 	if (journal_is_due(l->journal)) {
 		error = checkpoint(l);
 		note_result(l, error, when->now_us);
@@ -149,6 +152,28 @@ static int allocate(struct ledger *l, const struct ledger_params *params)
 	return 0;
 }
 
+/* The day goes on where the last process left it. Time between processes does not count: nobody can say how long it was. */
+static void take_up_day(struct ledger *l, uint64_t now_us)
+{
+	l->day_us = now_us - (uint64_t)l->day_passed_s * US_PER_S;
+	turn_day(l, now_us);
+}
+
+/* A process that dies and starts again, over and over, writes with each start. Once the day's writes are used up each start writes
+ * nothing before it has lived long enough, and longer each time, so that the day ends with a few dozen more at most. */
+static void hold_back(struct ledger *l, uint64_t now_us)
+{
+	uint64_t left_us = LEDGER_DAY_US - (now_us - l->day_us);
+	uint64_t pause_us = LEDGER_DAY_US / or_default(l->writes_per_day, LEASE_WRITES_PER_DAY);
+	uint64_t n_over = l->stats.n_writes_today - l->writes_per_day + 1;
+	uint64_t wait_us = n_over > left_us / pause_us ? left_us : n_over * pause_us;
+
+	l->stats.state = LEDGER_BROKEN;
+	l->stats.error = -EDQUOT;
+	l->stats.broken_us = now_us;
+	l->stats.retry_us = now_us + wait_us;
+}
+
 int ledger_open(struct journal_store *store, const struct ledger_params *params,
 	const struct ledger_time *when, struct ledger_recovery *ret_recovery,
 	struct ledger **ret_ledger)
@@ -172,8 +197,11 @@ int ledger_open(struct journal_store *store, const struct ledger_params *params,
 			   < rows_most(l->days[0].capacity, l->cycles[0].capacity, l->n_devices))
 		goto err_ledger;
 	recover(l, &found, ret_recovery);
-	l->today = when->now_us / DAY_US;
-	(void)write_out(l, when); /* a failure shows in its state */
+	take_up_day(l, when->now_us);
+	if (l->stats.n_writes_today >= l->writes_per_day)
+		hold_back(l, when->now_us);
+	else
+		(void)write_out(l, when); /* a failure shows in its state */
 	*ret_ledger = l;
 	return 0;
 err_ledger:

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #define RATE_SPAN_US UINT64_C(1000000)
-#define DAY_US       (UINT64_C(86400) * 1000000)
 
 bool ledger_read_plan(const struct ledger *l, uint8_t plan, struct ledger_plan *ret_plan)
 {
@@ -103,7 +102,8 @@ struct ledger_stats ledger_stats(const struct ledger *l)
 uint64_t ledger_lease_ask(
 	const struct ledger *l, uint8_t plan, uint64_t left_octets, const struct ledger_time *when)
 {
-	uint32_t n_writes = when->now_us / DAY_US == l->today ? l->stats.n_writes_today : 0;
+	uint64_t passed_us = when->now_us - l->day_us;
+	uint32_t n_writes = passed_us < LEDGER_DAY_US ? l->stats.n_writes_today : 0;
 	uint32_t n_plans = 0;
 	const struct plan_row *p;
 	struct lease_terms terms;
@@ -131,7 +131,7 @@ uint64_t ledger_lease_ask(
 			n_writes >= l->writes_per_day
 				? 0
 				: (l->writes_per_day - n_writes) / (n_plans > 0 ? n_plans : 1),
-		.day_left_s = (uint32_t)((DAY_US - when->now_us % DAY_US) / 1000000),
+		.day_left_s = (uint32_t)((LEDGER_DAY_US - passed_us % LEDGER_DAY_US) / 1000000),
 	};
 	return lease_ask(&terms);
 }

@@ -17,7 +17,7 @@ enum row_type {
 
 #define ROW_HEAD_BYTES 2
 #define USAGE_BYTES    (2 * N_DIRECTIONS * 8)
-#define LEDGER_BYTES   1
+#define LEDGER_BYTES   17
 #define PLAN_BYTES     (1 + 1 + LEDGER_NAME_MAX + 7 * 8 + USAGE_BYTES)
 #define CLASS_BYTES    (1 + LEDGER_NAME_MAX + USAGE_BYTES)
 #define DEVICE_BYTES   (1 + 6 + 4 + USAGE_BYTES)
@@ -57,6 +57,12 @@ struct row_reader {
 static void put8(struct row_writer *w, uint8_t value)
 {
 	*w->at++ = value;
+}
+
+static void put32(struct row_writer *w, uint32_t value)
+{
+	store_le32(w->at, value);
+	w->at += 4;
 }
 
 static void put64(struct row_writer *w, uint64_t value)
@@ -121,8 +127,12 @@ static bool begin(struct row_writer *w, enum row_type type, uint8_t n_bytes)
 /* Ledger and plans: in every payload. */
 static void write_sums(struct row_writer *w, const struct ledger *l)
 {
-	if (begin(w, ROW_LEDGER, LEDGER_BYTES))
+	if (begin(w, ROW_LEDGER, LEDGER_BYTES)) {
 		put8(w, l->is_suspect ? FLAG_SUSPECT : 0);
+		put32(w, l->stats.n_writes_today + 1); /* this one, too */
+		put32(w, l->day_passed_s);
+		put64(w, l->stats.written_bytes_today);
+	}
 	for (uint8_t i = 0; i < LEDGER_PLANS_MAX; i++) {
 		const struct plan_row *p = &l->plans[i];
 
@@ -297,6 +307,20 @@ static void read_plan(struct row_reader *r, struct ledger *l, uint8_t plan)
 	get_usage(r, &p->usage);
 }
 
+/* The flags alone stood here once. */
+static int read_ledger(struct ledger *l, const uint8_t *body, uint8_t n_bytes)
+{
+	if (n_bytes == 0)
+		return -EINVAL;
+	l->is_suspect = (body[0] & FLAG_SUSPECT) != 0;
+	if (n_bytes < LEDGER_BYTES)
+		return 0;
+	l->stats.n_writes_today = load_le32(body + 1);
+	l->day_passed_s = load_le32(body + 5);
+	l->stats.written_bytes_today = load_le64(body + 9);
+	return 0;
+}
+
 static void read_class(struct row_reader *r, struct ledger *l, uint8_t plan)
 {
 	char name[LEDGER_NAME_MAX];
@@ -382,8 +406,8 @@ int rows_read(struct ledger *l, bool is_checkpoint, const uint8_t *payload, uint
 		if (n_bytes - at < ROW_HEAD_BYTES
 			|| n_bytes - at - ROW_HEAD_BYTES < payload[at + 1])
 			return -EINVAL;
-		if (type == ROW_LEDGER && payload[at + 1] >= LEDGER_BYTES)
-			l->is_suspect = (payload[at + ROW_HEAD_BYTES] & FLAG_SUSPECT) != 0;
+		if (type == ROW_LEDGER)
+			error = read_ledger(l, payload + at + ROW_HEAD_BYTES, payload[at + 1]);
 		else if (type >= ROW_PLAN && type <= ROW_CYCLE)
 			error = read_plan_row(
 				l, type, payload + at + ROW_HEAD_BYTES, payload[at + 1]);

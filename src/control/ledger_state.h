@@ -12,6 +12,8 @@
 
 #include <weir/control/ledger.h>
 
+#define LEDGER_DAY_US (UINT64_C(86400) * 1000000)
+
 /* Whether the disk has a row as it is. */
 enum row_mark {
 	ROW_CLEAN,
@@ -85,7 +87,9 @@ struct ledger {
 	uint32_t next_device; /* where the next record goes on */
 
 	uint32_t writes_per_day;
-	uint64_t today; /* by the monotonic clock */
+	uint64_t
+		day_us; /* when the day of the flash budget began, by the monotonic clock modulo 2^64 */
+	uint32_t day_passed_s; /* of it, as of the last write */
 	uint64_t backoff_us;
 	struct ledger_stats stats;
 	struct journal_stats seen; /* as of the last write */

@@ -21,12 +21,13 @@ static const struct view views[] = {
 	{"link", link_write, NULL, 0},
 	{"rules", rules_write, NULL, 0},
 	{"clocks", NULL, clocks_next, 0},
+	{"unsolicited", unsolicited_write, NULL, 0},
 };
 
 #define N_VIEWS (sizeof(views) / sizeof(views[0]))
 
 static const char view_names[] = "status, flows, devices, plans, classes, ports, forwards, drops, "
-				 "stages, link, rules, clocks";
+				 "stages, link, rules, clocks, unsolicited";
 
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry)
@@ -95,6 +96,11 @@ void telemetry_set_budget(struct telemetry *t, struct budget *budget)
 void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks)
 {
 	t->clocks = clocks;
+}
+
+void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited)
+{
+	t->unsolicited = unsolicited;
 }
 
 void telemetry_set_names(

@@ -189,15 +189,15 @@ int devices_next(struct server_answer *a, struct text *part, char *error)
 	return 0;
 }
 
-/* What no flow accounts for on the uplinks is a class of its own. */
-static void sum_unattributed(struct telemetry *t, struct usage_sum *sum)
+/* What came for no flow is a class of its own, with what weir itself has answered. */
+static void sum_unsolicited(struct telemetry *t, struct usage_sum *sum)
 {
 	doors_stats_read(t->path, &t->stats);
 	for (uint32_t i = 0; i < PORTS_MAX; i++) {
-		for (int d = 0; d < N_DIRECTIONS; d++) {
-			sum->octets[d] += t->stats.unattributed_octets[i][d];
-			sum->packets[d] += t->stats.unattributed_packets[i][d];
-		}
+		sum->octets[DOWNLINK] += t->stats.unsolicited_octets[i];
+		sum->packets[DOWNLINK] += t->stats.unsolicited_packets[i];
+		sum->octets[UPLINK] += t->stats.unattributed_octets[i][UPLINK];
+		sum->packets[UPLINK] += t->stats.unattributed_packets[i][UPLINK];
 	}
 }
 
@@ -212,7 +212,7 @@ int classes_next(struct server_answer *a, struct text *part, char *error)
 	l->opened = true;
 	if (!l->summed)
 		return flows_sum(l, error);
-	sum_unattributed(t, &l->sums[CLASS_UNSOLICITED]);
+	sum_unsolicited(t, &l->sums[CLASS_UNSOLICITED]);
 	listing_head(l, part);
 	for (uint32_t id = 0; id < CLASS_IDS && t->class_names[id][0] != '\0'; id++) {
 		n_total++;

@@ -26,8 +26,9 @@ struct sample {
 
 struct telemetry {
 	struct path *path;
-	struct budget *budget;       /* NULL: plans are not kept */
-	const struct clocks *clocks; /* NULL: nor clocks */
+	struct budget *budget;                       /* NULL: plans are not kept */
+	const struct clocks *clocks;                 /* NULL: nor clocks */
+	const struct unsolicited_watch *unsolicited; /* NULL: not watched */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;
@@ -36,7 +37,8 @@ struct telemetry {
 			[CLASS_NAME_MAX]; /* of the sums: a new configuration may move them */
 	struct usage_sum classes[CLASS_IDS];
 	struct sample samples[TELEMETRY_SAMPLES];
-	uint64_t n_samples;      /* ever; the newest is at (n_samples - 1) % TELEMETRY_SAMPLES */
+	uint64_t n_samples; /* ever; the newest is at (n_samples - 1) % TELEMETRY_SAMPLES */
+	struct unsolicited_lists unsolicited_lists; /* so is this */
 	struct path_stats stats; /* read anew by each that uses it: too large for a stack */
 };
 
@@ -53,6 +55,7 @@ view_write stages_write;
 view_write plans_write;
 view_write link_write;
 view_write rules_write;
+view_write unsolicited_write;
 view_next flows_next;
 view_next devices_next;
 view_next forwards_next;
@@ -100,6 +103,9 @@ void listing_tail(const struct listing *l, struct text *part, uint64_t n_total);
 /* uplink_octets, downlink_octets, uplink_packets, downlink_packets. */
 void usage_fields(
 	struct text *t, const uint64_t octets[N_DIRECTIONS], const uint64_t packets[N_DIRECTIONS]);
+
+/* What nobody asked for, of a plan. */
+void unsolicited_fields(const struct telemetry *t, uint32_t plan_id, struct text *part);
 
 /* Bits a second through a port's edge over the last `window_us`; t->stats must be fresh. */
 uint64_t edge_rate_bps(const struct telemetry *t, uint32_t port, enum direction direction,

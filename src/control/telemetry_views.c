@@ -309,6 +309,7 @@ static void plan_fields(const struct telemetry *t, uint32_t id, struct text *par
 	text_field_string(part, "name", t->names.plans[id]);
 	if (t->budget != NULL && budget_read(t->budget, id, &view))
 		budget_fields(&view, part);
+	unsolicited_fields(t, id, part);
 	text_field_u64(part, "billed_uplink_octets", s->billed_octets[UPLINK]);
 	text_field_u64(part, "billed_downlink_octets", s->billed_octets[DOWNLINK]);
 	text_field_u64(part, "overhead_octets_packet",

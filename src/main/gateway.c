@@ -16,6 +16,7 @@
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
+#include <weir/control/unsolicited.h>
 #include <weir/port/takeover.h>
 
 #include <rte_lcore.h>
@@ -46,6 +47,7 @@ struct gateway {
 	struct gateway_ports ports;
 	struct gateway_budget *books;
 	struct clocks *clocks;
+	struct unsolicited_watch *unsolicited;
 	struct telemetry *telemetry;
 	struct server *server;
 	struct export_records *export; /* NULL: no records are kept */
@@ -73,17 +75,6 @@ static int64_t wall_offset_us(void)
 static int64_t wall_now_s(void)
 {
 	return (wall_offset_us() + (int64_t)clock_now_us()) / (int64_t)US_PER_S;
-}
-
-static struct budget_time clocks_now(const struct gateway *g)
-{
-	int64_t wall_s = wall_now_s();
-
-	return (struct budget_time){
-		.now_us = clock_now_us(),
-		.wall_s = wall_s,
-		.is_trusted = schedule_clock_is_trusted(g->config->runtime.clock, wall_s),
-	};
 }
 
 static struct schedule_state schedules_now(const struct config *c)
@@ -260,10 +251,14 @@ static int start_control(struct gateway *g)
 	if (err < 0)
 		return err;
 	err = clocks_create(g->config, (int64_t)clock_now_us(), &g->clocks);
+	if (err == 0)
+		err = unsolicited_create(
+			g->path, gateway_budget(g->books), g->config, &g->unsolicited);
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
 	telemetry_set_clocks(g->telemetry, g->clocks);
+	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
 	handlers.context = g->telemetry;
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
@@ -484,10 +479,17 @@ static void follow_schedules(struct gateway *g)
 
 static void follow_clocks(struct gateway *g, uint64_t now_us)
 {
-	struct budget_time now = clocks_now(g);
+	struct budget_time now = gateway_budget_time(g->books);
 
 	clocks_keep(g->clocks, g->config->runtime.state_dir, &now);
 	clocks_follow(g->clocks, g->path, g->ports.ports, now_us);
+}
+
+static void watch_unsolicited(struct gateway *g)
+{
+	struct budget_time now = gateway_budget_time(g->books);
+
+	unsolicited_tick(g->unsolicited, &now);
 }
 
 void gateway_tick(struct gateway *g, uint64_t now_us)
@@ -500,6 +502,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	g->second_us = now_us;
 	follow_schedules(g);
 	follow_clocks(g, now_us);
+	watch_unsolicited(g);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
 	if (g->export != NULL) {
@@ -534,6 +537,7 @@ static int publish(struct gateway *g, struct config *next)
 	g->schedules = schedules;
 	gateway_budget_set_config(g->books, next);
 	clocks_set_config(g->clocks, next);
+	unsolicited_set_config(g->unsolicited, next);
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;
@@ -579,7 +583,7 @@ void gateway_serve(struct gateway *g, uint64_t now_us)
 
 static void save_clocks(struct gateway *g)
 {
-	struct budget_time now = clocks_now(g);
+	struct budget_time now = gateway_budget_time(g->books);
 
 	clocks_save(g->clocks, g->config->runtime.state_dir, &now);
 }
@@ -596,6 +600,7 @@ static void stop_path(struct gateway *g)
 		take_events(g);
 		take_records(g, clock_now_us());
 		save_clocks(g);
+		watch_unsolicited(g);
 	}
 }
 
@@ -609,6 +614,7 @@ void gateway_stop(struct gateway *g)
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
+	unsolicited_destroy(g->unsolicited);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);
 	rte_mempool_free(g->pool);

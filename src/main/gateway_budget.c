@@ -23,7 +23,7 @@ struct gateway_budget {
 	atomic_int clock; /* enum config_clock */
 };
 
-static struct budget_time time_now(const struct gateway_budget *g)
+struct budget_time gateway_budget_time(const struct gateway_budget *g)
 {
 	int64_t wall_s = (int64_t)time(NULL);
 
@@ -41,7 +41,7 @@ static void *keep(void *context)
 	struct timespec tick = {.tv_nsec = TICK_NS};
 
 	while (!atomic_load(&g->stopping)) {
-		struct budget_time now = time_now(g);
+		struct budget_time now = gateway_budget_time(g);
 
 		budget_tick(g->budget, &now);
 		nanosleep(&tick, NULL);
@@ -84,7 +84,7 @@ int gateway_budget_open(
 	if (g == NULL)
 		return -ENOMEM;
 	atomic_store(&g->clock, (int)c->runtime.clock);
-	now = time_now(g);
+	now = gateway_budget_time(g);
 	err = journal_file_open(c->runtime.state_dir, &g->store);
 	if (err == 0)
 		err = budget_create(c, path, g->store, &now, &recovery, &g->budget);
@@ -132,7 +132,7 @@ void gateway_budget_close(struct gateway_budget *g)
 	if (g->runs)
 		pthread_join(g->thread, NULL);
 	if (g->budget != NULL) {
-		struct budget_time now = time_now(g);
+		struct budget_time now = gateway_budget_time(g);
 
 		err = budget_finish(g->budget, &now);
 	}

@@ -21,6 +21,9 @@ int gateway_budget_start(struct gateway_budget *g);
 /* The configuration in force from now on. */
 void gateway_budget_set_config(struct gateway_budget *g, const struct config *c);
 
+/* Now, by the clock that the configuration trusts. */
+struct budget_time gateway_budget_time(const struct gateway_budget *g);
+
 struct budget *gateway_budget(struct gateway_budget *g);
 
 /* After the path's last packet: closes the books in order. NULL is fine. */

@@ -106,8 +106,12 @@ __attribute__((noinline)) static void parse_rest(struct stage_ctx *ctx, const st
 		return;
 	}
 	if (r.why != DROP_PARSE_OTHER_HOST && r.why != DROP_PARSE_ETHERTYPE) {
-		seen->octets += raw_octets(port, pkt);
+		uint32_t octets = raw_octets(port, pkt);
+
+		seen->octets += octets;
 		seen->packets++;
+		if (ctx->is_uplink[ctx->rx_port])
+			unsolicited_count(ctx, ctx->rx_port, NULL, octets);
 	}
 	if (r.why == DROP_PARSE_BAD_OPTIONS && !ctx->is_uplink[ctx->rx_port])
 		tell_malformed_option(ctx, pkt, stage_meta(pkt));

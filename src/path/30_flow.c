@@ -162,6 +162,7 @@ __attribute__((noinline)) static enum drop_reason flow_slow(
 
 	if (ref != FLOW_REF_NONE)
 		return flow_hit(ctx, pkt, m, ref);
+	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
 	if (local_deliver(ctx, pkt, m, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
 		return why;

@@ -111,6 +111,10 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 				s->unattributed_packets[i][d] = edge->packets - attributed->packets;
 				s->unattributed_octets[i][d] = edge->octets - attributed->octets;
 			}
+			if (d == DOWNLINK) {
+				s->unsolicited_octets[i] = ctx->unsolicited[i].sum.octets;
+				s->unsolicited_packets[i] = ctx->unsolicited[i].sum.packets;
+			}
 			if (ctx->queues[i][d] == NULL)
 				continue;
 			s->queue_packets[i][d] = fifo_n_packets(ctx->queues[i][d]);
@@ -230,6 +234,25 @@ void doors_meter_read(const struct path *p, uint8_t plan_id, struct meter *ret_m
 void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits *limits)
 {
 	meter_set_limits(&p->ctx.plans[plan_id], limits);
+}
+
+void doors_unsolicited_read(
+	const struct path *p, uint8_t uplink, struct unsolicited_lists *ret_lists)
+{
+	const struct unsolicited *u = &p->ctx.unsolicited[uplink];
+
+	*ret_lists = (struct unsolicited_lists){
+		.octets = u->sum.octets, .packets = u->sum.packets, .since_us = u->since_us};
+	if (__atomic_load_n(&u->must_restart, __ATOMIC_RELAXED))
+		return; /* nothing has come since */
+	top_read(&u->senders, &ret_lists->senders);
+	top_read(&u->networks, &ret_lists->networks);
+	top_read(&u->targets, &ret_lists->targets);
+}
+
+void doors_unsolicited_restart(struct path *p, uint8_t uplink)
+{
+	__atomic_store_n(&p->ctx.unsolicited[uplink].must_restart, true, __ATOMIC_RELAXED);
 }
 
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])

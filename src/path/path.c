@@ -248,6 +248,8 @@ int path_create(const struct path_setup *setup, struct path_config *config, uint
 	p->ctx.setup = &p->setup;
 	p->ctx.profile = setup->profile;
 	p->ctx.rng = &p->rng;
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		p->ctx.unsolicited[i].since_us = now_us;
 	rng_init(&p->rng, setup->seed);
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_init(&p->ctx.plans[i], &config->plans[i]);

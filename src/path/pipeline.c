@@ -79,6 +79,9 @@ void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason wh
 	ctx->stages[ctx->stage].dropped++;
 	ctx->drops[why]++;
 	ctx->drop_octets[why] += octets;
+	if (ctx->stage > STAGE_parse && m->flow_id == FLOW_NONE && m->in_port != PORT_NONE
+		&& ctx->is_uplink[m->in_port])
+		unsolicited_count(ctx, m->in_port, m, octets);
 	if (ctx->stage > STAGE_meter)
 		account_take_back(ctx, m);
 	rte_pktmbuf_free(pkt);

@@ -13,6 +13,7 @@
 #include "pcp.h"
 #include "syn_hold.h"
 
+#include <weir/account/top.h>
 #include <weir/budget/meter.h>
 #include <weir/flow/device.h>
 #include <weir/flow/expiry.h>
@@ -73,6 +74,16 @@ struct rule_watch {
 struct edge {
 	uint64_t packets;
 	uint64_t octets;
+};
+
+/* What came by an uplink for no flow. */
+struct unsolicited {
+	struct edge sum;
+	uint64_t since_us; /* the lists begin */
+	struct top senders;
+	struct top networks;
+	struct top targets;
+	bool must_restart; /* [control] sets it, the worker takes it back */
 };
 
 /* The link-layer header of the last packet of a burst. */
@@ -137,6 +148,8 @@ struct stage_ctx {
 	struct tx_batch batches[PORTS_MAX];
 
 	struct syn_hold syn_hold;
+
+	struct unsolicited unsolicited[PORTS_MAX]; /* of uplinks */
 
 	struct stage_limit error_limit;
 	struct stage_limit echo_limit;
@@ -368,6 +381,11 @@ void account_take_back(struct stage_ctx *ctx, const struct pkt_meta *m);
 
 /* 70_account.c: fragmenting made `octets` and `packets` more (or less, where it failed half-way) of an uplink packet. */
 void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets);
+
+/* unsolicited.c: a packet that came by an uplink, was billed, and is dropped without a flow. `m` is NULL where its header is not
+ * to be believed. */
+void unsolicited_count(
+	struct stage_ctx *ctx, uint8_t uplink, const struct pkt_meta *m, uint32_t octets);
 
 /* local.c: a fresh packet of the gateway's own; NULL when there is no buffer. */
 struct rte_mbuf *local_make_packet(struct stage_ctx *ctx);

@@ -314,6 +314,27 @@ Test(control_budget, a_new_configuration_changes_the_quota_and_loses_nothing)
 	clean(s);
 }
 
+Test(control_budget, what_nobody_asked_for_is_a_class_that_restarts_remember_and_cycles_forget)
+{
+	struct site *s = site(PLAN("quota: 10MB, when_spent: block"));
+	struct ledger_usage usage = {.octets = {0, 700}, .packets = {0, 7}};
+
+	budget_count_unsolicited(s->budget, 0, &usage);
+	budget_count_unsolicited(s->budget, 0, &usage);
+	tick(s);
+	cr_expect_eq(view_of(s).unsolicited.octets[DOWNLINK], 1400);
+	cr_expect_eq(budget_finish(s->budget, &s->now), 0);
+	budget_destroy(s->budget);
+	open_books(s);
+	cr_expect_eq(view_of(s).unsolicited.octets[DOWNLINK], 1400);
+	cr_expect_eq(view_of(s).unsolicited.packets[DOWNLINK], 14);
+	s->now.wall_s += 40 * DAY_S;
+	tick(s);
+	tick(s);
+	cr_expect_eq(view_of(s).unsolicited.octets[DOWNLINK], 0);
+	clean(s);
+}
+
 Test(control_budget, flow_records_say_whose_it_was)
 {
 	struct site *s = site(PLAN("quota: 10MB, when_spent: block"));

@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -479,6 +480,46 @@ static void remove_files(const char *path)
 Test(control_journal, files_removed_under_it_are_noticed_and_made_anew)
 {
 	in_directory(remove_files);
+}
+
+/* Nothing can be made below a file; once that is gone the directory is made again. */
+static void remove_directory(const char *path)
+{
+	struct journal_store *store;
+	struct journal_found found;
+	char name[64];
+	struct told told;
+	struct journal *j;
+	int fd;
+
+	cr_assert_eq(journal_file_open(path, &store), 0);
+	j = open_on(store, &told, &found);
+	tell_up_to(j, 1, 2);
+	for (unsigned int i = 0; i < JOURNAL_SEGMENTS; i++) {
+		(void)snprintf(name, sizeof(name), "%s/ledger.%u", path, i);
+		cr_assert_eq(unlink(name), 0);
+	}
+	cr_assert_eq(rmdir(path), 0);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0);
+	(void)close(fd);
+	cr_expect_eq(tell(j, 3), -ESTALE);
+	cr_expect_eq(tell(j, 3), -ENOTDIR);
+	cr_assert_eq(unlink(path), 0);
+	cr_expect_eq(tell(j, 3), 0);
+	cr_expect_eq(tell(j, 3), 0);
+	journal_close(j);
+	store->close(store);
+	cr_assert_eq(journal_file_open(path, &store), 0);
+	journal_close(open_on(store, &told, &found));
+	cr_expect_eq(told.last, 3);
+	cr_expect_eq(found.health, JOURNAL_WHOLE);
+	store->close(store);
+}
+
+Test(control_journal, a_directory_removed_under_it_is_made_anew)
+{
+	in_directory(remove_directory);
 }
 
 Test(control_journal, a_directory_that_cannot_be_is_an_error)

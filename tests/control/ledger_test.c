@@ -475,7 +475,6 @@ Test(control_ledger, a_busy_day_costs_no_more_writes_than_the_flash_is_given)
 	struct ledger_stats stats;
 
 	home_init(&h);
-	h.when.now_us = 0;
 	for (uint32_t second = 0; second <= 86400 + 600; second++) {
 		uint64_t ask;
 
@@ -491,4 +490,79 @@ Test(control_ledger, a_busy_day_costs_no_more_writes_than_the_flash_is_given)
 	cr_expect_leq(stats.written_bytes_yesterday, LEASE_WRITES_PER_DAY * 2 * JOURNAL_PAGE);
 	cr_expect_geq(plan_of(&h).used_octets, UINT64_C(625000) * 86000);
 	home_clean(&h);
+}
+
+/* Days are of running time: how long it was off nobody can say. */
+Test(control_ledger, a_day_of_writes_goes_on_over_restarts_and_ends_by_itself)
+{
+	struct home h;
+	uint32_t n;
+
+	home_init(&h);
+	for (uint32_t i = 0; i < 5; i++) {
+		h.when.now_us += 3600 * SECOND_US;
+		cr_assert_eq(grant(&h, 1000), 0);
+	}
+	n = ledger_stats(h.l).n_writes_today;
+	cr_expect_geq(n, 6);
+	for (uint32_t i = 0; i < 3; i++) {
+		h.when.now_us = 1000 * SECOND_US; /* the machine was off, too */
+		crash(&h);
+		cr_expect_eq(ledger_stats(h.l).n_writes_today, n + i + 1, "%u: %u of %u", i,
+			ledger_stats(h.l).n_writes_today, n);
+		cr_expect_gt(ledger_stats(h.l).written_bytes_today, (n + i) * JOURNAL_PAGE);
+	}
+	n = ledger_stats(h.l).n_writes_today;
+	h.when.now_us += 18 * 3600 * SECOND_US;
+	cr_assert_eq(grant(&h, 1000), 0);
+	cr_expect_eq(ledger_stats(h.l).n_writes_today, n + 1, "23 hours");
+	h.when.now_us += 3600 * SECOND_US;
+	cr_assert_eq(grant(&h, 1000), 0);
+	cr_expect_eq(ledger_stats(h.l).n_writes_today, 1, "24 hours");
+	cr_expect_eq(ledger_stats(h.l).n_writes_yesterday, n + 1);
+	home_clean(&h);
+}
+
+/* Lives of `life_s` seconds each, one after the other for a day; returns what the flash has borne. */
+static uint64_t crash_loop(struct home *h, uint64_t life_s, uint32_t *ret_n_paid)
+{
+	uint64_t n_syncs = 0;
+
+	*ret_n_paid = 0;
+	for (uint64_t passed_s = 0; passed_s < 86400; passed_s += life_s) {
+		bool has_lease = false;
+
+		for (uint64_t second = 0; second < life_s; second++) {
+			h->when.now_us += SECOND_US;
+			has_lease = (!ledger_retry(h->l, &h->when) && plan_of(h).leased_octets == 0
+					    && grant(h, 1000) == 0)
+				    || has_lease;
+		}
+		*ret_n_paid += has_lease ? 1 : 0;
+		n_syncs += ledger_stats(h->l).journal.n_syncs;
+		crash(h);
+		h->disk.n_ops = 0; /* the log begins anew */
+		h->disk.arena_used = 0;
+	}
+	return n_syncs;
+}
+
+Test(control_ledger, a_loop_of_crashes_does_not_wear_the_flash_out)
+{
+	static const uint64_t lives_s[] = {2, 5, 30, 300};
+
+	for (size_t i = 0; i < sizeof(lives_s) / sizeof(lives_s[0]); i++) {
+		struct home h;
+		uint32_t n_paid;
+		uint64_t n_syncs;
+
+		home_init(&h);
+		n_syncs = crash_loop(&h, lives_s[i], &n_paid);
+		cr_expect_leq(n_syncs, LEASE_WRITES_PER_DAY + 70, "lives of %lu s: %lu writes",
+			lives_s[i], n_syncs);
+		cr_expect_geq(n_paid, lives_s[i] >= 300 ? 280 : 900, "lives of %lu s: %u paid",
+			lives_s[i], n_paid);
+		cr_expect_geq(plan_of(&h).granted_total, n_paid * 1000);
+		home_clean(&h);
+	}
 }

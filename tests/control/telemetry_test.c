@@ -52,6 +52,28 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	*ret_stats = p->stats;
 }
 
+static struct unsolicited_view unsolicited_seen;
+
+bool unsolicited_read(
+	const struct unsolicited_watch *u, uint32_t plan_id, struct unsolicited_view *ret_view)
+{
+	(void)u;
+	*ret_view = unsolicited_seen;
+	return plan_id == 0;
+}
+
+void doors_unsolicited_read(
+	const struct path *p, uint8_t uplink, struct unsolicited_lists *ret_lists)
+{
+	(void)p;
+	*ret_lists = (struct unsolicited_lists){0};
+	top_count(&ret_lists->senders, 0xc6336401u + uplink, 40);
+	for (uint32_t i = 0; i < 12; i++)
+		top_count(&ret_lists->targets, (uint64_t)PROTO_TCP << 16 | (23 + i), 40);
+	top_count(&ret_lists->networks, 0xc6336400u, 40);
+	top_count(&ret_lists->networks, UNSOLICITED_KEY_MALFORMED, 20);
+}
+
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
 {
 	memset(ret_hits, 0, (POLICY_RULE_DEFAULT + 1) * sizeof(ret_hits[0]));
@@ -222,6 +244,7 @@ static void setup(void)
 	cr_assert_eq(telemetry_create(&path, ports, 0, &telemetry), 0);
 	telemetry_set_budget(
 		telemetry, (struct budget *)&plan_view); /* only budget_read() looks into it */
+	telemetry_set_unsolicited(telemetry, (struct unsolicited_watch *)&plan_view);
 	telemetry_set_names(telemetry, &names, 3);
 }
 
@@ -305,7 +328,7 @@ static const char *string(const json_t *object, const char *key)
 Test(control_telemetry, every_view_is_one_json_document)
 {
 	static const char *const views[] = {"status", "flows", "devices", "plans", "classes",
-		"ports", "forwards", "drops", "stages", "link", "clocks"};
+		"ports", "forwards", "drops", "stages", "link", "clocks", "unsolicited"};
 
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++) {
 		char request[64];
@@ -505,6 +528,51 @@ Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
 	json_decref(a);
 }
 
+Test(control_telemetry, a_plan_tells_what_nobody_asked_for_and_who_sends_it)
+{
+	json_t *a;
+	const json_t *plan;
+
+	path.config.n_plans = 1;
+	unsolicited_seen = (struct unsolicited_view){.used_octets = 7,
+		.forecast_octets = 90,
+		.alarm_octets = 50,
+		.n_alarms = 2,
+		.is_alarmed = true,
+		.has_sender = true,
+		.sender = ip_addr_quad(198, 51, 100, 7)};
+	a = answer("{\"show\":\"plans\"}");
+	plan = row(a, "plans", 0);
+	cr_expect_eq(number(plan, "unsolicited_octets"), 7);
+	cr_expect_eq(number(plan, "unsolicited_forecast_octets"), 90);
+	cr_expect_eq(number(plan, "unsolicited_alarms"), 2);
+	cr_expect(json_is_true(json_object_get(plan, "unsolicited_alarm")));
+	cr_expect_str_eq(string(plan, "unsolicited_sender"), "198.51.100.7");
+	json_decref(a);
+}
+
+Test(control_telemetry, who_sends_what_nobody_asked_for_is_listed_by_sender_network_and_target)
+{
+	static const struct {
+		const char *by;
+		const char *what;
+	} rows[] = {{"sender", "198.51.100.2"}, {"network", "198.51.100.0/24"},
+		{"network", "malformed"}, {"target", "tcp/23"}};
+	json_t *a = answer("{\"show\":\"unsolicited\"}");
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		cr_expect_str_eq(string(row(a, "unsolicited", i), "port"), "wwan0");
+		cr_expect_str_eq(string(row(a, "unsolicited", i), "by"), rows[i].by);
+		cr_expect_str_eq(string(row(a, "unsolicited", i), "what"), rows[i].what);
+	}
+	cr_expect_eq(number(a, "n_rows"), 3 + 10, "ten a list");
+	cr_expect_eq(number(a, "n_total"), 3 + 12);
+	json_decref(a);
+	a = answer("{\"show\":\"unsolicited\",\"all\":true}");
+	cr_expect_eq(number(a, "n_rows"), 3 + 12);
+	json_decref(a);
+}
+
 Test(control_telemetry, the_link_tells_how_long_its_queue_is_in_time)
 {
 	json_t *a;
@@ -617,7 +685,9 @@ Test(control_telemetry, classes_add_records_live_flows_and_what_no_flow_accounts
 	json_t *a;
 
 	telemetry_count_records(telemetry, records, 2);
-	path.stats.unattributed_octets[1][DOWNLINK] = 77;
+	path.stats.unattributed_octets[1][DOWNLINK] = 100;
+	path.stats.unsolicited_octets[1] = 77; /* the rest was stopped on its flow */
+	path.stats.unattributed_octets[1][UPLINK] = 5;
 	a = answer("{\"show\":\"classes\"}");
 	cr_assert_eq(json_array_size(json_object_get(a, "classes")), 4);
 	cr_expect_str_eq(string(row(a, "classes", 2), "name"), "video");
@@ -627,6 +697,7 @@ Test(control_telemetry, classes_add_records_live_flows_and_what_no_flow_accounts
 	cr_expect_eq(
 		number(row(a, "classes", 2), "flows_ended"), 1, "an interim record ends no flow");
 	cr_expect_eq(number(row(a, "classes", 1), "downlink_octets"), 77);
+	cr_expect_eq(number(row(a, "classes", 1), "uplink_octets"), 5);
 	json_decref(a);
 }
 

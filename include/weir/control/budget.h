@@ -38,10 +38,11 @@ struct budget_view {
 	uint64_t quota_octets; /* with top-ups and rollover; 0: none */
 	uint64_t reserved_octets;
 	uint64_t reserve_used_octets;
-	int64_t cycle_end_s;       /* 0: not known */
-	enum ladder_action action; /* what the ladder does to it now */
-	struct forecast forecast;  /* of the cycle's end */
-	bool is_unrecorded;        /* the ledger cannot be written */
+	int64_t cycle_end_s;             /* 0: not known */
+	enum ladder_action action;       /* what the ladder does to it now */
+	struct forecast forecast;        /* of the cycle's end */
+	bool is_unrecorded;              /* the ledger cannot be written */
+	struct ledger_usage unsolicited; /* of this cycle: belongs to no flow */
 };
 
 /* Opens the books of the configured plans, on the ledger in `store` (borrowed), and sets the path's limits. `ret_recovery` tells what
@@ -64,6 +65,9 @@ int budget_finish(struct budget *b, const struct budget_time *now);
 
 /* Takes down whose octets a flow record tells of. */
 void budget_count(struct budget *b, const struct path_config *pc, const struct flow_record *r);
+
+/* Takes down octets that came for no flow: class `unsolicited`, of no device. */
+void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage);
 
 /* As of the last tick; false when there is no such plan. */
 bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_view);

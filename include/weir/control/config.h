@@ -192,6 +192,7 @@ struct config_plan {
 	uint16_t overhead_octets;
 	enum config_when_spent when_spent;
 	enum config_unrecorded when_unrecorded;
+	uint32_t unsolicited_alarm_ppm; /* of the quota; 0: no alarm */
 	uint32_t n_ladder;
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
 };

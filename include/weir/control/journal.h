@@ -49,7 +49,7 @@ enum journal_health {
 	JOURNAL_NEW,   /* nothing was ever there */
 	JOURNAL_WHOLE, /* all of it; a torn last record, which nobody relied on, is no damage */
 	JOURNAL_GAPS,  /* the last record is there, earlier ones are not */
-	JOURNAL_CUT,   /* the last record is known to be missing */
+	JOURNAL_CUT,   /* the last record is known to be missing, or may lie where the disk refuses to read */
 	JOURNAL_LOST,  /* there is something, and none of it can be read */
 };
 
@@ -115,7 +115,7 @@ struct journal_stats journal_stats(const struct journal *j);
 void journal_none_init(struct journal_store *ret_store);
 
 /* Segments as the files ledger.0 and ledger.1 in a directory, mode 0600; makes the directory (0700) if its parent is there.
- * -EBUSY: another process holds it. */
+ * -EBUSY: another process holds it. A directory that has taken its place is noticed when a file is made anew. */
 int journal_file_open(const char *directory, struct journal_store **ret_store);
 
 #endif

@@ -11,7 +11,8 @@
  * Units:    octets; wall time in seconds since 1970 (UTC), days since 1970 in whatever zone the caller counts them; monotonic
  *           time in microseconds.
  * Errors:   negative errno. A failed write makes the ledger LEDGER_BROKEN: nothing is granted, counting goes on in memory,
- *           and ledger_retry mends it by itself when the disk is willing.
+ *           and ledger_retry mends it by itself when the disk is willing. One that is opened with the day's writes used up is
+ *           broken with -EDQUOT for a while: a loop of crashes must not wear the flash out.
  * Threads:  one owner, control; granting blocks until the disk has it.
  * Memory:   fixed when opened, by the limits below (some 300 KiB beside the journal's).
  */
@@ -122,7 +123,8 @@ struct ledger_stats {
 	uint64_t broken_us;      /* when it broke */
 	uint64_t retry_us;       /* when it tries again */
 	uint64_t overrun_octets; /* billed beyond leases: what comes in cannot be refused */
-	uint32_t n_writes_today; /* records and checkpoints, by the monotonic day */
+	uint32_t
+		n_writes_today; /* records and checkpoints, in a day of running: restarts begin none */
 	uint64_t written_bytes_today;
 	uint32_t n_writes_yesterday;
 	uint64_t written_bytes_yesterday;

@@ -22,6 +22,7 @@
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
 #include <weir/control/server.h>
+#include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
 
 #include <stdint.h>
@@ -50,6 +51,8 @@ void telemetry_set_budget(struct telemetry *t, struct budget *budget);
 
 /* The clocks of devices; borrowed. Without it there are none to show. */
 void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
+/* What came for nobody; borrowed. */
+void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
 
 /* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
 void telemetry_set_names(

@@ -15,6 +15,7 @@
 #define WEIR_PATH_DOORS_H
 
 #include <weir/account/record.h>
+#include <weir/account/top.h>
 #include <weir/base/addr.h>
 #include <weir/base/direction.h>
 #include <weir/budget/meter.h>
@@ -173,6 +174,9 @@ struct path_stats {
 	/* Of that, on uplinks, what no flow accounts for: unsolicited, malformed, the gateway's own errors. */
 	uint64_t unattributed_packets[PORTS_MAX][N_DIRECTIONS];
 	uint64_t unattributed_octets[PORTS_MAX][N_DIRECTIONS];
+	/* Of that, what came by an uplink and belongs to no flow: class CLASS_UNSOLICITED. The rest was stopped on its flow. */
+	uint64_t unsolicited_packets[PORTS_MAX];
+	uint64_t unsolicited_octets[PORTS_MAX];
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t records_lost; /* records that found no room; their octets are in the sums above */
@@ -210,6 +214,26 @@ void doors_meter_read(const struct path *p, uint8_t plan_id, struct meter *ret_m
 
 /* Sets how far a plan may be used, while the worker goes on. */
 void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits *limits);
+
+/* What an uplink's bill has for no flow, and who sends it. */
+struct unsolicited_lists {
+	uint64_t octets; /* since the start */
+	uint64_t packets;
+	uint64_t since_us;   /* of what follows */
+	struct top senders;  /* keys: an IPv4 address in host order */
+	struct top networks; /* their /24s */
+	struct top targets;  /* protocol << 16 | port, of ICMP the type */
+};
+
+#define UNSOLICITED_KEY_MALFORMED                                                                  \
+	UINT64_MAX /* in each list: a header that is not to be believed, or IPv6 */
+
+/* Reads them, while the worker goes on. */
+void doors_unsolicited_read(
+	const struct path *p, uint8_t uplink, struct unsolicited_lists *ret_lists);
+
+/* Begins an uplink's lists anew; the sums go on. */
+void doors_unsolicited_restart(struct path *p, uint8_t uplink);
 
 /* How many flows each rule decided since these rules came, those without a rule at POLICY_RULE_DEFAULT. */
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1]);

@@ -35,18 +35,17 @@ static void unknown_name(struct config_checker *k, const struct tree_node *rule,
 			section, n->written);
 }
 
-static void check_group_of(
-	struct config_checker *k, const struct tree_node *rule, const struct config_rule *r)
+void config_check_group_name(struct config_checker *k, const struct tree_node *n, const char *group)
 {
-	struct nearest n = {.written = r->group, .distance = UINT32_MAX};
+	struct nearest nearest = {.written = group, .distance = UINT32_MAX};
 
-	if (r->group[0] == '\0' || strcmp(r->group, CONFIG_QUARANTINE) == 0
-		|| config_find_group(k->config, r->group) < CONFIG_GROUPS_MAX)
+	if (group[0] == '\0' || strcmp(group, CONFIG_QUARANTINE) == 0
+		|| config_find_group(k->config, group) < CONFIG_GROUPS_MAX)
 		return;
-	nearest_try(&n, CONFIG_QUARANTINE);
+	nearest_try(&nearest, CONFIG_QUARANTINE);
 	for (uint32_t i = 0; i < k->config->n_groups; i++)
-		nearest_try(&n, k->config->groups[i].name);
-	unknown_name(k, rule, "group", &n, "groups");
+		nearest_try(&nearest, k->config->groups[i].name);
+	unknown_name(k, n, "group", &nearest, "groups");
 }
 
 static void check_class_of(
@@ -115,7 +114,7 @@ static void check_rule(struct config_checker *k, const struct tree_node *n, uint
 	config_check_port_of(k, n, r->proto);
 	if (r->device.kind == MEMBER_PREFIX)
 		check_lan_address(k, n, "device", &r->device.prefix);
-	check_group_of(k, n, r);
+	config_check_group_name(k, n, r->group);
 	check_class_of(k, n, r);
 	check_schedule_of(k, n, r);
 }

@@ -190,6 +190,16 @@ struct config_plan {
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
 };
 
+/* What each device of a group may use of each plan. */
+struct config_quota {
+	char name[CONFIG_NAME_MAX];
+	char group[CONFIG_NAME_MAX]; /* "": every device */
+	uint64_t quota_octets;
+	bool shared; /* by all of them together */
+	uint32_t n_ladder;
+	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
+};
+
 struct config_class {
 	char name[CONFIG_NAME_MAX];
 	uint8_t proto;           /* 0: any */
@@ -269,6 +279,8 @@ struct config {
 	struct config_port ports[PORTS_MAX];
 	uint32_t n_plans;
 	struct config_plan plans[PLANS_MAX];
+	uint32_t n_quotas;
+	struct config_quota quotas[QUOTAS_MAX];
 	uint32_t n_classes;
 	struct config_class classes[CONFIG_CLASSES_MAX];
 	bool policy_lan_to_lan;

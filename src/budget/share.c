@@ -41,6 +41,7 @@ void share_rule_prepare(struct share_rule *rule)
 
 void share_set_rule(struct share *s, const struct share_rule *rule)
 {
+	s->quota_octets = rule == NULL ? 0 : rule->quota_octets;
 	s->general_octets = rule == NULL ? METER_UNLIMITED : rule->general_octets;
 	s->all_octets = rule == NULL ? METER_UNLIMITED : rule->all_octets;
 	s->next_octets = METER_UNLIMITED;

@@ -13,6 +13,7 @@ static struct share_view view_of(const struct stage_ctx *ctx, uint32_t station, 
 		.cycle = s->cycle,
 		.action = (enum ladder_action)s->action,
 		.rate_bps = s->rate_bps,
+		.quota_octets = s->quota_octets,
 		.used_octets = s->used_octets,
 	};
 

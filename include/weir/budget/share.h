@@ -27,8 +27,9 @@ struct share_rule {
 	uint64_t all_octets;
 };
 
-/* Less than this, and no step reached, is not worth being remembered when room is short. */
+/* Less than this, or than so large a part of the quota, is not worth being remembered when room is short. */
 #define SHARE_WORTH_OCTETS UINT64_C(65536)
+#define SHARE_WORTH_PART   32
 
 struct share {
 	/* what a packet of a device under a quota reads and writes, in one line */
@@ -37,9 +38,10 @@ struct share {
 	uint64_t all_octets;     /* where everything ends */
 	uint64_t next_octets;    /* where the step changes */
 	uint64_t rate_bps;       /* of a shape step; 0: none */
+	uint64_t quota_octets;   /* 0: none */
 	uint32_t cycle;          /* the plan's, as control counts them */
 	uint8_t action;          /* enum ladder_action */
-	uint8_t spare[19];
+	uint8_t spare[11];
 	/* billed to the reserve behind each account */
 	uint64_t reserved_octets[METER_ACCOUNTS];
 };
@@ -63,14 +65,21 @@ static inline bool share_has_room(const struct share *s, uint64_t cost, bool is_
 	return s->used_octets + cost <= (is_reserved ? s->all_octets : s->general_octets);
 }
 
-/* True when it would be missed. */
+/* True when octets that count against a limit (0: none) would be missed. */
+static inline bool share_is_worth(uint64_t octets, uint64_t limit)
+{
+	return octets >= SHARE_WORTH_OCTETS
+	       || (limit != 0 && octets >= limit / SHARE_WORTH_PART && octets > 0);
+}
+
+/* The same of all that a share has counted. */
 static inline bool share_is_worth_keeping(const struct share *s)
 {
-	uint64_t most = s->used_octets;
+	bool is = share_is_worth(s->used_octets, s->quota_octets);
 
 	for (uint32_t a = 0; a < METER_ACCOUNTS; a++)
-		most = s->reserved_octets[a] > most ? s->reserved_octets[a] : most;
-	return most >= SHARE_WORTH_OCTETS || s->action != LADDER_NOTHING;
+		is |= share_is_worth(s->reserved_octets[a], 0);
+	return is;
 }
 
 /* Takes octets back that were counted in this cycle; modulo 2^64, so that less is added as well. */

@@ -234,6 +234,7 @@ struct share_view {
 	uint32_t cycle;      /* the plan's, that the sums belong to */
 	enum ladder_action action;
 	uint64_t rate_bps;
+	uint64_t quota_octets; /* 0: none */
 	uint64_t used_octets;
 	uint64_t reserved_octets[METER_ACCOUNTS]; /* billed to the reserve behind each account */
 };

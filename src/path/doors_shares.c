@@ -34,7 +34,17 @@ uint32_t doors_shares_read(
 struct share_view doors_share_of_device(
 	const struct path *p, uint8_t plan_id, const struct device *d)
 {
-	return view_of(&p->ctx, p->ctx.stations->stations[d->station].payer, plan_id);
+	struct share_view v =
+		view_of(&p->ctx, p->ctx.stations->stations[d->station].payer, plan_id);
+	uint32_t cycle = __atomic_load_n(&p->ctx.plans[plan_id].limits.cycle, __ATOMIC_RELAXED);
+
+	if (v.cycle == cycle)
+		return v;
+	v.cycle = cycle;
+	v.used_octets = v.rate_bps = 0;
+	v.action = LADDER_NOTHING;
+	memset(v.reserved_octets, 0, sizeof(v.reserved_octets));
+	return v;
 }
 
 static bool never(const void *context, uint32_t id)

@@ -243,7 +243,8 @@ struct share_view {
 uint32_t doors_shares_read(const struct path *p, uint8_t plan_id, uint32_t first,
 	struct share_view *views, uint32_t n);
 
-/* The share that a device's octets are counted on, its station's own or that of several. */
+/* The share that a device's octets are counted on, its station's own or that of several, as it is in the plan's present
+ * cycle. */
 struct share_view doors_share_of_device(
 	const struct path *p, uint8_t plan_id, const struct device *d);
 

@@ -21,6 +21,7 @@ static const struct column status[] = {
 	{"room for flows", "flow_capacity", CELL_COUNT},
 	{"flows so far", "flows_created", CELL_COUNT},
 	{"devices", "devices", CELL_COUNT},
+	{"of them cut", "devices_cut", CELL_COUNT},
 	{"mappings", "mappings", CELL_COUNT},
 	{"packets a second", "packets_per_s", CELL_COUNT},
 	{"table memory", "memory_bytes", CELL_OCTETS},
@@ -50,6 +51,9 @@ static const struct column devices[] = {
 	{"FLOWS", "flows", CELL_COUNT},
 	{"UP", "uplink_octets", CELL_OCTETS},
 	{"DOWN", "downlink_octets", CELL_OCTETS},
+	{"QUOTA", "quota_octets", CELL_OCTETS},
+	{"USED", "quota_used_octets", CELL_OCTETS},
+	{"STEP", "step", CELL_TEXT},
 	{"LAST SEEN", "last_seen_ago_us", CELL_TIME},
 };
 

@@ -9,6 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ALL_PPM 1000000u
+
+static_assert(QUOTA_NAME_MAX == CONFIG_NAME_MAX, "names of quotas are copied whole");
+
 uint8_t config_tap_id(const struct config *c, uint8_t port_id)
 {
 	uint32_t id = c->n_ports;
@@ -83,6 +87,31 @@ static void plans_fill(const struct config *c, struct path_config *pc)
 		pc->plans[i].overhead_octets_packet = c->plans[i].overhead_octets;
 }
 
+enum ladder_action config_action(enum config_step step)
+{
+	static const enum ladder_action actions[] = {
+		[STEP_NOTIFY] = LADDER_NOTIFY,
+		[STEP_SHAPE] = LADDER_SHAPE,
+		[STEP_RESERVE_ONLY] = LADDER_RESERVE_ONLY,
+		[STEP_BLOCK] = LADDER_BLOCK,
+	};
+
+	return actions[step];
+}
+
+static void ladder_fill(const struct config_quota *q, struct ladder *ret_ladder)
+{
+	for (uint32_t i = 0; i < q->n_ladder; i++)
+		ret_ladder->steps[ret_ladder->n_steps++] = (struct ladder_step){
+			.at_ppm = q->ladder[i].at_ppm,
+			.action = config_action(q->ladder[i].action),
+			.rate_bps = q->ladder[i].rate_bps,
+		};
+	if (q->n_ladder == 0)
+		ret_ladder->steps[ret_ladder->n_steps++] =
+			(struct ladder_step){.at_ppm = ALL_PPM, .action = LADDER_RESERVE_ONLY};
+}
+
 /* The class that owns an account; NULL for the general one and those that nobody has. */
 static const struct config_class *account_owner(const struct config *c, uint8_t account)
 {
@@ -142,6 +171,23 @@ uint8_t config_group_id(const struct config *c, const char *name)
 {
 	return strcmp(name, CONFIG_QUARANTINE) == 0 ? GROUP_QUARANTINE
 						    : (uint8_t)config_find_group(c, name);
+}
+
+static void quotas_fill(const struct config *c, struct path_config *pc)
+{
+	pc->n_quotas = c->n_quotas;
+	for (uint32_t i = 0; i < c->n_quotas; i++) {
+		const struct config_quota *q = &c->quotas[i];
+		struct path_quota *quota = &pc->quotas[i];
+
+		memcpy(quota->name, q->name, sizeof(quota->name));
+		if (q->group[0] != '\0')
+			quota->groups = GROUP_BIT(group_id(c, q->group));
+		quota->is_shared = q->shared;
+		quota->rule.quota_octets = q->quota_octets;
+		ladder_fill(q, &quota->rule.ladder);
+		share_rule_prepare(&quota->rule);
+	}
 }
 
 /* A class that matches by nothing is none of the path's. */
@@ -335,6 +381,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 		return -ENOMEM;
 	ports_fill(c, pc);
 	plans_fill(c, pc);
+	quotas_fill(c, pc);
 	forwards_fill(c, &pc->forwards);
 	pc->filtering = c->nat_filtering;
 	pc->pcp = (struct lease_limits){

@@ -418,6 +418,7 @@ void budget_tick(struct budget *b, const struct budget_time *now)
 	for (uint32_t i = 0; i < b->n_books; i++)
 		turn_cycle(b, &b->books[i], &when);
 	inbox_take(b, &when);
+	device_quota_tick(b, &when);
 	if (!ledger_retry(b->ledger, &when))
 		renew(b, &when);
 	for (uint32_t i = 0; i < b->n_books; i++)
@@ -451,6 +452,11 @@ int budget_create(const struct config *c, struct path *path, struct journal_stor
 		return error;
 	}
 	b->n_books = c->n_plans;
+	error = device_quota_create(b, c);
+	if (error != 0) {
+		budget_destroy(b);
+		return error;
+	}
 	for (uint32_t i = 0; i < b->n_books; i++) {
 		struct book *k = &b->books[i];
 
@@ -459,6 +465,7 @@ int budget_create(const struct config *c, struct path *path, struct journal_stor
 		apply_rule(b, k);
 	}
 	budget_tick(b, now);
+	device_quota_restore(b);
 	*ret_budget = b;
 	return 0;
 }
@@ -470,6 +477,7 @@ void budget_destroy(struct budget *b)
 	for (uint32_t i = 0; i < b->n_books; i++)
 		zone_close(b->books[i].zone);
 	ledger_destroy(b->ledger);
+	device_quota_destroy(b);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
 }
@@ -483,5 +491,6 @@ int budget_finish(struct budget *b, const struct budget_time *now)
 		settle(b, &b->books[i], &when);
 	}
 	inbox_take(b, &when);
+	device_quota_finish(b, &when);
 	return ledger_finish(b->ledger, &when);
 }

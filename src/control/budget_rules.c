@@ -65,6 +65,7 @@ void budget_set_config(struct budget *b, const struct config *c)
 {
 	pthread_mutex_lock(&b->lock);
 	rules_fill(c, &b->next_rules);
+	device_quota_set_config(b, c);
 	b->has_next_rules = true;
 	pthread_mutex_unlock(&b->lock);
 }

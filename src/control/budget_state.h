@@ -60,6 +60,8 @@ struct rules {
 	uint64_t device_reserves[METER_ACCOUNTS];
 };
 
+struct device_quotas;
+
 struct budget {
 	struct rules rules;
 	struct path *path;
@@ -73,9 +75,23 @@ struct budget {
 		n_unattributed; /* records that found no room: their octets are in the plans' sums */
 	struct rules next_rules; /* when has_next_rules */
 	bool has_next_rules;
+	struct device_quotas *quotas;
+	struct budget_devices devices;
 	struct budget_view views[PLANS_MAX];
 	struct ledger_stats stats;
 };
+
+/* device_quota.c: what devices have used of the plans. -ENOMEM. */
+int device_quota_create(struct budget *b, const struct config *c);
+void device_quota_destroy(struct budget *b);
+/* Gives the path back what the ledger knows, before its first packet. */
+void device_quota_restore(struct budget *b);
+/* Another configuration, from the next tick on; the lock is held. */
+void device_quota_set_config(struct budget *b, const struct config *c);
+/* Tells the ledger what devices have used, and the log what steps they have taken. May write. */
+void device_quota_tick(struct budget *b, const struct ledger_time *when);
+/* The same before an orderly end. */
+void device_quota_finish(struct budget *b, const struct ledger_time *when);
 
 /* What a configuration says. */
 void rules_fill(const struct config *c, struct rules *ret_rules);

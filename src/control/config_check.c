@@ -69,12 +69,12 @@ void config_check_timezone(struct config_checker *k, const struct tree_node *n, 
 			zone);
 }
 
-static void check_step(struct config_checker *k, const struct tree_node *n,
-	const struct config_plan *plan, uint32_t i)
+void config_check_step(struct config_checker *k, const struct tree_node *n,
+	const struct config_ladder_step *steps, uint32_t i)
 {
-	const struct config_ladder_step *s = &plan->ladder[i];
+	const struct config_ladder_step *s = &steps[i];
 
-	if (i > 0 && s->at_ppm > 0 && s->at_ppm < plan->ladder[i - 1].at_ppm)
+	if (i > 0 && s->at_ppm > 0 && s->at_ppm < steps[i - 1].at_ppm)
 		config_complain(k, CONFIG_ERROR, n, "at",
 			"below the step before it; write the steps in ascending order");
 	if (!config_is_set(n, "do"))
@@ -101,7 +101,7 @@ static void check_ladder(
 			"the ladder in line %u says what happens; keep one of the two",
 			ladder->line);
 	for (const struct tree_node *n = ladder->first; n != NULL && n->base != NULL; n = n->next) {
-		check_step(k, n, p, n->index);
+		config_check_step(k, n, p->ladder, n->index);
 		if (p->ladder[n->index].action == STEP_SHAPE)
 			config_complain(k, CONFIG_WARNING, n, "do",
 				"this version does not slow a plan down; it goes on as it is");
@@ -245,6 +245,7 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 		check_plan(&k, i);
 	config_check_classes(&k);
 	config_check_policy(&k);
+	config_check_quotas(&k);
 	for (uint32_t i = 0; i < c->n_topology; i++)
 		check_topology(&k, i);
 	check_sizes(&k, top);

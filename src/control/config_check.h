@@ -34,6 +34,15 @@ void config_check_addresses(struct config_checker *k);
 void config_check_forwards(struct config_checker *k);
 void config_check_classes(struct config_checker *k);
 void config_check_policy(struct config_checker *k);
+void config_check_quotas(struct config_checker *k);
+
+/* One step of a ladder, and its place in it. */
+void config_check_step(struct config_checker *k, const struct tree_node *n,
+	const struct config_ladder_step *steps, uint32_t i);
+
+/* A group that something refers to exists. */
+void config_check_group_name(
+	struct config_checker *k, const struct tree_node *n, const char *group);
 
 /* One rule of a class, or of a profile: then the checker has no configuration. */
 void config_check_match(

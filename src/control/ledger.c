@@ -142,10 +142,12 @@ static int allocate(struct ledger *l, const struct ledger_params *params)
 	uint32_t n_cycles = or_default(params->n_cycles, LEDGER_CYCLES);
 
 	l->n_devices = or_default(params->n_devices, LEDGER_DEVICES) + LEDGER_PLANS_MAX;
+	l->n_shares = or_default(params->n_shares, LEDGER_SHARES);
 	l->writes_per_day = or_default(params->writes_per_day, LEASE_WRITES_PER_DAY);
 	l->periods = calloc((size_t)LEDGER_PLANS_MAX * (n_days + n_cycles), sizeof(*l->periods));
 	l->devices = calloc(l->n_devices, sizeof(*l->devices));
-	if (l->periods == NULL || l->devices == NULL)
+	l->shares = calloc(l->n_shares, sizeof(*l->shares));
+	if (l->periods == NULL || l->devices == NULL || l->shares == NULL)
 		return -ENOMEM;
 	periods_place(l, n_days, n_cycles);
 	l->backoff_us = RETRY_FIRST_US;
@@ -193,8 +195,8 @@ int ledger_open(struct journal_store *store, const struct ledger_params *params,
 		goto err_ledger;
 	error = -EINVAL;
 	if (journal_record_room(l->journal) < rows_least()
-		|| journal_checkpoint_room(l->journal)
-			   < rows_most(l->days[0].capacity, l->cycles[0].capacity, l->n_devices))
+		|| journal_checkpoint_room(l->journal) < rows_most(
+			   l->days[0].capacity, l->cycles[0].capacity, l->n_devices, l->n_shares))
 		goto err_ledger;
 	recover(l, &found, ret_recovery);
 	take_up_day(l, when->now_us);
@@ -216,6 +218,7 @@ void ledger_destroy(struct ledger *l)
 	journal_close(l->journal);
 	free(l->periods);
 	free(l->devices);
+	free(l->shares);
 	free(l);
 }
 

@@ -13,6 +13,7 @@ enum row_type {
 	ROW_DEVICE = 4,
 	ROW_DAY = 5,
 	ROW_CYCLE = 6,
+	ROW_SHARE = 16,
 };
 
 #define ROW_HEAD_BYTES 2
@@ -24,11 +25,13 @@ enum row_type {
 #define DAY_BYTES      (1 + 2 * 8 + USAGE_BYTES)
 #define CYCLE_BYTES    (1 + 6 * 8 + USAGE_BYTES)
 
+#define SHARE_BYTES (1 + 6 + LEDGER_NAME_MAX + 8)
+
 #define FLAG_SUSPECT 0x01
 #define FLAG_SPENT   0x01
 #define FLAG_UNSURE  0x02
 
-uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices)
+uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices, uint32_t n_shares)
 {
 	uint64_t one_plan = ROW_HEAD_BYTES + PLAN_BYTES
 			    + LEDGER_CLASSES_MAX * (ROW_HEAD_BYTES + CLASS_BYTES)
@@ -36,7 +39,8 @@ uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices)
 			    + (uint64_t)n_cycles * (ROW_HEAD_BYTES + CYCLE_BYTES);
 
 	return ROW_HEAD_BYTES + LEDGER_BYTES + LEDGER_PLANS_MAX * one_plan
-	       + (uint64_t)n_devices * (ROW_HEAD_BYTES + DEVICE_BYTES);
+	       + (uint64_t)n_devices * (ROW_HEAD_BYTES + DEVICE_BYTES)
+	       + (uint64_t)n_shares * (ROW_HEAD_BYTES + SHARE_BYTES);
 }
 
 uint32_t rows_least(void)
@@ -246,6 +250,29 @@ static void write_devices(struct row_writer *w, struct ledger *l, bool is_checkp
 	}
 }
 
+/* As write_devices. */
+static void write_shares(struct row_writer *w, struct ledger *l, bool is_checkpoint)
+{
+	uint32_t first = l->next_share;
+
+	for (uint32_t i = 0; i < l->n_shares; i++) {
+		uint32_t n = (first + i) % l->n_shares;
+		struct share_row *row = &l->shares[n];
+
+		if (!row->is_used || !is_wanted(row->mark, is_checkpoint))
+			continue;
+		if (!begin(w, ROW_SHARE, SHARE_BYTES))
+			return;
+		put8(w, row->share.plan);
+		memcpy(w->at, row->share.key.bytes, sizeof(row->share.key.bytes));
+		w->at += sizeof(row->share.key.bytes);
+		put_name(w, l->class_names[row->share.class_id]);
+		put64(w, row->share.octets);
+		row->mark = ROW_WRITING;
+		l->next_share = n + 1;
+	}
+}
+
 uint32_t rows_write(struct ledger *l, bool is_checkpoint, uint8_t *payload, uint32_t room_bytes)
 {
 	struct row_writer w = {.at = payload, .end = payload + room_bytes};
@@ -257,6 +284,8 @@ uint32_t rows_write(struct ledger *l, bool is_checkpoint, uint8_t *payload, uint
 		write_classes(&w, l, i, is_checkpoint);
 		write_periods(&w, l, i, is_checkpoint);
 	}
+	/* Shares are what devices are held to; the other is for people to see. */
+	write_shares(&w, l, is_checkpoint);
 	write_devices(&w, l, is_checkpoint);
 	return (uint32_t)(w.at - payload);
 }
@@ -279,6 +308,8 @@ void rows_written(struct ledger *l, bool is_durable)
 	}
 	for (uint32_t i = 0; i < l->n_devices; i++)
 		settle_mark(&l->devices[i].mark, is_durable);
+	for (uint32_t i = 0; i < l->n_shares; i++)
+		settle_mark(&l->shares[i].mark, is_durable);
 }
 
 static void read_plan(struct row_reader *r, struct ledger *l, uint8_t plan)
@@ -366,6 +397,23 @@ static void read_cycle(struct row_reader *r, struct ledger *l, uint8_t plan)
 	row->mark = ROW_CLEAN;
 }
 
+static void read_share(struct row_reader *r, struct ledger *l, uint8_t plan)
+{
+	char name[LEDGER_NAME_MAX];
+	struct share_row *row;
+	struct mac_addr key;
+	uint8_t class_id;
+
+	memcpy(key.bytes, r->at, sizeof(key.bytes));
+	r->at += sizeof(key.bytes);
+	get_name(r, name);
+	class_id = class_get(l, name);
+	/* Class 0 is that of quotas, and of names that have found no room. */
+	row = class_id == 0 && name[0] != '\0' ? NULL : share_get(l, &key, plan, class_id);
+	if (row != NULL)
+		row->share.octets = get64(r);
+}
+
 static const struct {
 	uint8_t n_bytes;
 	void (*read)(struct row_reader *r, struct ledger *l, uint8_t plan);
@@ -375,7 +423,10 @@ static const struct {
 	[ROW_DEVICE] = {DEVICE_BYTES, read_device},
 	[ROW_DAY] = {DAY_BYTES, read_day},
 	[ROW_CYCLE] = {CYCLE_BYTES, read_cycle},
+	[ROW_SHARE] = {SHARE_BYTES, read_share},
 };
+
+#define N_ROW_TYPES (sizeof(plan_rows) / sizeof(plan_rows[0]))
 
 /* A row that belongs to a plan; only a plan's own may be of one that is not known. */
 static int read_plan_row(struct ledger *l, uint8_t type, const uint8_t *body, uint8_t n_bytes)
@@ -408,7 +459,7 @@ int rows_read(struct ledger *l, bool is_checkpoint, const uint8_t *payload, uint
 			return -EINVAL;
 		if (type == ROW_LEDGER)
 			error = read_ledger(l, payload + at + ROW_HEAD_BYTES, payload[at + 1]);
-		else if (type >= ROW_PLAN && type <= ROW_CYCLE)
+		else if (type < N_ROW_TYPES && plan_rows[type].read != NULL)
 			error = read_plan_row(
 				l, type, payload + at + ROW_HEAD_BYTES, payload[at + 1]);
 		if (error != 0)

@@ -73,6 +73,12 @@ struct device_row {
 	struct ledger_usage usage;
 };
 
+struct share_row {
+	struct ledger_share share;
+	bool is_used;
+	uint8_t mark;
+};
+
 struct ledger {
 	struct journal *journal;
 	bool is_suspect; /* records of plans that are not known here may be lost */
@@ -84,7 +90,10 @@ struct ledger {
 	struct period_row *periods; /* of all of them */
 	struct device_row *devices; /* the first of each plan: those without room */
 	uint32_t n_devices;
-	uint32_t next_device; /* where the next record goes on */
+	uint32_t next_device;     /* where the next record goes on */
+	struct share_row *shares; /* a row near where its key leads */
+	uint32_t n_shares;
+	uint32_t next_share;
 
 	uint32_t writes_per_day;
 	uint64_t
@@ -110,6 +119,10 @@ struct period_row *periods_get(struct periods *p, int64_t key);
 struct period_row *periods_at(const struct periods *p, uint32_t i);
 uint8_t class_get(struct ledger *l, const char *name);
 struct device_row *device_get(struct ledger *l, uint8_t plan, const struct mac_addr *mac);
+/* ledger_shares.c: the row of a station, plan and class; NULL when there is no room near its place. */
+struct share_row *share_get(
+	struct ledger *l, const struct mac_addr *key, uint8_t plan, uint8_t class_id);
+void shares_clear(struct ledger *l, uint8_t plan);
 /* Forgets what a plan's cycle has counted by class and device, or all that is known of the plan. */
 void plan_clear_cycle(struct ledger *l, uint8_t plan);
 void plan_clear(struct ledger *l, uint8_t plan);
@@ -122,7 +135,7 @@ void rows_written(struct ledger *l, bool is_durable);
 /* Reads a payload over what is there. 0, or -EINVAL when it makes no sense. */
 int rows_read(struct ledger *l, bool is_checkpoint, const uint8_t *payload, uint32_t n_bytes);
 /* What a checkpoint may come to. */
-uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices);
+uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices, uint32_t n_shares);
 /* What must fit into every record. */
 uint32_t rows_least(void);
 

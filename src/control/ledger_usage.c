@@ -93,6 +93,7 @@ void plan_clear_cycle(struct ledger *l, uint8_t plan)
 		if (l->devices[i].is_used && l->devices[i].plan == plan)
 			l->devices[i] = (struct device_row){0};
 	}
+	shares_clear(l, plan);
 }
 
 void plan_clear(struct ledger *l, uint8_t plan)

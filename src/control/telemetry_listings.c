@@ -144,6 +144,45 @@ static int flows_sum(struct listing *l, char *error)
 	return 1;
 }
 
+static const char *plan_name(const struct telemetry *t, uint32_t id)
+{
+	return t->names.plans[id];
+}
+
+/* A device's own quota: under the plan where it stands worst, and of each. */
+static void quota_fields(const struct telemetry *t, const struct path_config *config,
+	const struct device *d, struct text *part)
+{
+	struct share_view shares[PLANS_MAX];
+	uint32_t worst = 0;
+
+	for (uint32_t i = 0; i < config->n_plans; i++) {
+		shares[i] = doors_share_of_device(t->path, (uint8_t)i, d);
+		if (shares[i].action > shares[worst].action
+			|| (shares[i].action == shares[worst].action
+				&& shares[i].used_octets > shares[worst].used_octets))
+			worst = i;
+	}
+	if (config->n_plans == 0 || shares[worst].quota >= config->n_quotas)
+		return;
+	text_field_string(part, "quota", config->quotas[shares[worst].quota].name);
+	text_field_bool(part, "quota_shared", config->quotas[shares[worst].quota].is_shared);
+	text_field_u64(part, "quota_octets", shares[worst].quota_octets);
+	text_field_u64(part, "quota_used_octets", shares[worst].used_octets);
+	text_field_string(part, "step", budget_action_name(shares[worst].action));
+	if (d->ceiling_bps != 0)
+		text_field_u64(part, "ceiling_bps", d->ceiling_bps);
+	text_open(part, "plans", '[');
+	for (uint32_t i = 0; i < config->n_plans; i++) {
+		text_open(part, NULL, '{');
+		text_field_string(part, "plan", plan_name(t, i));
+		text_field_u64(part, "used_octets", shares[i].used_octets);
+		text_field_string(part, "step", budget_action_name(shares[i].action));
+		text_close(part, '}');
+	}
+	text_close(part, ']');
+}
+
 static void device_row(struct listing *l, const struct path_config *config, const struct device *d,
 	struct text *part)
 {
@@ -153,6 +192,7 @@ static void device_row(struct listing *l, const struct path_config *config, cons
 	text_field_string(part, "port", port_name(config, d->port));
 	text_field_u64(part, "flows", d->n_flows);
 	usage_fields(part, d->octets, d->packets);
+	quota_fields(l->telemetry, config, d, part);
 	text_field_u64(
 		part, "first_seen_ago_us", l->now_us > d->first_us ? l->now_us - d->first_us : 0);
 	text_field_u64(

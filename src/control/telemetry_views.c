@@ -73,6 +73,7 @@ static void status_memory(struct text *part)
 
 static void status_ledger(const struct telemetry *t, struct text *part)
 {
+	struct budget_devices devices;
 	struct ledger_stats s;
 	uint64_t n_unattributed;
 
@@ -84,6 +85,10 @@ static void status_ledger(const struct telemetry *t, struct text *part)
 	text_field_u64(part, "ledger_octets_today", s.written_bytes_today);
 	text_field_u64(part, "ledger_overrun_octets", s.overrun_octets);
 	text_field_u64(part, "records_unattributed", n_unattributed);
+	devices = budget_devices_read(t->budget);
+	text_field_u64(part, "devices_cut", devices.n_cut);
+	text_field_u64(part, "device_steps", devices.n_steps);
+	text_field_u64(part, "devices_unlisted", devices.n_unlisted);
 }
 
 void status_write(struct listing *l, struct text *part)

@@ -35,6 +35,7 @@ void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 	f->flags &= (uint8_t)~FLOW_RESERVED;
 	if (c->accounts[more->class_id] != ACCOUNT_GENERAL)
 		f->flags |= FLOW_RESERVED;
+	quota_flow(ctx, f);
 }
 
 /* Policy was asked about the flow as what it seemed to be. If it is denied now, policy's stage drops its packets from this one

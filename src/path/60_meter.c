@@ -4,7 +4,7 @@
  * further on; downlink packets were billed when they arrived (parse), so here they can only be stopped.
  *
  * A flow whose class owns a reserve is paid for by that, until it or the device's share of it is used up, and then like
- * any other by what is left of the plan for all.
+ * any other by what is left of the plan for all. What a device has used of its own quota is counted for all of its flows.
  */
 #include "stage.h"
 
@@ -66,55 +66,81 @@ static inline int64_t cost_of(const struct run *run, const struct pkt_meta *m)
 	return (int64_t)m->ip_octets + run->overhead_octets;
 }
 
-/* A device's account starts anew with each cycle. */
-static void turn_cycle(struct device *d, uint32_t cycle)
+/* True when the reserve of the flow's class has room for a packet, and the device's share of it. */
+static bool reserve_has_room(
+	struct stage_ctx *ctx, const struct run *run, const struct pkt_meta *m, uint8_t account)
 {
-	if (d->reserved_cycle == cycle)
-		return;
-	d->reserved_cycle = cycle;
-	d->reserved_octets = 0;
+	const struct meter *meter = &ctx->plans[run->plan_id];
+	const struct share *share =
+		quota_own(ctx, &ctx->devices->devices[m->device_id], run->plan_id);
+	int64_t cost = cost_of(run, m);
+
+	return cost <= meter_left(meter, account)
+	       && cost <= meter_gap(
+			  &meter->limits.devices[account], share->reserved_octets[account]);
 }
 
-/* True when the reserve of the flow's class pays for the packet. */
-__attribute__((noinline)) static bool reserve_pays(
-	struct stage_ctx *ctx, const struct run *run, struct pkt_meta *m)
+static void bill_reserve(
+	struct stage_ctx *ctx, const struct run *run, struct pkt_meta *m, uint8_t account)
+{
+	struct share *share = quota_own(ctx, &ctx->devices->devices[m->device_id], run->plan_id);
+
+	meter_add_reserved(&ctx->plans[run->plan_id], account, m->ip_octets, 1);
+	share->reserved_octets[account] += (uint64_t)cost_of(run, m);
+	m->flags |= PKT_RESERVED;
+}
+
+static void add(struct run *run, const struct pkt_meta *m, int64_t of_general, int64_t of_lease)
+{
+	run->general_left -= of_general;
+	run->lease_left -= of_lease;
+	run->counted.octets += m->ip_octets;
+	run->counted.packets++;
+}
+
+/* What the plan says of a packet for which a reserve may pay, or whose device has a quota of its own. */
+__attribute__((noinline)) static enum drop_reason take_watched(
+	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, uint32_t flow_flags)
 {
 	uint8_t account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
-	struct device *d = &ctx->devices->devices[m->device_id];
 	int64_t cost = cost_of(run, m);
-	struct meter *meter;
+	int64_t to_send = run->is_up ? cost : 0;
+	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && run->plan_id != PLAN_NONE;
+	bool is_reserved = account != ACCOUNT_GENERAL && run->plan_id != PLAN_NONE
+			   && to_send <= run->lease_left && reserve_has_room(ctx, run, m, account);
+	enum drop_reason why = DROP_NONE;
 
-	if (account == ACCOUNT_GENERAL || run->plan_id == PLAN_NONE)
-		return false;
-	meter = &ctx->plans[run->plan_id];
-	turn_cycle(d, __atomic_load_n(&meter->limits.cycle, __ATOMIC_RELAXED));
-	if (cost > meter_left(meter, account)
-		|| cost > meter_gap(&meter->limits.devices[account], d->reserved_octets))
-		return false;
-	meter_add_reserved(meter, account, m->ip_octets, 1);
-	d->reserved_octets += (uint64_t)cost;
-	m->flags |= PKT_RESERVED;
-	return true;
+	if (to_send > run->general_left && !is_reserved)
+		why = DROP_METER_PLAN_SPENT;
+	else if (to_send > run->lease_left)
+		why = DROP_METER_NO_LEASE;
+	else if (has_quota)
+		why = quota_check(ctx, m, run->plan_id, (uint64_t)cost, is_reserved);
+	/* What came in was billed, whatever becomes of it. */
+	if (has_quota && (why == DROP_NONE || !run->is_up))
+		quota_count(ctx, m, run->plan_id, (uint64_t)cost);
+	if (why != DROP_NONE)
+		return why;
+	if (is_reserved)
+		bill_reserve(ctx, run, m, account);
+	/* Until now what came in was on the general account. */
+	add(run, m, is_reserved ? to_send - cost : to_send, to_send);
+	return DROP_NONE;
 }
 
 /* What the plan says of a packet; DROP_NONE: it was taken. */
 static inline enum drop_reason take(struct stage_ctx *ctx, struct run *run, struct pkt_meta *m)
 {
+	uint32_t flow_flags = stage_flow(ctx, m)->flags;
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
-	bool is_reserved = unlikely((stage_flow(ctx, m)->flags & FLOW_RESERVED) != 0)
-			   && cost <= run->lease_left && reserve_pays(ctx, run, m);
 
-	if (unlikely(cost > run->general_left) && !is_reserved)
+	if (unlikely((flow_flags & (FLOW_RESERVED | FLOW_QUOTA)) != 0))
+		return take_watched(ctx, run, m, flow_flags);
+	if (unlikely(cost > run->general_left))
 		return DROP_METER_PLAN_SPENT;
 	if (unlikely(cost > run->lease_left))
 		return DROP_METER_NO_LEASE;
-	if (!is_reserved)
-		run->general_left -= cost;
-	else if (!run->is_up)
-		run->general_left += cost_of(run, m); /* it was on the general account until now */
-	run->lease_left -= cost;
-	run->counted.octets += m->ip_octets;
-	run->counted.packets++;
+	add(run, m, cost, cost);
 	return DROP_NONE;
 }
 

@@ -95,21 +95,28 @@ static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octet
 {
 	uint8_t plan_id = ctx->config->ports[m->out_port].plan_id;
 	struct meter *meter;
-	struct device *d;
+	uint64_t billed;
 	uint8_t account;
 
 	if (plan_id == PLAN_NONE)
 		return;
 	meter = &ctx->plans[plan_id];
 	meter_add(meter, UPLINK, octets, packets);
-	if (likely((m->flags & PKT_RESERVED) == 0) || !account_flow_lives(ctx, m))
+	if (likely((m->flags & (PKT_RESERVED | PKT_QUOTA)) == 0) || !account_flow_lives(ctx, m))
+		return;
+	billed = octets + packets * meter->params.overhead_octets_packet;
+	if ((m->flags & PKT_QUOTA) != 0)
+		quota_correct(ctx, m, plan_id, billed);
+	if ((m->flags & PKT_RESERVED) == 0)
 		return;
 	account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
 	if (account == ACCOUNT_GENERAL)
 		return;
 	meter_add_reserved(meter, account, octets, packets);
-	d = &ctx->devices->devices[stage_flow(ctx, m)->device_id];
-	d->reserved_octets += octets + packets * meter->params.overhead_octets_packet;
+	share_correct(
+		&quota_own(ctx, &ctx->devices->devices[stage_flow(ctx, m)->device_id], plan_id)
+			 ->reserved_octets[account],
+		billed);
 }
 
 void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets)

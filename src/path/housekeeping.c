@@ -355,6 +355,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	refresh_ports(ctx);
 	watch_plans(ctx);
 	age_mappings(ctx);
+	quota_age(ctx);
 	expire_flows(ctx);
 	leave_abandoned_uplinks(p);
 	ask_policy_again(p);

@@ -141,6 +141,7 @@ static void adopt(struct path *p, struct path_config *config)
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
+	quota_adopt(ctx);
 	path_find_shaped(ctx);
 	/* Flows that were denied before stay so until they are asked about. */
 	policy_find_watched(ctx, p->reask_left > 0);
@@ -200,6 +201,8 @@ static int create_tables(struct path *p, const struct path_config *config)
 		err = flow_wheel_create(ctx->flows, ctx->now_us, &ctx->wheel);
 	if (err == 0)
 		err = device_table_create(s->device_capacity, &key, &ctx->devices);
+	if (err == 0)
+		err = quota_create(ctx, config, &key);
 	if (err == 0)
 		err = learn_create(ctx, &key, &ctx->learner);
 	if (err == 0)
@@ -305,6 +308,7 @@ void path_destroy(struct path *p)
 	neighbor_table_destroy(p->ctx.neighbors);
 	fragment_table_destroy(p->ctx.fragments);
 	learner_destroy(p->ctx.learner);
+	quota_destroy(&p->ctx);
 	device_table_destroy(p->ctx.devices);
 	flow_wheel_destroy(p->ctx.wheel);
 	flow_table_destroy(p->ctx.flows);

@@ -18,6 +18,7 @@
 #include <weir/flow/device.h>
 #include <weir/flow/expiry.h>
 #include <weir/flow/fragment.h>
+#include <weir/flow/station.h>
 #include <weir/flow/table.h>
 #include <weir/nat/mapping.h>
 #include <weir/packet/drops.h>
@@ -125,6 +126,14 @@ struct stage_ctx {
 	uint64_t drops[N_DROP_REASONS];
 	uint64_t drop_octets[N_DROP_REASONS];
 
+	struct station_table *stations;
+	struct share *shares; /* by station, then plan */
+	uint32_t n_share_plans;
+	uint32_t quota_stations[QUOTAS_MAX]; /* of those whom a quota holds together */
+	bool counts_shares;                  /* there are quotas or reserves */
+	bool quota_shapes;                   /* a quota has a step that slows */
+	uint64_t quota_us;                   /* when rates were handed out last */
+
 	struct flow_wheel *wheel;
 	struct fragment_table *fragments;
 	struct neighbor_table *neighbors;
@@ -226,6 +235,12 @@ static inline uint32_t stage_find(const struct stage_ctx *ctx, const struct pkt_
 	return flow_table_find_v4(ctx->flows, m->hash, &key);
 }
 
+static inline struct share *stage_share(
+	const struct stage_ctx *ctx, uint32_t station, uint8_t plan_id)
+{
+	return &ctx->shares[(size_t)station * ctx->n_share_plans + plan_id];
+}
+
 /* Ends a packet with a reason: counts, takes back what was billed and was not sent, frees. */
 void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason why);
 
@@ -240,6 +255,35 @@ void stage_aside(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port, bool
 
 /* Raises an event; lost when the ring is full. */
 void stage_event(struct stage_ctx *ctx, const struct path_event *event);
+
+/* quota.c: for as many devices and plans as there may be. Returns 0 or a negative errno. */
+int quota_create(
+	struct stage_ctx *ctx, const struct path_config *config, const struct flow_hash_key *key);
+void quota_destroy(struct stage_ctx *ctx);
+
+/* quota.c: the quotas of ctx->config hold from now on. */
+void quota_adopt(struct stage_ctx *ctx);
+
+/* quota.c: finds out which quota the device of a flow is under. */
+void quota_flow(struct stage_ctx *ctx, struct flow *f);
+
+/* quota.c: the share of a plan that pays for a device's octets, or that of its own; in the plan's present cycle. */
+struct share *quota_payer(struct stage_ctx *ctx, const struct device *d, uint8_t plan_id);
+struct share *quota_own(struct stage_ctx *ctx, const struct device *d, uint8_t plan_id);
+
+/* quota.c: may a packet go on that its device's quota is to have so much less for? */
+enum drop_reason quota_check(struct stage_ctx *ctx, const struct pkt_meta *m, uint8_t plan_id,
+	uint64_t cost, bool is_reserved);
+
+/* quota.c: it was billed. */
+void quota_count(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id, uint64_t cost);
+
+/* quota.c: what was counted of an uplink packet was more, or less; modulo 2^64. */
+void quota_correct(
+	struct stage_ctx *ctx, const struct pkt_meta *m, uint8_t plan_id, uint64_t octets);
+
+/* quota.c: housekeeping: hands out the rates that steps leave to devices. */
+void quota_age(struct stage_ctx *ctx);
 
 /* Tells control, once, that a plan's quota is used up. */
 void meter_tell_spent(struct stage_ctx *ctx, uint8_t plan_id);

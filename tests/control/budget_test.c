@@ -46,6 +46,29 @@ void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits
 	meter_set_limits(&p->meter, limits);
 }
 
+/* Nobody has a quota here: device_quota_test.c. */
+uint32_t doors_shares_read(const struct path *p, uint8_t plan_id, uint32_t first,
+	struct share_view *views, uint32_t n)
+{
+	(void)p;
+	(void)plan_id;
+	(void)first;
+	(void)views;
+	(void)n;
+	return 0;
+}
+
+bool doors_share_restore(struct path *p, uint8_t plan_id, const struct mac_addr *key,
+	uint32_t cycle, uint8_t account, uint64_t octets)
+{
+	(void)p;
+	(void)plan_id;
+	(void)key;
+	(void)cycle;
+	(void)account;
+	return octets == 0;
+}
+
 struct site {
 	struct path path;
 	struct sim_disk disk;

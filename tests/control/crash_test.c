@@ -34,6 +34,7 @@ static const struct ledger_params SMALL = {
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
+	.n_shares = 4,
 };
 
 /* What the world knows of a plan, whatever the ledger thinks. */

@@ -16,6 +16,7 @@ static const struct ledger_params SMALL = {
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
+	.n_shares = 4,
 };
 
 /* A disk, and the ledger that is open on it. */

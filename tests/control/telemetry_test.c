@@ -35,6 +35,29 @@ struct ledger_stats budget_ledger_stats(struct budget *b, uint64_t *ret_n_unattr
 	return (struct ledger_stats){.n_writes_today = 3};
 }
 
+struct budget_devices budget_devices_read(struct budget *b)
+{
+	(void)b;
+	return (struct budget_devices){.n_steps = 5, .n_cut = 2};
+}
+
+/* The second device has used up what it may of plan 1. */
+struct share_view doors_share_of_device(
+	const struct path *p, uint8_t plan_id, const struct device *d)
+{
+	struct ip_addr second = ip_addr_quad(192, 0, 2, 1);
+	bool is_second = ip_addr_equal(&d->addr, &second);
+
+	(void)p;
+	if (!is_second)
+		return (struct share_view){.quota = QUOTA_NONE};
+	return (struct share_view){
+		.quota_octets = 1000,
+		.used_octets = plan_id == 1 ? 1000 : 400,
+		.action = plan_id == 1 ? LADDER_RESERVE_ONLY : LADDER_NOTHING,
+	};
+}
+
 const char *budget_action_name(enum ladder_action action)
 {
 	return action == LADDER_RESERVE_ONLY ? "reserve-only" : "open";
@@ -504,6 +527,23 @@ Test(control_telemetry, a_plan_tells_what_is_left_and_never_less_than_nothing)
 	json_t *a = answer("{\"show\":\"plans\"}");
 	cr_expect_null(json_object_get(row(a, "plans", 0), "left_octets"),
 		"without a quota nothing is left or spent");
+	json_decref(a);
+}
+
+Test(control_telemetry, a_device_tells_its_quota_where_it_stands_worst)
+{
+	json_t *a;
+
+	path.config.n_plans = 2;
+	path.config.n_quotas = 1;
+	(void)snprintf(path.config.quotas[0].name, QUOTA_NAME_MAX, "guests");
+	a = answer("{\"show\":\"devices\"}");
+	cr_expect_null(json_object_get(row(a, "devices", 0), "quota"));
+	cr_expect_str_eq(string(row(a, "devices", 1), "quota"), "guests");
+	cr_expect_eq(number(row(a, "devices", 1), "quota_octets"), 1000);
+	cr_expect_eq(number(row(a, "devices", 1), "quota_used_octets"), 1000);
+	cr_expect_str_eq(string(row(a, "devices", 1), "step"), "reserve-only");
+	cr_expect_eq(json_array_size(json_object_get(row(a, "devices", 1), "plans")), 2);
 	json_decref(a);
 }
 

@@ -24,6 +24,7 @@ static const struct ledger_params SMALL = {
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
+	.n_shares = 4,
 };
 
 static void require(bool holds)

@@ -41,6 +41,9 @@ const char *config_account_name(const struct config *c, uint8_t account);
 uint64_t config_account_reserve(const struct config *c, uint8_t account);
 uint64_t config_account_device_reserve(const struct config *c, uint8_t account);
 
+/* What a step of a ladder does, as the ladder itself says it. */
+enum ladder_action config_action(enum config_step step);
+
 /* Id of a LAN port's tap in the path, or PORT_NONE. */
 uint8_t config_tap_id(const struct config *c, uint8_t port_id);
 

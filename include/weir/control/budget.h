@@ -45,6 +45,13 @@ struct budget_view {
 	struct ledger_usage unsolicited; /* of this cycle: belongs to no flow */
 };
 
+/* What quotas of devices have done since the start. */
+struct budget_devices {
+	uint64_t n_steps;    /* taken, in either direction */
+	uint32_t n_cut;      /* that are held to reserves or blocked now */
+	uint32_t n_unlisted; /* whose use found no room in the ledger: a restart forgets it */
+};
+
 /* Opens the books of the configured plans, on the ledger in `store` (borrowed), and sets the path's limits. `ret_recovery` tells what
  * was found there. */
 int budget_create(const struct config *c, struct path *path, struct journal_store *store,
@@ -71,6 +78,9 @@ void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct le
 
 /* As of the last tick; false when there is no such plan. */
 bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_view);
+
+/* As of the last tick. */
+struct budget_devices budget_devices_read(struct budget *b);
 
 /* "reserve-only"; never NULL. */
 const char *budget_action_name(enum ladder_action action);

@@ -197,6 +197,16 @@ struct config_plan {
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
 };
 
+/* What each device of a group may use of each plan. */
+struct config_quota {
+	char name[CONFIG_NAME_MAX];
+	char group[CONFIG_NAME_MAX]; /* "": every device */
+	uint64_t quota_octets;
+	bool shared; /* by all of them together */
+	uint32_t n_ladder;
+	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
+};
+
 /* One rule of a class or of a profile. */
 struct config_match {
 	bool is_given;           /* something is asked of a flow */
@@ -303,6 +313,8 @@ struct config {
 	struct config_port ports[PORTS_MAX];
 	uint32_t n_plans;
 	struct config_plan plans[PLANS_MAX];
+	uint32_t n_quotas;
+	struct config_quota quotas[QUOTAS_MAX];
 	uint32_t n_classes;
 	struct config_class classes[CONFIG_CLASSES_MAX];
 	uint32_t n_profiles;

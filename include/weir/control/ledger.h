@@ -34,6 +34,8 @@
 #define LEDGER_CYCLES      24  /* default, a plan */
 #define LEDGER_DEVICES                                                                             \
 	1024 /* default, pairs of device and plan; the all-zero address takes what has found no room */
+#define LEDGER_SHARES                                                                              \
+	2048 /* default: of a station, a plan, and its quota or a reserve; who finds no room is not kept */
 #define LEDGER_NONE UINT8_MAX
 
 struct ledger;
@@ -44,6 +46,7 @@ struct ledger_params {
 	uint32_t n_days;
 	uint32_t n_cycles;
 	uint32_t n_devices;
+	uint32_t n_shares;
 	uint32_t writes_per_day;
 };
 
@@ -117,6 +120,14 @@ struct ledger_device {
 	struct ledger_usage usage; /* of this cycle */
 };
 
+/* What one station has used of a plan in this cycle. */
+struct ledger_share {
+	struct mac_addr key; /* its MAC, or what stands for one */
+	uint8_t plan;
+	uint8_t class_id; /* of its own quota: 0; else of the reserve that the class stands for */
+	uint64_t octets;  /* as the plan bills them */
+};
+
 struct ledger_stats {
 	enum ledger_state state;
 	int error;               /* of the last write: 0 or a negative errno */
@@ -158,6 +169,9 @@ void ledger_count_class(
 void ledger_count_device(struct ledger *l, uint8_t plan, const struct mac_addr *mac,
 	const struct ledger_usage *usage, const struct ledger_time *when);
 
+/* What a station has used by now; false when there is no room for it. Goes with the cycle. */
+bool ledger_set_share(struct ledger *l, const struct ledger_share *share);
+
 struct ledger_lease {
 	uint8_t plan;
 	uint64_t octets; /* more than are leased already */
@@ -198,6 +212,7 @@ bool ledger_read_plan(const struct ledger *l, uint8_t plan, struct ledger_plan *
 bool ledger_read_class(const struct ledger *l, uint8_t plan, uint8_t class_id,
 	const char **ret_name, struct ledger_usage *ret_usage);
 bool ledger_read_device(const struct ledger *l, uint32_t i, struct ledger_device *ret_device);
+bool ledger_read_share(const struct ledger *l, uint32_t i, struct ledger_share *ret_share);
 bool ledger_read_day(const struct ledger *l, uint8_t plan, uint32_t i, struct ledger_day *ret_day);
 bool ledger_read_cycle(
 	const struct ledger *l, uint8_t plan, uint32_t i, struct ledger_cycle *ret_cycle);

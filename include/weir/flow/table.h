@@ -43,6 +43,7 @@ enum flow_flag {
 	FLOW_UNANSWERED = 1 << 5, /* and its internal endpoint has said nothing yet */
 	/* TCP: flow_more.tcp_flags has the PSH of uplink; shifted left by one, of downlink */
 	FLOW_PUSHED = 1 << 6,
+	FLOW_QUOTA = 1 << 7, /* its device has a quota of its own */
 };
 
 struct flow {

@@ -19,6 +19,7 @@
 #include <weir/base/addr.h>
 #include <weir/base/direction.h>
 #include <weir/budget/meter.h>
+#include <weir/budget/share.h>
 #include <weir/classify/classes.h>
 #include <weir/classify/names.h>
 #include <weir/flow/expiry.h>
@@ -59,6 +60,18 @@ struct path_port {
 	uint64_t queue_us; /* bound of either queue, as time at its rate */
 };
 
+#define QUOTAS_MAX     16
+#define QUOTA_NONE     UINT8_MAX
+#define QUOTA_NAME_MAX 32
+
+/* What each device it fits may use of each plan in a cycle. */
+struct path_quota {
+	char name[QUOTA_NAME_MAX];
+	uint64_t groups; /* a bit each; 0: every device fits */
+	bool is_shared;  /* all of them together */
+	struct share_rule rule;
+};
+
 /* What may change while the path runs. Immutable once published. */
 struct path_config {
 	uint32_t n_ports;
@@ -84,6 +97,8 @@ struct path_config {
 	struct names_times names_times; /* how long a device's answers prove */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
+	uint32_t n_quotas; /* the first that fits a device holds */
+	struct path_quota quotas[QUOTAS_MAX];
 };
 
 /* Sizes, fixed for the life of a path. */
@@ -234,6 +249,33 @@ void doors_unsolicited_read(
 
 /* Begins an uplink's lists anew; the sums go on. */
 void doors_unsolicited_restart(struct path *p, uint8_t uplink);
+
+/* What one station has used of a plan. */
+struct share_view {
+	struct mac_addr key; /* its MAC, or what stands for one */
+	bool is_payer;       /* false: what it uses is counted on a share of several */
+	uint8_t quota;       /* place in the configuration, or QUOTA_NONE */
+	uint32_t cycle;      /* the plan's, that the sums belong to */
+	enum ladder_action action;
+	uint64_t rate_bps;
+	uint64_t quota_octets; /* 0: none */
+	uint64_t used_octets;
+	uint64_t reserved_octets[METER_ACCOUNTS]; /* billed to the reserve behind each account */
+};
+
+/* Copies up to n shares of a plan from station `first` on; returns how many. A key of zeros: there is none. */
+uint32_t doors_shares_read(const struct path *p, uint8_t plan_id, uint32_t first,
+	struct share_view *views, uint32_t n);
+
+/* The share that a device's octets are counted on, its station's own or that of several, as it is in the plan's present
+ * cycle. */
+struct share_view doors_share_of_device(
+	const struct path *p, uint8_t plan_id, const struct device *d);
+
+/* Before the path's first packet: the station of `key` has used so much in `cycle`, of its quota (ACCOUNT_GENERAL) or of a
+ * reserve. False when there is no room for it. */
+bool doors_share_restore(struct path *p, uint8_t plan_id, const struct mac_addr *key,
+	uint32_t cycle, uint8_t account, uint64_t octets);
 
 /* How many flows each rule decided since these rules came, those without a rule at POLICY_RULE_DEFAULT. */
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1]);

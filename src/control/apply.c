@@ -182,7 +182,7 @@ static void quotas_fill(const struct config *c, struct path_config *pc)
 
 		memcpy(quota->name, q->name, sizeof(quota->name));
 		if (q->group[0] != '\0')
-			quota->groups = GROUP_BIT(group_id(c, q->group));
+			quota->groups = GROUP_BIT(config_group_id(c, q->group));
 		quota->is_shared = q->shared;
 		quota->rule.quota_octets = q->quota_octets;
 		ladder_fill(q, &quota->rule.ladder);

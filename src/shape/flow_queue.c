@@ -529,13 +529,13 @@ struct flow_queue *flow_queue_take(
 /* --- packets --- */
 
 /*
- * A flow that ran empty and has not used its quantum of this round goes before the others again. RFC 8290 lets it wait for the
+ * A flow that ran empty, and whose next packet is within what is left of its quantum, goes before the others again. RFC 8290 lets it wait for the
  * end of the round, which with many devices is longer than a call's 20 ms between packets; here the quantum alone is the
  * measure of sparse.
  */
-static void flow_wakes(struct flow_queue *f)
+static void flow_wakes(struct flow_queue *f, uint32_t octets)
 {
-	if (f->is_new || f->deficit <= 0)
+	if (f->is_new || f->deficit < (int32_t)octets)
 		return;
 	TAILQ_REMOVE(&f->device->old_flows, f, turn);
 	f->is_new = true;
@@ -549,7 +549,7 @@ static void add(struct flow_queues *q, struct flow_queue *f, uint32_t octets)
 	if (f->n_packets++ == 0) {
 		TAILQ_REMOVE(&q->idle_flows, f, idle);
 		q->n_flows++;
-		flow_wakes(f);
+		flow_wakes(f, octets);
 	}
 	if (d->n_packets++ == 0)
 		TAILQ_REMOVE(&q->idle_devices, d, idle);

@@ -396,7 +396,7 @@ Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is, .time
 				.octets =
 					80, /* less than its share, or it would be none that is sparse */
 				.every_us = rows[i].every_us,
-				.from_us = 12 * US_PER_S});
+				.from_us = 20 * US_PER_S});
 		sim_run(sim, 40 * US_PER_S);
 		cr_assert_eq(voice->n_dropped, 0);
 		cr_assert_leq(voice->delay_max_us, 3 * packet_us, "%s: %lu us", rows[i].claim,

@@ -616,6 +616,7 @@ void shaper_stats_read(const struct shaper *s, struct shaper_stats *ret_stats)
 {
 	*ret_stats = (struct shaper_stats){
 		.load = shaper_load(s),
+		.general_bps = s->general.bucket.bps,
 		.delay_us = s->delay_sum_us / DELAY_SMOOTHING,
 		.marked = s->marked,
 		.thinned_octets = s->thinned_octets,

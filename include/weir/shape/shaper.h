@@ -145,6 +145,7 @@ struct shaper_load shaper_load(const struct shaper *s);
 
 struct shaper_stats {
 	struct shaper_load load;
+	uint64_t general_bps;
 	uint64_t delay_us; /* in the queue, smoothed over some 16 packets that waited */
 	uint64_t delays
 		[SHAPER_DELAY_SLOTS]; /* packets that waited less than 2^i µs; [0]: not at all */

@@ -127,6 +127,9 @@ static void check_class(struct config_checker *k, const struct tree_node *n, uin
 	for (uint32_t m = 0; m < c->n_matches; m++)
 		config_check_match(k, nodes[m], &c->match[m]);
 	check_translate(k, n, c);
+	if (c->ceiling_bps != 0 && c->guaranteed_bps > c->ceiling_bps)
+		config_complain(k, CONFIG_ERROR, n, "guaranteed",
+			"is more than its ceiling lets it have; write no more than that");
 }
 
 void config_check_classes(struct config_checker *k)

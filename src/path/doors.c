@@ -115,10 +115,8 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 				s->unsolicited_octets[i] = ctx->unsolicited[i].sum.octets;
 				s->unsolicited_packets[i] = ctx->unsolicited[i].sum.packets;
 			}
-			if (ctx->queues[i][d] == NULL)
-				continue;
-			s->queue_packets[i][d] = fifo_n_packets(ctx->queues[i][d]);
-			s->queue_octets[i][d] = fifo_n_octets(ctx->queues[i][d]);
+			if (ctx->shapers[i][d] != NULL)
+				shaper_stats_read(ctx->shapers[i][d], &s->shapers[i][d]);
 		}
 }
 

@@ -134,7 +134,7 @@ Test(control_config, a_small_file_gets_the_safe_defaults)
 	cr_expect(c->ports[0].tap_default_route);
 	cr_expect_str_eq(c->ports[1].tap, "");
 	cr_expect_eq(c->ports[1].role, PORT_UPLINK);
-	cr_expect_eq(c->ports[1].queue_us, 100 * US_PER_MS);
+	cr_expect_eq(c->ports[1].queue_us, 500 * US_PER_MS);
 	cr_expect_str_eq(c->runtime.socket, "/run/weir/weir.sock");
 	cr_expect_eq(c->runtime.interim_us, 60 * US_PER_S);
 	cr_expect_eq(c->runtime.log_level, LOG_INFO);
@@ -158,9 +158,9 @@ Test(control_config, packet_buffers_follow_from_ports_and_rates_unless_told)
 	} cases[] = {
 		{"", "", "", 4096},
 		{", driver: af-xdp", "", "", 4096 + 2048},
-		/* 100 ms of 8 Mbit/s is 100 kB, in packets of 512 octets */
-		{"", ", rate: {uplink: 8Mbps}", "", 4096 + 195},
-		{"", ", rate: {uplink: 4Mbps, downlink: 4Mbps}", "", 4096 + 195},
+		/* 500 ms of 8 Mbit/s is 500 kB, in packets of 512 octets */
+		{"", ", rate: {uplink: 8Mbps}", "", 4096 + 976},
+		{"", ", rate: {uplink: 4Mbps, downlink: 4Mbps}", "", 4096 + 976},
 		{"", ", rate: {uplink: 100Gbps, downlink: 100Gbps}, queue: 10s", "", 4096 + 16384},
 		{", driver: af-xdp", ", rate: {uplink: 8Mbps}", "runtime: {packet_buffers: 5000}\n",
 			5000},

@@ -74,11 +74,38 @@ static struct flow_timeouts timeouts_of(const struct config *c)
 	};
 }
 
+/* True when a plan's carrier does not bill a class. */
+static bool is_free_in(const struct config_plan *p, const struct config_class *k)
+{
+	for (uint32_t i = 0; i < p->n_free; i++)
+		if (strcmp(p->free_classes[i], k->name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_free(const struct config *c, uint32_t class_index)
+{
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		if (is_free_in(&c->plans[i], &c->classes[class_index]))
+			return true;
+	return false;
+}
+
 static void plans_fill(const struct config *c, struct path_config *pc)
 {
 	pc->n_plans = c->n_plans;
 	for (uint32_t i = 0; i < c->n_plans; i++)
-		pc->plans[i].overhead_octets_packet = c->plans[i].overhead_octets;
+		for (int d = 0; d < N_DIRECTIONS; d++)
+			pc->plans[i].overhead_octets[d] = c->plans[i].counting.overhead_high[d];
+}
+
+/* In which plans a class is not billed. */
+static void free_class_fill(
+	const struct config *c, uint32_t class_index, uint8_t id, struct path_config *pc)
+{
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		if (is_free_in(&c->plans[i], &c->classes[class_index]))
+			pc->plans[i].free_classes |= UINT32_C(1) << id;
 }
 
 /* The class that owns an account; NULL for the general one and those that nobody has. */
@@ -97,7 +124,7 @@ uint8_t config_account_of(const struct config *c, uint32_t class_index)
 	for (uint8_t account = 1; account < METER_ACCOUNTS; account++)
 		if (account_owner(c, account) == &c->classes[class_index])
 			return account;
-	return ACCOUNT_GENERAL;
+	return is_free(c, class_index) ? ACCOUNT_FREE : ACCOUNT_GENERAL;
 }
 
 const char *config_account_name(const struct config *c, uint8_t account)
@@ -256,6 +283,7 @@ static int classes_fill(const struct config *c, struct path_config *pc)
 			continue;
 		rules[n_rules++] = class_rule_of(&c->classes[i]);
 		pc->accounts[id] = config_account_of(c, i);
+		free_class_fill(c, i, id, pc);
 		n_patterns += names_add(&c->classes[i], id, &patterns[n_patterns]);
 	}
 	error = classes_create(rules, n_rules, &pc->classes);

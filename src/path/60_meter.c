@@ -47,7 +47,7 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 		return run;
 	meter = &ctx->plans[plan_id];
 	run.is_up = is_up;
-	run.overhead_octets = meter->params.overhead_octets_packet;
+	run.overhead_octets = meter->params.overhead_octets[is_up ? UPLINK : DOWNLINK];
 	run.general_left = meter_left(meter, ACCOUNT_GENERAL);
 	if (is_up)
 		run.lease_left = meter_lease_left(meter);
@@ -75,23 +75,38 @@ static void turn_cycle(struct device *d, uint32_t cycle)
 	d->reserved_octets = 0;
 }
 
+/* True when the plan's carrier does not bill the class. */
+static bool free_pays(
+	struct meter *meter, uint8_t class_id, enum direction direction, struct pkt_meta *m)
+{
+	if (!meter_is_free(meter, class_id))
+		return false;
+	meter_add_free(meter, direction, m->ip_octets, 1);
+	m->flags |= PKT_RESERVED;
+	return true;
+}
+
 /* True when the reserve of the flow's class pays for the packet. */
 __attribute__((noinline)) static bool reserve_pays(
 	struct stage_ctx *ctx, const struct run *run, struct pkt_meta *m)
 {
-	uint8_t account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
+	uint8_t class_id = stage_flow_more(ctx, m)->class_id;
+	uint8_t account = ctx->config->accounts[class_id];
 	struct device *d = &ctx->devices->devices[m->device_id];
+	enum direction direction = run->is_up ? UPLINK : DOWNLINK;
 	int64_t cost = cost_of(run, m);
 	struct meter *meter;
 
 	if (account == ACCOUNT_GENERAL || run->plan_id == PLAN_NONE)
 		return false;
 	meter = &ctx->plans[run->plan_id];
+	if (account == ACCOUNT_FREE)
+		return free_pays(meter, class_id, direction, m);
 	turn_cycle(d, __atomic_load_n(&meter->limits.cycle, __ATOMIC_RELAXED));
 	if (cost > meter_left(meter, account)
 		|| cost > meter_gap(&meter->limits.devices[account], d->reserved_octets))
 		return false;
-	meter_add_reserved(meter, account, m->ip_octets, 1);
+	meter_add_reserved(meter, account, direction, m->ip_octets, 1);
 	d->reserved_octets += (uint64_t)cost;
 	m->flags |= PKT_RESERVED;
 	return true;

@@ -96,6 +96,7 @@ static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octet
 	uint8_t plan_id = ctx->config->ports[m->out_port].plan_id;
 	struct meter *meter;
 	struct device *d;
+	uint8_t class_id;
 	uint8_t account;
 
 	if (plan_id == PLAN_NONE)
@@ -104,12 +105,15 @@ static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octet
 	meter_add(meter, UPLINK, octets, packets);
 	if (likely((m->flags & PKT_RESERVED) == 0) || !account_flow_lives(ctx, m))
 		return;
-	account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
-	if (account == ACCOUNT_GENERAL)
+	class_id = stage_flow_more(ctx, m)->class_id;
+	account = ctx->config->accounts[class_id];
+	if (account == ACCOUNT_FREE && meter_is_free(meter, class_id))
+		meter_add_free(meter, UPLINK, octets, packets);
+	if (account == ACCOUNT_GENERAL || account == ACCOUNT_FREE)
 		return;
-	meter_add_reserved(meter, account, octets, packets);
+	meter_add_reserved(meter, account, UPLINK, octets, packets);
 	d = &ctx->devices->devices[stage_flow(ctx, m)->device_id];
-	d->reserved_octets += octets + packets * meter->params.overhead_octets_packet;
+	d->reserved_octets += octets + packets * meter->params.overhead_octets[UPLINK];
 }
 
 void account_add(struct stage_ctx *ctx, const struct pkt_meta *m, int64_t octets, int64_t packets)

@@ -22,7 +22,7 @@
 
 #define N_PLANS   2
 #define LEASE     UINT64_C(10000)
-#define SEGMENT   (8 * JOURNAL_PAGE)
+#define SEGMENT   (16 * JOURNAL_PAGE)
 #define OPS_MAX   4096
 #define ARENA_MAX (OPS_MAX * JOURNAL_PAGE)
 #define SECOND_US UINT64_C(1000000)
@@ -30,7 +30,7 @@
 static const char *const PLANS[N_PLANS] = {"sim1", "sim2"};
 
 static const struct ledger_params SMALL = {
-	.journal = {.segment_bytes = SEGMENT, .record_bytes = 2000, .seed = 42},
+	.journal = {.segment_bytes = SEGMENT, .record_bytes = 4000, .seed = 42},
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
@@ -304,7 +304,9 @@ static void begin_cycle(struct life *life)
 	(void)ledger_read_plan(life->ledger, plan, &p);
 	/* Before its first cycle is known, what was used belongs to it. */
 	t->cycle_base = t->cycle_asked == 1000 ? 0 : p.billed_total;
-	if (ledger_begin_cycle(life->ledger, plan, t->cycle_asked, 7, &life->when) == 0)
+	if (ledger_begin_cycle(
+		    life->ledger, plan, t->cycle_asked, &(struct ledger_carry){7, 0}, &life->when)
+		== 0)
 		confirm(life);
 }
 

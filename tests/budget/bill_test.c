@@ -277,3 +277,98 @@ Test(budget_bill, a_lease_at_or_past_its_limit_is_nothing)
 	bill_add(&b, UPLINK, 1000, 1);
 	cr_expect_eq(bill_left(&b, &rule, 1000), 0);
 }
+
+Test(budget_bill, while_no_clock_can_be_believed_octets_may_be_on_this_bill_or_the_next)
+{
+	struct bill_rule rule = exact_rule();
+	struct bill b;
+
+	bill_init(&b, &rule, CYCLE, 0);
+	bill_add(&b, UPLINK, 1000, 1);
+	bill_blind(&b, &rule, 10);
+	bill_add(&b, UPLINK, 70, 1);
+	expect_interval(&b, &rule, 1000, 1070, "without a clock");
+	bill_blind(&b, &rule, 40 * DAY_S);
+	bill_add(&b, UPLINK, 5, 1);
+	expect_interval(&b, &rule, 1000, 1075, "and for long");
+	bill_advance(&b, &rule, 20 * DAY_S);
+	bill_add(&b, UPLINK, 1, 1);
+	cr_expect_eq(bill_at(&b, &rule).high_octets, 1076);
+	bill_advance(&b, &rule, CYCLE.end_s);
+	bill_next(&b, &rule, (struct bill_span){CYCLE.end_s, 2 * CYCLE.end_s});
+	expect_interval(&b, &rule, 0, 0, "the clock has told that they were of the one before");
+}
+
+Test(budget_bill, what_was_counted_before_the_cycle_was_known_may_be_on_its_bill_or_not)
+{
+	struct bill_rule rule = exact_rule();
+	struct bill b;
+
+	rule.per = BILL_PER_SESSION;
+	rule.quantum_octets = 1000;
+	bill_init(&b, &rule, (struct bill_span){0, INT64_MAX}, 0);
+	bill_add(&b, UPLINK, 500, 1);
+	bill_new_session(&b, &rule, 5);
+	bill_add(&b, UPLINK, 600, 1);
+	bill_place(&b, &rule, CYCLE, 3 * DAY_S);
+	expect_interval(&b, &rule, 0, 2000, "two sessions");
+	bill_add(&b, UPLINK, 100, 1);
+	expect_interval(&b, &rule, 1000, 2000, "and what is of it for certain");
+	cr_expect_eq(b.now_s, 3 * DAY_S);
+}
+
+Test(budget_bill, a_session_that_may_have_ended_costs_the_high_end_a_quantum)
+{
+	struct bill_rule rule = exact_rule();
+	struct bill b;
+
+	rule.per = BILL_PER_SESSION;
+	rule.quantum_octets = 1000;
+	bill_init(&b, &rule, CYCLE, 0);
+	bill_add(&b, UPLINK, 1500, 2);
+	bill_maybe_new_session(&b, &rule);
+	expect_interval(&b, &rule, 2000, 3000, "one or two");
+	rule.per = BILL_PER_CYCLE;
+	bill_maybe_new_session(&b, &rule);
+	cr_expect_eq(b.n_inner_cuts, 1, "nothing to a carrier that rounds months");
+}
+
+Test(budget_bill, what_the_carrier_says_is_where_counting_goes_on)
+{
+	static const struct {
+		const char *claim;
+		uint64_t told;
+		uint64_t more;
+		uint64_t low;
+		uint64_t high;
+	} rows[] = {
+		{"nothing since", 5000, 0, 5000, 5000},
+		{"a quantum for what came since", 5000, 1, 6000, 6000},
+		{"a figure before rounding: what is since may fill its quantum", 5400, 1, 6000,
+			7000},
+		{"and is never below what was told", 5400, 0, 5400, 6000},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bill_rule rule = exact_rule();
+		struct bill b;
+
+		rule.quantum_octets = 1000;
+		bill_init(&b, &rule, CYCLE, 0);
+		bill_add(&b, DOWNLINK, 123456, 100);
+		bill_tell(&b, &rule, rows[i].told);
+		bill_add(&b, UPLINK, rows[i].more, 1);
+		expect_interval(&b, &rule, rows[i].low, rows[i].high, rows[i].claim);
+	}
+}
+
+Test(budget_bill, what_is_not_known_weighs_as_the_heavier_direction)
+{
+	struct bill_rule rule = exact_rule();
+	struct bill b;
+
+	rule.weight_ppm[DOWNLINK] = 0;
+	bill_init(&b, &rule, CYCLE, 0);
+	bill_add_unseen(&b, 700);
+	expect_interval(&b, &rule, 0, 700, "it may have gone up");
+}

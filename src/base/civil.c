@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/base/civil.h>
 
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
 #define ERA_DAYS   INT64_C(146097) /* 400 years */
 #define EPOCH_DAYS INT64_C(719468) /* from 0000-03-01 to 1970-01-01 */
 #define THURSDAY   4               /* 1970-01-01 */
@@ -52,4 +56,25 @@ uint32_t civil_month_days(int32_t year, uint32_t month)
 	if (month == 2)
 		return civil_is_leap(year) ? 29 : 28;
 	return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31;
+}
+
+int civil_date_parse(const char *text, int64_t *ret_day)
+{
+	static const char shape[] = "0000-00-00";
+	int32_t year;
+	uint32_t month;
+	uint32_t day;
+
+	for (size_t i = 0; i < sizeof(shape); i++) {
+		if (shape[i] == '0' ? !isdigit((unsigned char)text[i]) : text[i] != shape[i])
+			return -EINVAL;
+	}
+	year = (int32_t)strtol(text, NULL, 10);
+	month = (uint32_t)strtol(text + 5, NULL, 10);
+	day = (uint32_t)strtol(text + 8, NULL, 10);
+	if (year < 1970 || month < 1 || month > 12 || day < 1
+		|| day > civil_month_days(year, month))
+		return -EINVAL;
+	*ret_day = civil_day(year, month, day);
+	return 0;
 }

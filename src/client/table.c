@@ -10,7 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define CELL_MAX 160
+#define CELL_MAX   160
+#define DATE_CHARS (sizeof("2026-01-31") - 1)
 
 void table_init(struct table *t, const struct column *columns, uint32_t n_columns, uint64_t limit)
 {
@@ -44,7 +45,8 @@ int table_set_order(struct table *t, const char *name)
 
 static bool is_text(enum cell_kind kind)
 {
-	return kind == CELL_TEXT || kind == CELL_ENDPOINT || kind == CELL_STATE;
+	return kind == CELL_TEXT || kind == CELL_ENDPOINT || kind == CELL_STATE || kind == CELL_DAY
+	       || kind == CELL_SPAN;
 }
 
 static const json_t *field(const json_t *object, const char *key, const char *suffix)
@@ -66,13 +68,40 @@ static void text_copy(const json_t *value, char *cell)
 			*c = '?';
 }
 
+/* "1.02..1.04 MB": the unit once, where both have the same. */
+static void span_cell(const json_t *object, const char *key, char *cell)
+{
+	const json_t *low = field(object, key, "_low_octets");
+	const json_t *high = field(object, key, "_high_octets");
+	char from[UNITS_TEXT_MAX];
+	char to[UNITS_TEXT_MAX];
+	char *unit;
+
+	if (!json_is_integer(low) || !json_is_integer(high)) {
+		(void)snprintf(cell, CELL_MAX, "-");
+		return;
+	}
+	units_show_octets((uint64_t)json_integer_value(low), from);
+	units_show_octets((uint64_t)json_integer_value(high), to);
+	unit = strchr(from, ' ');
+	if (unit != NULL && strchr(to, ' ') != NULL && strcmp(unit, strchr(to, ' ')) == 0)
+		*unit = '\0';
+	(void)snprintf(cell, CELL_MAX, "%s..%s", from, to);
+}
+
 static void text_cell(const json_t *object, const struct column *c, char *cell)
 {
 	const json_t *more;
 	size_t n;
 
-	if (c->kind == CELL_TEXT) {
+	if (c->kind == CELL_SPAN) {
+		span_cell(object, c->key, cell);
+		return;
+	}
+	if (c->kind == CELL_TEXT || c->kind == CELL_DAY) {
 		text_copy(json_object_get(object, c->key), cell);
+		if (c->kind == CELL_DAY && strlen(cell) > DATE_CHARS)
+			cell[DATE_CHARS] = '\0';
 		return;
 	}
 	text_copy(field(object, c->key, c->kind == CELL_ENDPOINT ? "_address" : ""), cell);

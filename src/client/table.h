@@ -29,6 +29,8 @@ enum cell_kind {
 	CELL_SHARE,    /* 0.8125 → 81.2 % */
 	CELL_ENDPOINT, /* from KEY_address and KEY_port */
 	CELL_STATE,    /* KEY, and why_down where it says something */
+	CELL_DAY,      /* the date of a time */
+	CELL_SPAN,     /* from KEY_low_octets to KEY_high_octets */
 };
 
 struct column {

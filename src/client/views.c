@@ -62,13 +62,10 @@ static const struct column plans[] = {
 	{"QUOTA", "quota_octets", CELL_OCTETS},
 	{"USED", "used_octets", CELL_OCTETS},
 	{"LEFT", "left_octets", CELL_OCTETS},
-	{"SHARE", "used_share", CELL_SHARE},
+	{"BILL", "bill", CELL_SPAN},
 	{"STEP", "step", CELL_TEXT},
-	{"RESERVED", "reserved_octets", CELL_OCTETS},
-	{"OF THAT USED", "reserve_used_octets", CELL_OCTETS},
-	{"CYCLE ENDS", "cycle_end", CELL_TEXT},
-	{"THEN USED", "forecast_octets", CELL_OCTETS},
-	{"UNASKED", "unsolicited_octets", CELL_OCTETS},
+	{"ENDS", "cycle_end", CELL_DAY},
+	{"BY THEN", "forecast_octets", CELL_OCTETS},
 };
 
 static const struct column classes[] = {

@@ -4,6 +4,7 @@
 #include "views.h"
 
 #include <weir/base/addr.h>
+#include <weir/base/units.h>
 #include <weir/proto/message.h>
 
 #include <argp.h>
@@ -26,10 +27,15 @@ enum {
 
 struct arguments {
 	const char *socket;
+	const char *plan;    /* of a command; with what is to be told of it: */
+	const char *command; /* a key of the request; NULL: show */
+	bool has_octets;
+	uint64_t octets;
 	const char *sort;
 	const char *device;
 	const struct view *view;
-	bool show; /* the command was given */
+	bool show;          /* the command was given */
+	bool tells_of_plan; /* or this one */
 	bool json;
 	bool all;
 	bool limited;
@@ -46,6 +52,8 @@ static const struct argp_option options[] = {
 		0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
+
+static const char plan_usage[] = "plan top-up NAME 100MB, plan set-used NAME 123MB";
 
 static void limit_parse(const char *text, struct argp_state *state, struct arguments *a)
 {
@@ -70,20 +78,50 @@ static void device_parse(const char *text, struct argp_state *state, struct argu
 	a->device = text;
 }
 
-static void word_parse(const char *word, struct argp_state *state, struct arguments *a)
+/* weirctl plan top-up NAME OCTETS, word by word. */
+static void plan_word_parse(const char *word, struct argp_state *state, struct arguments *a)
 {
-	if (!a->show) {
-		if (strcmp(word, "show") != 0)
-			argp_error(state, "there is no command \"%s\"; there is: show %s", word,
-				view_names);
-		a->show = true;
-		return;
+	if (a->command == NULL) {
+		if (strcmp(word, "top-up") == 0)
+			a->command = "top_up_octets";
+		else if (strcmp(word, "set-used") == 0)
+			a->command = "set_used_octets";
+		else
+			argp_error(state, "\"%s\" is nothing to tell of a plan; there is: %s", word,
+				plan_usage);
+	} else if (a->plan == NULL) {
+		a->plan = word;
+	} else if (a->has_octets) {
+		argp_error(state, "\"%s\" is one word too many", word);
+	} else if (units_parse_octets(word, &a->octets) != 0 || a->octets > INT64_MAX) {
+		argp_error(state, "\"%s\" is no amount of octets; write one such as 100MB", word);
+	} else {
+		a->has_octets = true;
 	}
+}
+
+static void show_word_parse(const char *word, struct argp_state *state, struct arguments *a)
+{
 	if (a->view != NULL)
 		argp_error(state, "\"%s\" is one word too many", word);
 	a->view = view_find(word);
 	if (a->view == NULL)
 		argp_error(state, "nothing is called \"%s\"; there is: show %s", word, view_names);
+}
+
+static void word_parse(const char *word, struct argp_state *state, struct arguments *a)
+{
+	if (a->tells_of_plan)
+		plan_word_parse(word, state, a);
+	else if (a->show)
+		show_word_parse(word, state, a);
+	else if (strcmp(word, "plan") == 0)
+		a->tells_of_plan = true;
+	else if (strcmp(word, "show") == 0)
+		a->show = true;
+	else
+		argp_error(state, "there is no command \"%s\"; there is: show %s, and: %s", word,
+			view_names, plan_usage);
 }
 
 static error_t option_parse(int key, char *arg, struct argp_state *state)
@@ -113,7 +151,9 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 		word_parse(arg, state, a);
 		return 0;
 	case ARGP_KEY_END:
-		if (a->view == NULL)
+		if (a->tells_of_plan && !a->has_octets)
+			argp_error(state, "say which plan and how much: %s", plan_usage);
+		if (a->view == NULL && !a->tells_of_plan)
 			argp_error(state, "say what to show: show %s", view_names);
 		if (a->json && a->sort != NULL)
 			argp_error(state,
@@ -290,6 +330,72 @@ static void explain_order(const struct arguments *a)
 	(void)fputc('\n', stderr);
 }
 
+static int text_take(void *context, const char *bytes, size_t n, char *error)
+{
+	struct lines *l = context;
+
+	return held_append(l, bytes, n, error);
+}
+
+/* How the plan stands now, in one line. */
+static int plan_print(const char *text, size_t n, char *error)
+{
+	json_t *o = json_loadb(text, n, 0, NULL);
+	const char *name = NULL;
+	json_int_t used = 0;
+	json_int_t left = 0;
+	json_int_t quota = 0;
+	char words[3][UNITS_TEXT_MAX];
+
+	if (json_unpack(o, "{s:s, s:I, s?I, s?I}", "plan", &name, "used_octets", &used,
+		    "left_octets", &left, "quota_octets", &quota)
+		!= 0) {
+		(void)snprintf(error, CONNECTION_ERROR_MAX, "%s",
+			"done, but weir's answer is not what this weirctl knows");
+		json_decref(o);
+		return -1;
+	}
+	(void)printf("%s: %s used", name, units_show_octets((uint64_t)used, words[0]));
+	if (quota > 0)
+		(void)printf(", %s left of %s", units_show_octets((uint64_t)left, words[1]),
+			units_show_octets((uint64_t)quota, words[2]));
+	(void)putchar('\n');
+	json_decref(o);
+	return 0;
+}
+
+/* Tells weir something of a plan; what it answers is true on its disk. */
+static int tell_of_plan(const struct arguments *a, char *error)
+{
+	struct lines answer = {0};
+	json_t *request =
+		json_pack("{s:s, s:I}", "plan", a->plan, a->command, (json_int_t)a->octets);
+	char *text = json_dumps(request, JSON_COMPACT);
+	int result = text == NULL ? -1 : connection_ask(a->socket, text, text_take, &answer, error);
+
+	if (result == 0 && a->json)
+		(void)printf("%s\n", answer.held);
+	else if (result == 0)
+		result = plan_print(answer.held, answer.n_held, error);
+	free(answer.held);
+	free(text);
+	json_decref(request);
+	return result;
+}
+
+static int finish(int result, char *error)
+{
+	if (result == 0 && fflush(stdout) != 0) {
+		(void)snprintf(error, CONNECTION_ERROR_MAX, "cannot write: %s", strerror(errno));
+		result = -1;
+	}
+	if (result == 0)
+		return EXIT_SUCCESS;
+	(void)fflush(stdout);
+	(void)fprintf(stderr, "weirctl: %s\n", error);
+	return EXIT_TROUBLE;
+}
+
 static int show(const struct arguments *a)
 {
 	char error[CONNECTION_ERROR_MAX] = "no memory";
@@ -303,15 +409,7 @@ static int show(const struct arguments *a)
 	}
 	result = a->json ? show_json(a, error) : show_table(a, &table, error);
 	table_clean(&table);
-	if (result == 0 && fflush(stdout) != 0) {
-		(void)snprintf(error, sizeof(error), "cannot write: %s", strerror(errno));
-		result = -1;
-	}
-	if (result == 0)
-		return EXIT_SUCCESS;
-	(void)fflush(stdout);
-	(void)fprintf(stderr, "weirctl: %s\n", error);
-	return EXIT_TROUBLE;
+	return finish(result, error);
 }
 
 int main(int argc, char **argv)
@@ -322,15 +420,20 @@ int main(int argc, char **argv)
 		.args_doc =
 			"show "
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
-			"clocks|unsolicited",
-		.doc = "Shows what a running weir is doing.\v"
+			"clocks|unsolicited\n"
+			"plan top-up NAME OCTETS\n"
+			"plan set-used NAME OCTETS",
+		.doc = "Shows what a running weir is doing, and tells it what it cannot know: "
+		       "octets that were bought on top of a plan's quota, or what the carrier "
+		       "says its cycle has used.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};
 	struct arguments a = {.socket = DEFAULT_SOCKET};
+	char error[CONNECTION_ERROR_MAX] = "no memory";
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weirctl " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
-	return show(&a);
+	return a.tells_of_plan ? finish(tell_of_plan(&a, error), error) : show(&a);
 }

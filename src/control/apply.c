@@ -82,11 +82,37 @@ static struct flow_timeouts timeouts_of(const struct config *c)
 	};
 }
 
+/* True when a plan's carrier does not bill a class. */
+static bool is_free_in(const struct config_plan *p, const struct config_class *k)
+{
+	for (uint32_t i = 0; i < p->n_free; i++)
+		if (strcmp(p->free_classes[i], k->name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_free(const struct config *c, uint32_t class_index)
+{
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		if (is_free_in(&c->plans[i], &c->classes[class_index]))
+			return true;
+	return false;
+}
+
 static void plans_fill(const struct config *c, struct path_config *pc)
 {
 	pc->n_plans = c->n_plans;
 	for (uint32_t i = 0; i < c->n_plans; i++)
-		pc->plans[i].overhead_octets_packet = c->plans[i].overhead_octets;
+		for (int d = 0; d < N_DIRECTIONS; d++)
+			pc->plans[i].overhead_octets[d] = c->plans[i].counting.overhead_high[d];
+}
+
+void apply_free_class(
+	const struct config *c, uint32_t class_index, uint8_t id, struct path_config *pc)
+{
+	for (uint32_t i = 0; i < c->n_plans; i++)
+		if (is_free_in(&c->plans[i], &c->classes[class_index]))
+			pc->plans[i].free_classes |= UINT32_C(1) << id;
 }
 
 enum ladder_action config_action(enum config_step step)
@@ -130,7 +156,7 @@ uint8_t config_account_of(const struct config *c, uint32_t class_index)
 	for (uint8_t account = 1; account < METER_ACCOUNTS; account++)
 		if (account_owner(c, account) == &c->classes[class_index])
 			return account;
-	return ACCOUNT_GENERAL;
+	return is_free(c, class_index) ? ACCOUNT_FREE : ACCOUNT_GENERAL;
 }
 
 const char *config_account_name(const struct config *c, uint8_t account)

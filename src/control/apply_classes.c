@@ -99,8 +99,10 @@ static int compile(struct compiler *k, struct path_config *pc)
 		uint32_t n_before = k->n_rules;
 
 		error = class_add(k, &k->config->classes[i]);
-		if (k->n_rules > n_before)
-			pc->accounts[id++] = config_account_of(k->config, i);
+		if (k->n_rules == n_before)
+			continue;
+		pc->accounts[id] = config_account_of(k->config, i);
+		apply_free_class(k->config, i, id++, pc);
 	}
 	if (error == 0)
 		error = classes_create(k->rules, k->n_rules, &pc->classes);

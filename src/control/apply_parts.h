@@ -16,4 +16,8 @@ uint8_t config_group_id(const struct config *c, const char *name);
  * owns what was made. */
 int apply_classes(const struct config *c, struct path_config *pc);
 
+/* Notes in which plans a class, of this id in the path, is not billed. */
+void apply_free_class(
+	const struct config *c, uint32_t class_index, uint8_t id, struct path_config *pc);
+
 #endif

@@ -2,6 +2,7 @@
 /* The configuration as the books read it. */
 #include "budget_state.h"
 
+#include <weir/base/civil.h>
 #include <weir/control/apply.h>
 
 #include <stdio.h>
@@ -19,18 +20,43 @@ static enum ladder_action action_of(enum config_step step)
 	return actions[step];
 }
 
+static struct cycle_rule cycle_of(const struct config_plan *p)
+{
+	struct cycle_rule rule = {
+		.kind = CYCLE_MONTHLY,
+		.day = (uint8_t)p->cycle_day,
+		.hour = (uint8_t)p->cycle_hour,
+	};
+
+	if (p->cycle_weekday != WEEKDAY_NONE) {
+		rule.kind = CYCLE_WEEKLY;
+		rule.day = (uint8_t)(p->cycle_weekday - WEEKDAY_SUNDAY);
+	}
+	if (p->cycle_days > 0) {
+		rule.kind = CYCLE_DAYS;
+		rule.n_days = (uint16_t)p->cycle_days;
+		/* The configuration was checked: it is a date. */
+		(void)civil_date_parse(p->cycle_from, &rule.anchor_day);
+	}
+	return rule;
+}
+
 static struct rule rule_of_plan(const struct config_plan *p)
 {
 	struct rule r = {
-		.cycle = {.kind = CYCLE_MONTHLY,
-			.day = (uint8_t)p->cycle_day,
-			.hour = (uint8_t)p->cycle_hour},
+		.cycle = cycle_of(p),
+		.bill = p->counting,
+		.ladder.pace = p->pace,
+		.prepaid = p->prepaid,
 		.quota_octets = p->quota_octets,
+		.top_up_octets = p->top_up_octets,
+		.carry_max_octets = p->carry_over_octets,
 		.when_unrecorded = p->when_unrecorded,
 	};
 
 	memcpy(r.name, p->name, sizeof(r.name));
 	memcpy(r.timezone, p->cycle_timezone, sizeof(r.timezone));
+	memcpy(r.carrier, p->carrier, sizeof(r.carrier));
 	for (uint32_t i = 0; i < p->n_ladder; i++)
 		r.ladder.steps[r.ladder.n_steps++] = (struct ladder_step){
 			.at_ppm = p->ladder[i].at_ppm,

@@ -313,6 +313,7 @@ static int read_text(const char *text, size_t len, const char *dir, unsigned int
 	config_bind(top, NULL, c, report);
 	config_profiles_load(top, c, report);
 	fill_in(c);
+	config_carriers_load(top, c, report);
 	config_bind_required(top, report);
 	config_check(top, c, options, report);
 	tree_destroy(top);

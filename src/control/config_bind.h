@@ -24,4 +24,8 @@ void config_match_settle(struct config_match *m);
 void config_profiles_load(
 	const struct tree_node *top, struct config *c, struct config_report *report);
 
+/* Reads the carriers' files that plans name, and completes what is said of overheads. `top` is bound. */
+void config_carriers_load(
+	const struct tree_node *top, struct config *c, struct config_report *report);
+
 #endif

@@ -93,19 +93,15 @@ static void check_ladder(
 
 	if (ladder == NULL)
 		return;
-	if (!config_has(plan, "quota"))
+	if (!config_has(plan, "quota") && !p->prepaid)
 		config_complain(k, CONFIG_ERROR, plan, "ladder",
 			"there is no quota to climb; write quota: 500MB");
 	if (config_has(plan, "when_spent"))
 		config_complain(k, CONFIG_ERROR, plan, "when_spent",
 			"the ladder in line %u says what happens; keep one of the two",
 			ladder->line);
-	for (const struct tree_node *n = ladder->first; n != NULL && n->base != NULL; n = n->next) {
+	for (const struct tree_node *n = ladder->first; n != NULL && n->base != NULL; n = n->next)
 		config_check_step(k, n, p->ladder, n->index);
-		if (p->ladder[n->index].action == STEP_SHAPE)
-			config_complain(k, CONFIG_WARNING, n, "do",
-				"this version does not slow a plan down; it goes on as it is");
-	}
 }
 
 /* What classes own of a plan must be there. */
@@ -134,11 +130,12 @@ static void check_plan(struct config_checker *k, uint32_t i)
 	if (!used)
 		config_complain(k, CONFIG_WARNING, n, NULL,
 			"no uplink uses it; write plan: %s at the uplink that does", p->name);
-	if (config_has(n, "when_spent") && !config_has(n, "quota"))
+	if (config_has(n, "when_spent") && !config_has(n, "quota") && !p->prepaid)
 		config_complain(k, CONFIG_ERROR, n, "when_spent",
 			"there is no quota to be spent; write quota: 500MB");
 	config_check_timezone(k, tree_child(n, "cycle"), p->cycle_timezone);
 	check_ladder(k, n, p);
+	config_check_plan_counting(k, n, p);
 	check_reserves(k, n, p);
 }
 

@@ -48,6 +48,10 @@ void config_check_group_name(
 void config_check_match(
 	struct config_checker *k, const struct tree_node *n, const struct config_match *m);
 
+/* How a plan's cycle, pace and carrier's counting fit together. */
+void config_check_plan_counting(
+	struct config_checker *k, const struct tree_node *n, const struct config_plan *p);
+
 /* Finds the nodes of the items that were bound, in the order of the array. */
 void config_collect(
 	const struct tree_node *section, const struct tree_node **nodes, uint32_t n_max);

@@ -102,7 +102,9 @@ static void take_over(
 	j->active = scan->uses[0] ? 0 : 1;
 	j->is_new = found->health == JOURNAL_NEW;
 	j->n_renewals = 1;
-	if (scan->uses[0] && scan->uses[1])
+	/* A page cache may show a checkpoint whose sync has failed: until it is proved by a record, or by the next one, the segment
+	 * before it stays as it is. */
+	if ((scan->uses[0] && scan->uses[1]) || scan->is_unproved)
 		j->must_create[1 - j->active] = true;
 	if (found->health > JOURNAL_WHOLE) {
 		j->n_renewals = JOURNAL_SEGMENTS;

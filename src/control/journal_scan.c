@@ -192,6 +192,19 @@ static enum journal_health judge(const struct journal_scan *scan, const struct r
 	return JOURNAL_WHOLE;
 }
 
+/* Whether the segment that does not hold `base` has a whole checkpoint too. */
+static bool has_older(const struct journal_scan *scan, const struct scan_frame *base)
+{
+	for (uint32_t i = 0; i < scan->n_frames; i++) {
+		const struct scan_frame *f = &scan->frames[i];
+
+		if (f->segment != base->segment && f->header.kind == FRAME_CHECKPOINT
+			&& f->header.journal == scan->journal && is_whole(f))
+			return true;
+	}
+	return false;
+}
+
 void scan_read(struct journal_scan *scan, const struct journal_reader *reader,
 	struct journal_found *ret_found)
 {
@@ -226,5 +239,6 @@ void scan_read(struct journal_scan *scan, const struct journal_reader *reader,
 		}
 		apply_record(scan, f, reader, &r, ret_found);
 	}
+	scan->is_unproved = base != NULL && ret_found->n_records == 0 && has_older(scan, base);
 	ret_found->health = judge(scan, &r, ret_found, base != NULL);
 }

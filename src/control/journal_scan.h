@@ -36,6 +36,8 @@ struct journal_scan {
 	uint64_t last_generation; /* the highest of any header, torn ones included */
 	uint64_t last_sequence;
 	bool uses[JOURNAL_SEGMENTS]; /* the state is made from frames of this segment */
+	/* It is a checkpoint alone, which no record behind it proves to be durable, and the other segment has an older one. */
+	bool is_unproved;
 };
 
 /* Fills `frames`, which has room for one a sector of both images. */

@@ -114,6 +114,7 @@ static void assume_used(struct ledger *l, bool is_damaged, struct ledger_recover
 			lost->octets = p->granted - p->billed;
 			p->lost += lost->octets;
 			p->billed = p->granted;
+			bill_add_unseen(&p->bill, lost->octets);
 		}
 		p->lease_billed = p->billed;
 		p->is_spent |= is_damaged;
@@ -266,6 +267,11 @@ uint8_t ledger_plan(struct ledger *l, const char *name)
 	l->plans[slot].is_spent = l->is_suspect;
 	l->plans[slot].is_unsure = l->is_suspect;
 	return slot;
+}
+
+struct bill *ledger_bill(struct ledger *l, uint8_t plan)
+{
+	return plan_is_known(l, plan) ? &l->plans[plan].bill : NULL;
 }
 
 uint8_t ledger_class(struct ledger *l, const char *name)

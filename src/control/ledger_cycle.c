@@ -24,8 +24,8 @@ static void end_cycle(struct ledger *l, uint8_t plan, int64_t end_s)
 	plan_clear_cycle(l, plan);
 }
 
-int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s, uint64_t rollover_octets,
-	const struct ledger_time *when)
+int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s,
+	const struct ledger_carry *carry, const struct ledger_time *when)
 {
 	struct plan_row *p;
 
@@ -41,6 +41,7 @@ int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s, uint64_t
 	 * what damage has left unknown: it may be of this one. */
 	if (p->cycle_start_s != 0) {
 		end_cycle(l, plan, start_s);
+		p->top_up = carry->top_up_octets;
 		if (!p->is_unsure) {
 			l->is_suspect = l->is_suspect && !p->is_spent;
 			p->is_spent = false;
@@ -48,7 +49,7 @@ int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s, uint64_t
 	}
 	p->is_unsure = false;
 	p->cycle_start_s = start_s;
-	p->rollover = rollover_octets;
+	p->rollover = carry->rollover_octets;
 	return ledger_sync(l, when);
 }
 
@@ -62,6 +63,30 @@ int ledger_top_up(struct ledger *l, uint8_t plan, uint64_t octets, const struct 
 	error = ledger_sync(l, when);
 	if (error != 0)
 		l->plans[plan].top_up -= octets;
+	return error;
+}
+
+int ledger_credit(
+	struct ledger *l, uint8_t plan, uint64_t total_octets, const struct ledger_time *when)
+{
+	struct plan_row *p;
+	struct plan_row before;
+	int error;
+
+	if (!plan_is_known(l, plan) || total_octets > UINT64_MAX / 4)
+		return -EINVAL;
+	p = &l->plans[plan];
+	before = *p;
+	if (total_octets == p->credited_octets)
+		return 0;
+	if (total_octets > p->credited_octets)
+		p->top_up += total_octets - p->credited_octets;
+	p->credited_octets = total_octets;
+	error = ledger_sync(l, when);
+	if (error != 0) {
+		p->top_up = before.top_up;
+		p->credited_octets = before.credited_octets;
+	}
 	return error;
 }
 

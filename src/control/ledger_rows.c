@@ -13,6 +13,8 @@ enum row_type {
 	ROW_DEVICE = 4,
 	ROW_DAY = 5,
 	ROW_CYCLE = 6,
+	ROW_BILL = 7,
+	ROW_BILL_EDGES = 8,
 	ROW_SHARE = 16,
 };
 
@@ -25,16 +27,22 @@ enum row_type {
 #define DAY_BYTES      (1 + 2 * 8 + USAGE_BYTES)
 #define CYCLE_BYTES    (1 + 6 * 8 + USAGE_BYTES)
 
-#define SHARE_BYTES (1 + 6 + LEDGER_NAME_MAX + 8)
+#define SHARE_BYTES      (1 + 6 + LEDGER_NAME_MAX + 8)
+#define BILL_SUM_BYTES   (2 * N_DIRECTIONS * 8)
+#define BILL_BYTES       (1 + 1 + 12 * 8 + 3 * BILL_SUM_BYTES)
+#define BILL_EDGES_BYTES (1 + 4 * BILL_SUM_BYTES)
+#define PLAN_ROWS_BYTES                                                                            \
+	(3 * ROW_HEAD_BYTES + PLAN_BYTES + BILL_BYTES + BILL_EDGES_BYTES) /* in every record */
 
 #define FLAG_SUSPECT 0x01
 #define FLAG_SPENT   0x01
 #define FLAG_UNSURE  0x02
+#define FLAG_CUT     0x01
+#define FLAG_END     0x02
 
 uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices, uint32_t n_shares)
 {
-	uint64_t one_plan = ROW_HEAD_BYTES + PLAN_BYTES
-			    + LEDGER_CLASSES_MAX * (ROW_HEAD_BYTES + CLASS_BYTES)
+	uint64_t one_plan = PLAN_ROWS_BYTES + LEDGER_CLASSES_MAX * (ROW_HEAD_BYTES + CLASS_BYTES)
 			    + (uint64_t)n_days * (ROW_HEAD_BYTES + DAY_BYTES)
 			    + (uint64_t)n_cycles * (ROW_HEAD_BYTES + CYCLE_BYTES);
 
@@ -45,7 +53,7 @@ uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices, uint3
 
 uint32_t rows_least(void)
 {
-	return ROW_HEAD_BYTES + LEDGER_BYTES + LEDGER_PLANS_MAX * (ROW_HEAD_BYTES + PLAN_BYTES);
+	return ROW_HEAD_BYTES + LEDGER_BYTES + LEDGER_PLANS_MAX * PLAN_ROWS_BYTES;
 }
 
 /* Both ways over a payload. */
@@ -128,6 +136,47 @@ static bool begin(struct row_writer *w, enum row_type type, uint8_t n_bytes)
 	return true;
 }
 
+static void put_bill_sum(struct row_writer *w, const struct bill_sum *s)
+{
+	for (unsigned int d = 0; d < N_DIRECTIONS; d++) {
+		put64(w, s->octets[d]);
+		put64(w, s->packets[d]);
+	}
+}
+
+/* The bill as it was when the plan's sums were what the row before says. */
+static void write_bill(struct row_writer *w, const struct plan_row *p, uint8_t plan)
+{
+	const struct bill *b = &p->bill;
+
+	if (!bill_is_begun(b) || !begin(w, ROW_BILL, BILL_BYTES))
+		return;
+	put8(w, plan);
+	put8(w, (uint8_t)((b->is_near_cut ? FLAG_CUT : 0) | (b->is_near_end ? FLAG_END : 0)));
+	put64(w, p->credited_octets);
+	put64(w, b->told_octets);
+	put64(w, b->low_octets);
+	put64(w, b->high_octets);
+	put64(w, b->n_closed);
+	put64(w, b->n_inner_cuts);
+	put64(w, b->unseen_octets);
+	put64(w, (uint64_t)b->cycle.start_s);
+	put64(w, (uint64_t)b->cycle.end_s);
+	put64(w, (uint64_t)b->start_s);
+	put64(w, (uint64_t)b->now_s);
+	put64(w, (uint64_t)b->cut_s);
+	put_bill_sum(w, &b->total);
+	put_bill_sum(w, &b->unit);
+	put_bill_sum(w, &b->free);
+	if (!begin(w, ROW_BILL_EDGES, BILL_EDGES_BYTES))
+		return;
+	put8(w, plan);
+	put_bill_sum(w, &b->edge_first);
+	put_bill_sum(w, &b->edge_last);
+	put_bill_sum(w, &b->edge_end);
+	put_bill_sum(w, &b->carried);
+}
+
 /* Ledger and plans: in every payload. */
 static void write_sums(struct row_writer *w, const struct ledger *l)
 {
@@ -154,6 +203,7 @@ static void write_sums(struct row_writer *w, const struct ledger *l)
 		put64(w, p->rollover);
 		put64(w, p->lost);
 		put_usage(w, &p->usage);
+		write_bill(w, p, i);
 	}
 }
 
@@ -414,6 +464,48 @@ static void read_share(struct row_reader *r, struct ledger *l, uint8_t plan)
 		row->share.octets = get64(r);
 }
 
+static void get_bill_sum(struct row_reader *r, struct bill_sum *s)
+{
+	for (unsigned int d = 0; d < N_DIRECTIONS; d++) {
+		s->octets[d] = get64(r);
+		s->packets[d] = get64(r);
+	}
+}
+
+static void read_bill(struct row_reader *r, struct ledger *l, uint8_t plan)
+{
+	struct bill *b = &l->plans[plan].bill;
+	uint8_t flags = get8(r);
+
+	*b = (struct bill){
+		.is_near_cut = (flags & FLAG_CUT) != 0, .is_near_end = (flags & FLAG_END) != 0};
+	l->plans[plan].credited_octets = get64(r);
+	b->told_octets = get64(r);
+	b->low_octets = get64(r);
+	b->high_octets = get64(r);
+	b->n_closed = get64(r);
+	b->n_inner_cuts = get64(r);
+	b->unseen_octets = get64(r);
+	b->cycle.start_s = (int64_t)get64(r);
+	b->cycle.end_s = (int64_t)get64(r);
+	b->start_s = (int64_t)get64(r);
+	b->now_s = (int64_t)get64(r);
+	b->cut_s = (int64_t)get64(r);
+	get_bill_sum(r, &b->total);
+	get_bill_sum(r, &b->unit);
+	get_bill_sum(r, &b->free);
+}
+
+static void read_bill_edges(struct row_reader *r, struct ledger *l, uint8_t plan)
+{
+	struct bill *b = &l->plans[plan].bill;
+
+	get_bill_sum(r, &b->edge_first);
+	get_bill_sum(r, &b->edge_last);
+	get_bill_sum(r, &b->edge_end);
+	get_bill_sum(r, &b->carried);
+}
+
 static const struct {
 	uint8_t n_bytes;
 	void (*read)(struct row_reader *r, struct ledger *l, uint8_t plan);
@@ -423,6 +515,8 @@ static const struct {
 	[ROW_DEVICE] = {DEVICE_BYTES, read_device},
 	[ROW_DAY] = {DAY_BYTES, read_day},
 	[ROW_CYCLE] = {CYCLE_BYTES, read_cycle},
+	[ROW_BILL] = {BILL_BYTES, read_bill},
+	[ROW_BILL_EDGES] = {BILL_EDGES_BYTES, read_bill_edges},
 	[ROW_SHARE] = {SHARE_BYTES, read_share},
 };
 

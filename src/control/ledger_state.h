@@ -34,6 +34,8 @@ struct plan_row {
 	uint64_t rollover;
 	uint64_t lost;
 	struct ledger_usage usage;
+	struct bill bill; /* of the cycle, kept by the caller; all zeros until it is begun */
+	uint64_t credited_octets; /* of the top-ups that a configuration names */
 	/* For the size of leases; not on disk. */
 	uint64_t lease_us;
 	uint64_t lease_billed;

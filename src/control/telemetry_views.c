@@ -272,33 +272,70 @@ static void time_field(struct text *part, const char *name, int64_t wall_s)
 		text_field_string(part, name, words);
 }
 
+/* How often each step was reached and taken back since the start. */
+static void step_fields(const struct budget_view *v, struct text *part)
+{
+	text_open(part, "steps", '{');
+	for (enum ladder_action a = LADDER_NOTIFY; a <= LADDER_BLOCK; a++) {
+		text_open(part, budget_action_name(a), '{');
+		text_field_u64(part, "reached", v->n_reached[a]);
+		text_field_u64(part, "taken_back", v->n_taken_back[a]);
+		text_close(part, '}');
+	}
+	text_close(part, '}');
+}
+
+static void forecast_fields(const struct forecast *f, struct text *part)
+{
+	if (!f->is_known)
+		return;
+	text_field_u64(part, "forecast_octets", f->expected_octets);
+	text_field_u64(part, "forecast_low_octets", f->low_octets);
+	text_field_u64(part, "forecast_high_octets", f->high_octets);
+	if (f->spent_in_days != FORECAST_NEVER)
+		text_field_u64(part, "spent_in_days", f->spent_in_days);
+}
+
+static void bill_fields(const struct budget_view *v, struct text *part)
+{
+	text_field_u64(part, "bill_low_octets", v->bill.low_octets);
+	text_field_u64(part, "bill_high_octets", v->bill.high_octets);
+	if (v->quota_octets > 0) {
+		text_field_u64(part, "left_octets", budget_left(v));
+		text_field_share(
+			part, "used_share", share_ppm(v->bill.high_octets, v->quota_octets));
+	}
+	if (v->carrier[0] != '\0')
+		text_field_string(part, "carrier", v->carrier);
+	text_field_u64(part, "free_uplink_octets", v->free.octets[UPLINK]);
+	text_field_u64(part, "free_downlink_octets", v->free.octets[DOWNLINK]);
+}
+
 /* Where the plan stands in its cycle. */
 static void budget_fields(const struct budget_view *v, struct text *part)
 {
-	uint64_t quota = v->quota_octets;
-	uint64_t used = v->plan.used_octets;
-
-	if (quota > 0)
-		text_field_u64(part, "quota_octets", quota);
-	text_field_u64(part, "used_octets", used);
-	if (quota > 0) {
-		text_field_u64(part, "left_octets", used < quota ? quota - used : 0);
-		text_field_share(part, "used_share", share_ppm(used, quota));
-	}
+	if (v->quota_octets > 0)
+		text_field_u64(part, "quota_octets", v->quota_octets);
+	text_field_u64(part, "used_octets", v->plan.used_octets);
+	bill_fields(v, part);
 	text_field_string(part, "step", budget_action_name(v->action));
+	if (v->action == LADDER_SHAPE)
+		text_field_u64(part, "step_bps", v->rate_bps);
+	text_field_bool(part, "paced", v->is_paced);
+	step_fields(v, part);
+	if (v->general_bps[UPLINK] > 0)
+		text_field_u64(part, "uplink_limit_bps", v->general_bps[UPLINK]);
+	if (v->general_bps[DOWNLINK] > 0)
+		text_field_u64(part, "downlink_limit_bps", v->general_bps[DOWNLINK]);
 	if (v->reserved_octets > 0) {
 		text_field_u64(part, "reserved_octets", v->reserved_octets);
 		text_field_u64(part, "reserve_used_octets", v->reserve_used_octets);
 	}
+	text_field_u64(part, "top_up_octets", v->plan.top_up_octets);
+	text_field_u64(part, "carried_octets", v->plan.rollover_octets);
 	time_field(part, "cycle_start", v->plan.cycle_start_s);
 	time_field(part, "cycle_end", v->cycle_end_s);
-	if (v->forecast.is_known) {
-		text_field_u64(part, "forecast_octets", v->forecast.expected_octets);
-		text_field_u64(part, "forecast_low_octets", v->forecast.low_octets);
-		text_field_u64(part, "forecast_high_octets", v->forecast.high_octets);
-	}
-	if (v->forecast.is_known && v->forecast.spent_in_days != FORECAST_NEVER)
-		text_field_u64(part, "spent_in_days", v->forecast.spent_in_days);
+	forecast_fields(&v->forecast, part);
 	text_field_u64(part, "leased_octets", v->plan.leased_octets);
 	text_field_u64(part, "lost_octets", v->plan.lost_octets);
 	text_field_bool(part, "assumed_spent", v->plan.is_assumed_spent);
@@ -309,6 +346,7 @@ static void budget_fields(const struct budget_view *v, struct text *part)
 static void plan_fields(const struct telemetry *t, uint32_t id, struct text *part)
 {
 	const struct plan_stats *s = &t->stats.plans[id];
+	const struct meter_params *p = &doors_config(t->path)->plans[id];
 	struct budget_view view;
 
 	text_field_string(part, "name", t->names.plans[id]);
@@ -317,8 +355,8 @@ static void plan_fields(const struct telemetry *t, uint32_t id, struct text *par
 	unsolicited_fields(t, id, part);
 	text_field_u64(part, "billed_uplink_octets", s->billed_octets[UPLINK]);
 	text_field_u64(part, "billed_downlink_octets", s->billed_octets[DOWNLINK]);
-	text_field_u64(part, "overhead_octets_packet",
-		doors_config(t->path)->plans[id].overhead_octets_packet);
+	text_field_u64(part, "overhead_uplink_octets", p->overhead_octets[UPLINK]);
+	text_field_u64(part, "overhead_downlink_octets", p->overhead_octets[DOWNLINK]);
 }
 
 void plans_write(struct listing *l, struct text *part)

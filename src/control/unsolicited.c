@@ -146,7 +146,7 @@ static void take_uplink(struct unsolicited_watch *u, const struct path_config *p
 		return;
 	p = &u->plans[plan_id];
 	billed = usage.octets[DOWNLINK]
-		 + usage.packets[DOWNLINK] * pc->plans[plan_id].overhead_octets_packet;
+		 + usage.packets[DOWNLINK] * pc->plans[plan_id].overhead_octets[DOWNLINK];
 	p->spans[u->span] += billed;
 	p->view.used_octets += billed;
 	find_sender(p, up, lists);
@@ -205,7 +205,7 @@ static void open_plan(struct unsolicited_watch *u, const struct path_config *pc,
 	p->view.sender_octets = 0;
 	p->view.used_octets =
 		usage->octets[DOWNLINK]
-		+ usage->packets[DOWNLINK] * pc->plans[plan_id].overhead_octets_packet;
+		+ usage->packets[DOWNLINK] * pc->plans[plan_id].overhead_octets[DOWNLINK];
 }
 
 static void foresee(struct plan_watch *p, const struct budget_time *now)

@@ -13,6 +13,7 @@
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
+#include <weir/control/plan_command.h>
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
@@ -58,7 +59,8 @@ struct gateway {
 	struct schedule_state schedules; /* as published */
 	int64_t schedules_minute;        /* of the wall clock, when they were looked at */
 	uint64_t started_us;
-	uint64_t second_us; /* when the last second's work was done */
+	uint64_t second_us;             /* when the last second's work was done */
+	uint64_t n_failures[PORTS_MAX]; /* of each port, when it was up last */
 	struct log_limit event_limits[EVENT_KINDS];
 	struct flow_record records[RECORDS_BATCH]; /* between ring and file */
 };
@@ -242,9 +244,20 @@ static void name_for_telemetry(struct gateway *g)
 	free(names);
 }
 
+/* server_handlers.begin: something is told of a plan, or something is to be shown. */
+static int answer_request(void *context, json_t *request, uint64_t now_us,
+	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
+{
+	struct gateway *g = context;
+
+	if (plan_command_is(request))
+		return plan_command_answer(gateway_budget(g->books), request, error, ret_answer);
+	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
+}
+
 static int start_control(struct gateway *g)
 {
-	struct server_handlers handlers = {.begin = telemetry_answer};
+	struct server_handlers handlers = {.context = g, .begin = answer_request};
 	char error[SERVER_ERROR_MAX];
 	int err = telemetry_create(g->path, g->ports.ports, clock_now_us(), &g->telemetry);
 
@@ -260,7 +273,6 @@ static int start_control(struct gateway *g)
 	telemetry_set_clocks(g->telemetry, g->clocks);
 	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
-	handlers.context = g->telemetry;
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
 	if (err < 0) {
 		log_event(LOG_ERROR, "start.socket error=\"%s\"", error);
@@ -492,11 +504,27 @@ static void watch_unsolicited(struct gateway *g)
 	unsolicited_tick(g->unsolicited, &now);
 }
 
+/* An uplink that is there again after it was gone has begun another session with its carrier: for certain where it is the modem's
+ * own interface, perhaps where it leads to a modem that others look after. */
+static void follow_sessions(struct gateway *g)
+{
+	for (uint32_t i = 0; i < g->config->n_ports; i++) {
+		const struct port *p = g->ports.ports[i];
+
+		if (p == NULL || !port_is_up(p) || p->counters.n_failures == g->n_failures[i])
+			continue;
+		g->n_failures[i] = p->counters.n_failures;
+		budget_session(gateway_budget(g->books), doors_config(g->path)->ports[i].plan_id,
+			g->config->ports[i].link == LINK_CELLULAR);
+	}
+}
+
 void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
 	take_records(g, now_us);
 	gateway_ports_maintain(&g->ports, now_us);
+	follow_sessions(g);
 	if (now_us - g->second_us < US_PER_S)
 		return;
 	g->second_us = now_us;

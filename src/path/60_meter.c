@@ -47,7 +47,7 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 		return run;
 	meter = &ctx->plans[plan_id];
 	run.is_up = is_up;
-	run.overhead_octets = meter->params.overhead_octets_packet;
+	run.overhead_octets = meter->params.overhead_octets[is_up ? UPLINK : DOWNLINK];
 	run.general_left = meter_left(meter, ACCOUNT_GENERAL);
 	if (is_up)
 		run.lease_left = meter_lease_left(meter);
@@ -66,7 +66,7 @@ static inline int64_t cost_of(const struct run *run, const struct pkt_meta *m)
 	return (int64_t)m->ip_octets + run->overhead_octets;
 }
 
-/* True when the reserve of the flow's class has room for a packet, and the device's share of it. */
+/* True when the reserve behind an account has room for a packet, and the device's share of it. */
 static bool reserve_has_room(
 	struct stage_ctx *ctx, const struct run *run, const struct pkt_meta *m, uint8_t account)
 {
@@ -80,14 +80,36 @@ static bool reserve_has_room(
 			  &meter->limits.devices[account], share->reserved_octets[account]);
 }
 
-static void bill_reserve(
+/* Who pays for a packet of a class: its reserve, nobody where the plan's carrier does not bill it, or all. */
+static uint8_t payer_of(
+	struct stage_ctx *ctx, const struct run *run, const struct pkt_meta *m, uint8_t class_id)
+{
+	uint8_t account = ctx->config->accounts[class_id];
+	bool pays = false;
+
+	if (run->plan_id == PLAN_NONE)
+		return ACCOUNT_GENERAL;
+	if (account == ACCOUNT_FREE)
+		pays = meter_is_free(&ctx->plans[run->plan_id], class_id);
+	else if (account != ACCOUNT_GENERAL)
+		pays = reserve_has_room(ctx, run, m, account);
+	return pays ? account : ACCOUNT_GENERAL;
+}
+
+static void bill_payer(
 	struct stage_ctx *ctx, const struct run *run, struct pkt_meta *m, uint8_t account)
 {
-	struct share *share = quota_own(ctx, &ctx->devices->devices[m->device_id], run->plan_id);
+	enum direction direction = run->is_up ? UPLINK : DOWNLINK;
+	struct meter *meter = &ctx->plans[run->plan_id];
 
-	meter_add_reserved(&ctx->plans[run->plan_id], account, m->ip_octets, 1);
-	share->reserved_octets[account] += (uint64_t)cost_of(run, m);
 	m->flags |= PKT_RESERVED;
+	if (account == ACCOUNT_FREE) {
+		meter_add_free(meter, direction, m->ip_octets, 1);
+		return;
+	}
+	meter_add_reserved(meter, account, direction, m->ip_octets, 1);
+	quota_own(ctx, &ctx->devices->devices[m->device_id], run->plan_id)
+		->reserved_octets[account] += (uint64_t)cost_of(run, m);
 }
 
 static void add(struct run *run, const struct pkt_meta *m, int64_t of_general, int64_t of_lease)
@@ -102,12 +124,12 @@ static void add(struct run *run, const struct pkt_meta *m, int64_t of_general, i
 __attribute__((noinline)) static enum drop_reason take_watched(
 	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, uint32_t flow_flags)
 {
-	uint8_t account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
+	uint8_t account = payer_of(ctx, run, m, stage_flow_more(ctx, m)->class_id);
 	int64_t cost = cost_of(run, m);
 	int64_t to_send = run->is_up ? cost : 0;
-	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && run->plan_id != PLAN_NONE;
-	bool is_reserved = account != ACCOUNT_GENERAL && run->plan_id != PLAN_NONE
-			   && to_send <= run->lease_left && reserve_has_room(ctx, run, m, account);
+	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && run->plan_id != PLAN_NONE
+			 && account != ACCOUNT_FREE;
+	bool is_reserved = account != ACCOUNT_GENERAL && to_send <= run->lease_left;
 	enum drop_reason why = DROP_NONE;
 
 	if (to_send > run->general_left && !is_reserved)
@@ -122,7 +144,7 @@ __attribute__((noinline)) static enum drop_reason take_watched(
 	if (why != DROP_NONE)
 		return why;
 	if (is_reserved)
-		bill_reserve(ctx, run, m, account);
+		bill_payer(ctx, run, m, account);
 	/* Until now what came in was on the general account. */
 	add(run, m, is_reserved ? to_send - cost : to_send, to_send);
 	return DROP_NONE;

@@ -96,6 +96,7 @@ static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octet
 	uint8_t plan_id = ctx->config->ports[m->out_port].plan_id;
 	struct meter *meter;
 	uint64_t billed;
+	uint8_t class_id;
 	uint8_t account;
 
 	if (plan_id == PLAN_NONE)
@@ -104,15 +105,18 @@ static void bill(struct stage_ctx *ctx, const struct pkt_meta *m, uint64_t octet
 	meter_add(meter, UPLINK, octets, packets);
 	if (likely((m->flags & (PKT_RESERVED | PKT_QUOTA)) == 0) || !account_flow_lives(ctx, m))
 		return;
-	billed = octets + packets * meter->params.overhead_octets_packet;
+	billed = octets + packets * meter->params.overhead_octets[UPLINK];
 	if ((m->flags & PKT_QUOTA) != 0)
 		quota_correct(ctx, m, plan_id, billed);
 	if ((m->flags & PKT_RESERVED) == 0)
 		return;
-	account = ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
-	if (account == ACCOUNT_GENERAL)
+	class_id = stage_flow_more(ctx, m)->class_id;
+	account = ctx->config->accounts[class_id];
+	if (account == ACCOUNT_FREE && meter_is_free(meter, class_id))
+		meter_add_free(meter, UPLINK, octets, packets);
+	if (account == ACCOUNT_GENERAL || account == ACCOUNT_FREE)
 		return;
-	meter_add_reserved(meter, account, octets, packets);
+	meter_add_reserved(meter, account, UPLINK, octets, packets);
 	share_correct(
 		&quota_own(ctx, &ctx->devices->devices[stage_flow(ctx, m)->device_id], plan_id)
 			 ->reserved_octets[account],

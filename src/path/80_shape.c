@@ -119,7 +119,7 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 
 	return (struct run){
 		.way = stage_way(m),
-		.overhead = ctx->shape_overhead[port],
+		.overhead = ctx->shape_overhead[port][direction],
 		.shaper = ctx->shaped[port][direction] ? ctx->shapers[port][direction] : NULL,
 	};
 }

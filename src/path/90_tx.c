@@ -235,7 +235,7 @@ static bool is_within_plan(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct p
 	if (!ctx->is_uplink[m->out_port] || plan_id == PLAN_NONE || m->ip_octets == 0)
 		return true;
 	meter = &ctx->plans[plan_id];
-	cost = (int64_t)m->ip_octets + meter->params.overhead_octets_packet;
+	cost = (int64_t)m->ip_octets + meter->params.overhead_octets[UPLINK];
 	if (cost > RTE_MIN(meter_lease_left(meter), meter_left(meter, ACCOUNT_GENERAL))) {
 		bool is_leased = cost <= meter_lease_left(meter);
 

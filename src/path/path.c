@@ -99,15 +99,15 @@ static void adopt_shaping(struct stage_ctx *ctx, uint8_t port, const struct path
 {
 	const struct path_port *p = &config->ports[port];
 
-	ctx->shape_overhead[port] = p->overhead_octets;
-	if (p->plan_id != PLAN_NONE)
-		ctx->shape_overhead[port] =
-			(uint16_t)(p->overhead_octets
-				   + config->plans[p->plan_id].overhead_octets_packet);
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		struct shaper_config shaping = shaper_config_of(config, port, d);
 		uint64_t rate_bps = path_rate_bps(config, port, d);
 
+		ctx->shape_overhead[port][d] =
+			(uint16_t)(p->overhead_octets
+				   + (p->plan_id == PLAN_NONE
+						   ? 0
+						   : config->plans[p->plan_id].overhead_octets[d]));
 		shaper_set_config(ctx->shapers[port][d], &shaping, ctx->now_us);
 		if (ctx->config == NULL || path_rate_bps(ctx->config, port, d) != rate_bps)
 			shaper_set_rate(ctx->shapers[port][d], rate_bps, ctx->now_us);

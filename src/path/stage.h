@@ -138,12 +138,12 @@ struct stage_ctx {
 	struct flow_wheel *wheel;
 	struct fragment_table *fragments;
 	struct neighbor_table *neighbors;
-	struct learner *learner;                         /* NULL: nothing is learned */
-	struct nat *nats[PORTS_MAX];                     /* of uplinks */
-	struct shaper *shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
-	uint64_t general_bps[PORTS_MAX][N_DIRECTIONS];   /* that they were told */
-	uint16_t shape_overhead[PORTS_MAX];              /* octets a packet */
-	uint16_t ceilings_cursor;                        /* of the walk over devices */
+	struct learner *learner;                          /* NULL: nothing is learned */
+	struct nat *nats[PORTS_MAX];                      /* of uplinks */
+	struct shaper *shapers[PORTS_MAX][N_DIRECTIONS];  /* of uplinks */
+	uint64_t general_bps[PORTS_MAX][N_DIRECTIONS];    /* that they were told */
+	uint16_t shape_overhead[PORTS_MAX][N_DIRECTIONS]; /* octets a packet */
+	uint16_t ceilings_cursor;                         /* of the walk over devices */
 	struct port *const *ports;
 	const struct path_setup *setup;
 	struct rng *rng;

@@ -7,7 +7,8 @@ static struct meter meter_with(uint16_t overhead_octets)
 {
 	struct meter m;
 
-	meter_init(&m, &(struct meter_params){.overhead_octets_packet = overhead_octets});
+	meter_init(
+		&m, &(struct meter_params){.overhead_octets = {overhead_octets, overhead_octets}});
 	return m;
 }
 
@@ -31,9 +32,9 @@ Test(budget_meter, takes_back_what_was_not_sent)
 	struct meter m = meter_with(20);
 
 	meter_add(&m, UPLINK, 100, 1);
-	meter_add_reserved(&m, 1, 100, 1);
+	meter_add_reserved(&m, 1, UPLINK, 100, 1);
 	meter_add(&m, UPLINK, -UINT64_C(100), UINT64_MAX);
-	meter_add_reserved(&m, 1, -UINT64_C(100), UINT64_MAX);
+	meter_add_reserved(&m, 1, UPLINK, -UINT64_C(100), UINT64_MAX);
 	cr_assert_eq(meter_used(&m), 0);
 	cr_assert_eq(m.packets[UPLINK], 0);
 	cr_assert_eq(meter_account_used(&m, 1), 0);
@@ -61,7 +62,7 @@ Test(budget_meter, what_a_reserve_has_paid_is_not_on_the_general_account)
 	meter_set_limits(&m, &limits);
 	meter_add(&m, DOWNLINK, 490, 1);
 	cr_assert_eq(meter_left(&m, ACCOUNT_GENERAL), 100);
-	meter_add_reserved(&m, 2, 190, 1);
+	meter_add_reserved(&m, 2, UPLINK, 190, 1);
 	cr_assert_eq(meter_left(&m, ACCOUNT_GENERAL), 300);
 	cr_assert_eq(meter_left(&m, 2), 100);
 	cr_assert_eq(meter_lease_left(&m), 500, "the lease is for everything");
@@ -83,7 +84,7 @@ Test(budget_meter, new_parameters_leave_what_was_counted)
 	struct meter m = meter_with(0);
 
 	meter_add(&m, UPLINK, 1000, 1);
-	meter_set_params(&m, &(struct meter_params){.overhead_octets_packet = 50});
+	meter_set_params(&m, &(struct meter_params){.overhead_octets = {50, 50}});
 	cr_assert_eq(meter_used(&m), 1000);
 	meter_add(&m, UPLINK, 1000, 1);
 	cr_assert_eq(meter_used(&m), 2050);

@@ -25,8 +25,10 @@
 	"  lan0: {role: lan, device: eth1, address: 192.168.50.1/24}\n"                            \
 	"  wan0: {role: uplink, device: eth0, address: 192.0.2.2/24, gateway: 192.0.2.1, plan: "   \
 	"p}\n"
+/* Of a carrier whose counter is known to the octet. */
+#define EXACT ", counting: {lost_uplink: 0%, unseen_downlink: 0%}"
 #define PLAN(rest)                                                                                 \
-	SITE "plans: {p: {" rest ", cycle: {day: 15, timezone: UTC}}}\n"                           \
+	SITE "plans: {p: {" rest ", cycle: {day: 15, timezone: UTC}" EXACT "}}\n"                  \
 	     "classes: {servicing: {port: 443, reserve: 2MB}}\n"
 
 /* What the books see of the path. */
@@ -47,8 +49,8 @@ void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits
 }
 
 /* Nobody has a quota here: device_quota_test.c. */
-uint32_t doors_shares_read(const struct path *p, uint8_t plan_id, uint32_t first,
-	struct share_view *views, uint32_t n)
+uint32_t doors_shares_read(
+	const struct path *p, uint8_t plan_id, uint32_t first, struct share_view *views, uint32_t n)
 {
 	(void)p;
 	(void)plan_id;
@@ -92,7 +94,7 @@ static struct config *config_of(const char *text)
 
 static void open_books(struct site *s)
 {
-	meter_init(&s->path.meter, &(struct meter_params){.overhead_octets_packet = 0});
+	meter_init(&s->path.meter, &(struct meter_params){0});
 	cr_assert_eq(budget_create(s->config, &s->path, &s->disk.store, &s->now, &s->recovery,
 			     &s->budget),
 		0);
@@ -137,7 +139,7 @@ static uint32_t send_packets(struct site *s, uint8_t account, uint32_t n)
 			break;
 		meter_add(m, UPLINK, PACKET, 1);
 		if (is_reserved)
-			meter_add_reserved(m, account, PACKET, 1);
+			meter_add_reserved(m, account, UPLINK, PACKET, 1);
 	}
 	return sent;
 }
@@ -355,6 +357,354 @@ Test(control_budget, what_nobody_asked_for_is_a_class_that_restarts_remember_and
 	tick(s);
 	tick(s);
 	cr_expect_eq(view_of(s).unsolicited.octets[DOWNLINK], 0);
+	clean(s);
+}
+
+/* Downlink, as parse counts it: nobody is asked. */
+static void receive(struct site *s, uint64_t octets)
+{
+	meter_add(&s->path.meter, DOWNLINK, octets, octets / PACKET);
+}
+
+static void later(struct site *s, int64_t seconds)
+{
+	s->now.wall_s += seconds;
+	s->now.now_us += (uint64_t)seconds * US_PER_S;
+	budget_tick(s->budget, &s->now);
+}
+
+#define COUNTED(rest) SITE "plans: {p: {cycle: {day: 15}, " rest "}}\n"
+
+Test(control_budget, the_high_end_of_the_bill_is_what_ends_a_plan)
+{
+	static const struct {
+		const char *claim;
+		const char *text;
+		uint64_t most; /* octets of 10 MB that customers can send */
+	} cases[] = {
+		{"rounding: the last quantum is billed whole",
+			COUNTED("quota: 10MB, when_spent: block, counting: {rounding: 3MB, "
+				"lost_uplink: "
+				"0%, "
+				"unseen_downlink: 0%}"),
+			9 * MB},
+		{"direction: half an octet is billed",
+			COUNTED("quota: 10MB, when_spent: block, counting: {uplink: {weight: 50%}, "
+				"downlink: "
+				"{weight: 50%}, unseen_downlink: 0%}"),
+			20 * MB},
+		{"loss: what comes down may have been more",
+			COUNTED("quota: 10MB, when_spent: block, counting: {unseen_downlink: 50%}"),
+			10 * MB},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct site *s = site(cases[i].text);
+		uint64_t sent = spend(s, CUSTOMER);
+
+		cr_expect_leq(sent, cases[i].most, "%s: %lu", cases[i].claim, sent);
+		cr_expect_geq(sent + 70000, cases[i].most, "%s: %lu", cases[i].claim, sent);
+		cr_expect_leq(view_of(s).bill.high_octets, 10 * MB, "%s", cases[i].claim);
+		cr_expect_eq(view_of(s).action, LADDER_BLOCK, "%s", cases[i].claim);
+		clean(s);
+	}
+}
+
+Test(control_budget, a_bill_outlives_the_program)
+{
+	struct site *s =
+		site(COUNTED("quota: 10MB, when_spent: block, counting: {rounding: 1kB, per: "
+			     "session, hidden_cuts: 0}"));
+	struct bill_interval before;
+	struct bill_interval after;
+
+	send_packets(s, CUSTOMER, 500);
+	receive(s, MB);
+	tick(s);
+	budget_session(s->budget, 0, true);
+	tick(s);
+	send_packets(s, CUSTOMER, 100);
+	tick(s);
+	before = view_of(s).bill;
+	cr_expect_eq(budget_finish(s->budget, &s->now), 0);
+	budget_destroy(s->budget);
+	open_books(s);
+	after = view_of(s).bill;
+	cr_expect_eq(after.low_octets, before.low_octets);
+	cr_expect(after.high_octets >= before.high_octets
+			  && after.high_octets <= before.high_octets + 2 * 1000,
+		"a session may have ended meanwhile: %lu, %lu", before.high_octets,
+		after.high_octets);
+	/* A crash: what was leased counts in the high end, and in it alone. */
+	send_packets(s, CUSTOMER, 20);
+	budget_destroy(s->budget);
+	open_books(s);
+	cr_expect_leq(view_of(s).bill.low_octets, before.low_octets + 20 * PACKET);
+	cr_expect_geq(view_of(s).bill.high_octets, before.high_octets + 20 * PACKET);
+	clean(s);
+}
+
+Test(control_budget, a_ledger_without_a_bill_begins_one_with_what_was_used)
+{
+	struct site *s = site(PLAN("quota: 10MB, when_spent: block"));
+	struct ledger_params params = {0};
+	struct ledger_time when = {.now_us = US_PER_S, .wall_s = NOON_S, .is_trusted = true};
+	struct ledger_usage usage = {.octets = {3000, 4000}, .packets = {3, 4}};
+	struct ledger_carry none = {0};
+	struct ledger *l;
+	uint8_t plan;
+
+	/* As one that was written before there were bills: it keeps sums, and none was begun. */
+	budget_destroy(s->budget);
+	sim_disk_clean(&s->disk);
+	sim_disk_init(&s->disk, JOURNAL_SEGMENT_BYTES, 20000, 64u << 20);
+	cr_assert_eq(ledger_open(&s->disk.store, &params, &when, &s->recovery, &l), 0);
+	plan = ledger_plan(l, "p");
+	cr_assert_eq(ledger_begin_cycle(l, plan, NOON_S - 5 * DAY_S - DAY_S / 2, &none, &when), 0);
+	cr_assert_eq(ledger_grant(l, &(struct ledger_lease){plan, 10000}, 1, &when), 0);
+	ledger_settle(l, plan, 8000, &usage, &when);
+	cr_assert_eq(ledger_sync(l, &when), 0);
+	ledger_destroy(l);
+	open_books(s);
+	cr_expect_eq(view_of(s).plan.used_octets, 10000, "the lease is lost");
+	cr_expect_eq(view_of(s).bill.low_octets, 7000);
+	cr_expect_eq(view_of(s).bill.high_octets, 10000);
+	clean(s);
+}
+
+Test(control_budget, cycles_are_weeks_and_numbers_of_days_too)
+{
+	/* 2026-11-20 is a Friday. */
+	static const struct {
+		const char *text;
+		int64_t start_s;
+		int64_t n_days;
+	} cases[] = {
+		{SITE "plans: {p: {quota: 10MB, cycle: {weekday: monday}}}\n",
+			NOON_S - DAY_S / 2 - 4 * DAY_S, 7},
+		{SITE "plans: {p: {quota: 10MB, cycle: {days: 28, from: 2026-11-18}}}\n",
+			NOON_S - DAY_S / 2 - 2 * DAY_S, 28},
+		{SITE "plans: {p: {quota: 10MB, cycle: {days: 1, from: 2026-01-01, hour: 3}}}\n",
+			NOON_S - DAY_S / 2 + 3 * 3600, 1},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct site *s = site(cases[i].text);
+
+		cr_expect_eq(view_of(s).plan.cycle_start_s, cases[i].start_s, "case %zu", i);
+		cr_expect_eq(view_of(s).cycle_end_s, cases[i].start_s + cases[i].n_days * DAY_S,
+			"case %zu", i);
+		clean(s);
+	}
+}
+
+Test(control_budget, a_cycle_ends_when_no_packet_can_be_on_the_bill_before_any_more)
+{
+	struct site *s = site(PLAN("quota: 10MB, when_spent: block"));
+	int64_t end_s = view_of(s).cycle_end_s;
+
+	send_packets(s, CUSTOMER, 100);
+	tick(s);
+	later(s, end_s - s->now.wall_s + 10);
+	send_packets(s, CUSTOMER, 10);
+	later(s, 1);
+	cr_expect_eq(view_of(s).bill.high_octets, 110 * PACKET);
+	cr_expect_eq(view_of(s).bill.low_octets, 100 * PACKET, "ten may be on the next one");
+	later(s, 60);
+	cr_expect_eq(view_of(s).plan.used_octets, 0);
+	cr_expect_eq(view_of(s).bill.low_octets, 0);
+	cr_expect_eq(view_of(s).bill.high_octets, 10 * PACKET);
+	clean(s);
+}
+
+Test(control_budget, what_is_left_goes_over_once_and_what_was_bought_until_it_is_used)
+{
+	struct site *s =
+		site(COUNTED("quota: 10MB, when_spent: block, carry_over: 2MB, top_up: 1MB"));
+
+	cr_expect_eq(view_of(s).quota_octets, 11 * MB);
+	send_packets(s, CUSTOMER, 1000);
+	tick(s);
+	later(s, 30 * DAY_S);
+	cr_expect_eq(view_of(s).quota_octets, 13 * MB, "10 and 2 of 9 left and 1 bought");
+	cr_expect_geq(spend(s, CUSTOMER) + 70000, 13 * MB);
+	later(s, 31 * DAY_S);
+	cr_expect(view_of(s).quota_octets >= 10 * MB && view_of(s).quota_octets < 10 * MB + 70000,
+		"all was used but the last packets: %lu", view_of(s).quota_octets);
+	later(s, 95 * DAY_S);
+	cr_expect_eq(view_of(s).plan.rollover_octets, 2 * MB, "not more for months unused");
+	clean(s);
+}
+
+Test(control_budget, a_configured_top_up_is_credited_once)
+{
+	struct site *s = site(COUNTED("quota: 10MB, when_spent: block, top_up: 1MB"));
+	struct config *next = config_of(COUNTED("quota: 10MB, when_spent: block, top_up: 3MB"));
+
+	budget_finish(s->budget, &s->now);
+	budget_destroy(s->budget);
+	open_books(s);
+	cr_expect_eq(view_of(s).quota_octets, 11 * MB, "not again by a restart");
+	budget_set_config(s->budget, next);
+	config_destroy(next);
+	tick(s);
+	cr_expect_eq(view_of(s).quota_octets, 13 * MB, "a larger sum: what it is more");
+	clean(s);
+}
+
+static int command(struct site *s, enum budget_command_kind kind, uint64_t octets)
+{
+	struct budget_command c = {.kind = kind, .octets = octets};
+	uint32_t ticket = 0;
+	int result = -EBUSY;
+
+	cr_assert_eq(budget_command_give(s->budget, &c, &ticket), 0);
+	cr_expect_eq(budget_command_give(s->budget, &c, &(uint32_t){0}), -EBUSY);
+	cr_expect(!budget_command_is_done(s->budget, ticket, &result));
+	tick(s);
+	cr_expect(budget_command_is_done(s->budget, ticket, &result));
+	return result;
+}
+
+Test(control_budget, a_top_up_opens_a_plan_that_was_spent_and_is_on_disk_by_then)
+{
+	struct site *s = site(COUNTED("prepaid: true, when_spent: block"));
+
+	cr_expect_eq(send_packets(s, CUSTOMER, 1), 0, "nothing was bought yet");
+	cr_expect_eq(view_of(s).action, LADDER_BLOCK);
+	cr_assert_eq(command(s, BUDGET_TOP_UP, 5 * MB), 0);
+	cr_expect_eq(view_of(s).quota_octets, 5 * MB);
+	cr_expect_eq(view_of(s).n_taken_back[LADDER_BLOCK], 1);
+	budget_destroy(s->budget); /* as a crash does */
+	open_books(s);
+	cr_expect_eq(view_of(s).quota_octets, 5 * MB);
+	cr_expect_leq(spend(s, CUSTOMER), 5 * MB);
+	cr_expect_eq(view_of(s).action, LADDER_BLOCK);
+	s->disk.fault = SIM_FAULT_ERROR;
+	s->disk.error = -ENOSPC;
+	s->disk.fault_in = 0;
+	s->disk.fault_runs = UINT32_MAX;
+	cr_expect_eq(command(s, BUDGET_TOP_UP, MB), -ENOSPC);
+	cr_expect_eq(view_of(s).quota_octets, 5 * MB, "nothing was added");
+	clean(s);
+}
+
+Test(control_budget, what_the_operator_says_was_used_holds)
+{
+	struct site *s = site(PLAN("quota: 10MB, when_spent: block"));
+
+	spend(s, CUSTOMER);
+	cr_assert_eq(command(s, BUDGET_SET_USED, 3 * MB), 0);
+	cr_expect_eq(view_of(s).plan.used_octets, 3 * MB);
+	cr_expect_eq(view_of(s).bill.low_octets, 3 * MB);
+	cr_expect_eq(view_of(s).bill.high_octets, 3 * MB);
+	cr_expect_eq(view_of(s).action, LADDER_NOTHING);
+	cr_expect_leq(spend(s, CUSTOMER), 5 * MB);
+	budget_finish(s->budget, &s->now);
+	budget_destroy(s->budget);
+	open_books(s);
+	cr_expect_geq(view_of(s).bill.low_octets, 7 * MB);
+	clean(s);
+}
+
+Test(control_budget, a_day_has_its_share_and_may_borrow)
+{
+	/* The sixth day of thirty, one lent: 7/30 of 30 MB. */
+	struct site *s = site(COUNTED("quota: 30MB, when_spent: block, pace: {borrow: 1, do: "
+				      "shape, rate: 64kbps}, counting: "
+				      "{unseen_downlink: 0%}"));
+
+	receive(s, 7 * MB - 1);
+	tick(s);
+	cr_expect_eq(view_of(s).action, LADDER_NOTHING);
+	receive(s, 1);
+	tick(s);
+	cr_expect_eq(view_of(s).action, LADDER_SHAPE);
+	cr_expect(view_of(s).is_paced);
+	cr_expect_eq(s->path.meter.limits.general_bps[UPLINK], 64000);
+	cr_expect_eq(s->path.meter.limits.general_bps[DOWNLINK], 64000);
+	later(s, DAY_S);
+	cr_expect_eq(view_of(s).action, LADDER_NOTHING, "the next day brings its own");
+	cr_expect_eq(view_of(s).n_reached[LADDER_SHAPE], 1);
+	cr_expect_eq(view_of(s).n_taken_back[LADDER_SHAPE], 1);
+	cr_expect_eq(s->path.meter.limits.general_bps[UPLINK], 0);
+	clean(s);
+}
+
+Test(control_budget, a_shape_step_gives_its_rate_to_the_path)
+{
+	struct site *s =
+		site(PLAN("quota: 10MB, ladder: [{at: 50%, do: shape, rate: 256kbps}, {at: "
+			  "100%, do: block}]"));
+
+	cr_expect_eq(s->path.meter.limits.general_bps[UPLINK], 0);
+	for (uint32_t i = 0; i < 110; i++) {
+		send_packets(s, CUSTOMER, 50);
+		tick(s);
+	}
+	cr_expect_eq(view_of(s).action, LADDER_SHAPE);
+	cr_expect_eq(view_of(s).rate_bps, 256000);
+	cr_expect_eq(s->path.meter.limits.general_bps[UPLINK], 256000);
+	cr_expect_eq(s->path.meter.limits.general_bps[DOWNLINK], 256000);
+	clean(s);
+}
+
+Test(control_budget, near_its_end_what_may_be_under_way_is_held_back)
+{
+	struct site *s = site(COUNTED("quota: 10MB, when_spent: block"));
+
+	receive(s, 7 * MB);
+	tick(s);
+	cr_expect_eq(send_packets(s, CUSTOMER, 1), 0, "twice 7 MB may be under way");
+	cr_expect_eq(view_of(s).action, LADDER_NOTHING, "but the plan is not spent");
+	cr_expect_leq(s->path.meter.limits.general_bps[DOWNLINK], 3 * MB * 8 / 2);
+	for (uint32_t i = 0; i < 60; i++)
+		tick(s);
+	cr_expect_eq(send_packets(s, CUSTOMER, 1), 1, "nothing came");
+	clean(s);
+}
+
+Test(control_budget, what_the_carrier_does_not_bill_is_counted_and_not_billed)
+{
+	struct site *s = site(
+		COUNTED("quota: 10MB, when_spent: block, free_classes: [voice]") "classes: {voice: "
+										 "{port: 5060}}\n");
+	struct meter *m = &s->path.meter;
+
+	for (uint32_t i = 0; i < 400; i++) {
+		cr_assert_geq(meter_lease_left(m), 50 * PACKET);
+		meter_add(m, UPLINK, 50 * PACKET, 50);
+		meter_add_free(m, UPLINK, 50 * PACKET, 50);
+		tick(s);
+	}
+	cr_expect_eq(view_of(s).bill.high_octets, 0);
+	cr_expect_eq(view_of(s).free.octets[UPLINK], 20 * MB);
+	cr_expect_eq(view_of(s).plan.usage.octets[UPLINK], 20 * MB, "it is in what crossed");
+	cr_expect_eq(view_of(s).action, LADDER_NOTHING);
+	cr_expect_geq(spend(s, CUSTOMER) + 70000, 10 * MB);
+	clean(s);
+}
+
+Test(control_budget, a_clock_that_nobody_vouches_for_leaves_open_whose_bill_it_is)
+{
+	struct site *s = calloc(1, sizeof(*s));
+
+	cr_assert_not_null(s);
+	sim_disk_init(&s->disk, JOURNAL_SEGMENT_BYTES, 20000, 64u << 20);
+	s->config = config_of(PLAN("quota: 10MB, when_spent: block"));
+	s->now = (struct budget_time){.now_us = US_PER_S, .wall_s = 0, .is_trusted = false};
+	open_books(s);
+	send_packets(s, CUSTOMER, 100);
+	tick(s);
+	cr_expect_eq(view_of(s).bill.high_octets, 100 * PACKET);
+	cr_expect_eq(view_of(s).bill.low_octets, 0);
+	s->now.wall_s = NOON_S;
+	s->now.is_trusted = true;
+	tick(s);
+	send_packets(s, CUSTOMER, 10);
+	tick(s);
+	cr_expect_eq(view_of(s).bill.low_octets, 10 * PACKET, "the rest may be the last cycle's");
+	cr_expect_eq(view_of(s).bill.high_octets, 110 * PACKET);
 	clean(s);
 }
 

@@ -4,6 +4,7 @@
  * legally be left with. In every one:
  *
  *   what was sent ≤ what the disk says was granted ≤ what was sent + one lease         (for each plan)
+ *   what the carrier bills for what was sent ≤ the bill's high end ≤ the same and what crashes have left unknown
  *   cycles, top-ups and where a cycle began are those that were confirmed, or the ones being written
  *   nothing is taken for damage, and nothing confirmed is taken for new
  *
@@ -22,7 +23,7 @@
 
 #define N_PLANS   2
 #define LEASE     UINT64_C(10000)
-#define SEGMENT   (8 * JOURNAL_PAGE)
+#define SEGMENT   (16 * JOURNAL_PAGE)
 #define OPS_MAX   4096
 #define ARENA_MAX (OPS_MAX * JOURNAL_PAGE)
 #define SECOND_US UINT64_C(1000000)
@@ -30,12 +31,15 @@
 static const char *const PLANS[N_PLANS] = {"sim1", "sim2"};
 
 static const struct ledger_params SMALL = {
-	.journal = {.segment_bytes = SEGMENT, .record_bytes = 2000, .seed = 42},
+	.journal = {.segment_bytes = SEGMENT, .record_bytes = 4000, .seed = 42},
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
 	.n_shares = 4,
 };
+
+/* A carrier that counts half of what comes down. */
+static const struct bill_rule CARRIER = {.weight_ppm = {1000000, 500000}};
 
 /* What the world knows of a plan, whatever the ledger thinks. */
 struct truth {
@@ -43,7 +47,12 @@ struct truth {
 	int64_t cycle;  /* confirmed */
 	int64_t cycle_asked;
 	uint64_t cycle_base;
-	uint64_t top_up; /* confirmed, of the cycle asked for */
+	uint64_t top_up;             /* confirmed, of the cycle asked for */
+	uint64_t sent[N_DIRECTIONS]; /* in that cycle */
+	uint64_t unknown;            /* written off in it, at most */
+	uint64_t sent_before
+		[N_DIRECTIONS]; /* the same of the cycle before, should this one not have begun */
+	uint64_t unknown_before;
 };
 
 struct life {
@@ -52,8 +61,9 @@ struct life {
 	struct rng chance;
 	struct ledger_time when;
 	struct truth truth[N_PLANS];
-	struct truth (*before)[N_PLANS]; /* each operation */
-	uint32_t n_refused;              /* grants */
+	struct truth (*before)[N_PLANS];      /* each operation */
+	uint64_t told[N_PLANS][N_DIRECTIONS]; /* of what was sent, to the bill */
+	uint32_t n_refused;                   /* grants */
 	uint32_t n_restarts;
 	uint64_t n_violations;
 };
@@ -85,6 +95,17 @@ static void violate(struct bench *b, const char *what, uint64_t a, uint64_t c)
 	if (!b->is_quiet && b->n_violations < 10)
 		fprintf(stderr, "violation: %s: %llu, %llu\n", what, (unsigned long long)a,
 			(unsigned long long)c);
+}
+
+static void check_bill(struct bench *b, const struct bill *bill, const struct truth *t)
+{
+	uint64_t due = t->sent[UPLINK] + t->sent[DOWNLINK] / 2;
+	uint64_t high = bill_at(bill, &CARRIER).high_octets;
+
+	if (high < due)
+		violate(b, "the bill is below what was sent", due, high);
+	if (high > due + t->unknown + LEASE + 1)
+		violate(b, "the bill is above what can have been sent", due + t->unknown, high);
 }
 
 static void check_plan(struct bench *b, struct ledger *l, const struct truth *t,
@@ -119,6 +140,7 @@ static void check_plan(struct bench *b, struct ledger *l, const struct truth *t,
 			t->cycle_base);
 	if (p.top_up_octets < t->top_up)
 		violate(b, "a top-up is gone", p.top_up_octets, t->top_up);
+	check_bill(b, ledger_bill(l, ledger_plan(l, PLANS[i])), t);
 }
 
 static void check_recovery(struct bench *b, struct ledger *l, const struct ledger_recovery *rec,
@@ -227,12 +249,25 @@ static void settle_all(struct life *life)
 		(void)ledger_read_plan(life->ledger, plan, &p);
 		usage.octets[UPLINK] = life->truth[i].spent - p.billed_total;
 		usage.packets[UPLINK] = 1;
+		for (enum direction d = UPLINK; d < N_DIRECTIONS; d++) {
+			bill_add(ledger_bill(life->ledger, plan), d,
+				life->truth[i].sent[d] - life->told[i][d], 0);
+			life->told[i][d] = life->truth[i].sent[d];
+		}
 		ledger_settle(life->ledger, plan, usage.octets[UPLINK], &usage, &life->when);
 		ledger_count_class(life->ledger, plan, ledger_class(life->ledger, "web"), &usage);
 		ledger_count_device(life->ledger, plan,
 			&(struct mac_addr){{2, 0, 0, 0, 0, (uint8_t)rng_below(&life->chance, 6)}},
 			&usage, &life->when);
 	}
+}
+
+/* The disk never had the cycle that was begun: the one before goes on. */
+static void cycle_is_gone(struct truth *t)
+{
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		t->sent[d] += t->sent_before[d];
+	t->unknown += t->unknown_before;
 }
 
 static void open_ledger(struct life *life)
@@ -250,6 +285,13 @@ static void open_ledger(struct life *life)
 		if (p.granted_total < life->truth[i].spent
 			|| p.granted_total > life->truth[i].spent + LEASE)
 			life->n_violations++;
+		if (!bill_is_begun(ledger_bill(life->ledger, ledger_plan(life->ledger, PLANS[i]))))
+			bill_init(ledger_bill(life->ledger, ledger_plan(life->ledger, PLANS[i])),
+				&CARRIER, (struct bill_span){0, INT64_MAX}, 0);
+		if (p.cycle_start_s != life->truth[i].cycle_asked)
+			cycle_is_gone(&life->truth[i]);
+		memcpy(life->told[i], life->truth[i].sent, sizeof(life->told[i]));
+		life->truth[i].unknown += LEASE;
 		/* What is written off counts as spent from here on; on a disk that lies, what it has forgotten is not asked after. */
 		life->truth[i].spent = p.granted_total;
 		life->truth[i].cycle_asked = p.cycle_start_s;
@@ -282,14 +324,37 @@ static void send_some(struct life *life)
 {
 	for (unsigned int i = 0; i < N_PLANS; i++) {
 		struct ledger_plan p = {0};
+		enum direction d = rng_below(&life->chance, 2) == 0 ? UPLINK : DOWNLINK;
 		uint64_t left;
+		uint64_t more;
 
 		(void)ledger_read_plan(life->ledger, ledger_plan(life->ledger, PLANS[i]), &p);
 		left = p.granted_total - life->truth[i].spent;
-		life->truth[i].spent += rng_below(&life->chance, (uint32_t)left + 1);
+		more = rng_below(&life->chance, (uint32_t)left + 1);
 		if (rng_below(&life->chance, 4) == 0)
-			life->truth[i].spent = p.granted_total; /* to the last octet */
+			more = left; /* to the last octet */
+		life->truth[i].spent += more;
+		life->truth[i].sent[d] += more;
 	}
+}
+
+/* As the books do: the bill of the cycle begins before the ledger's, and goes to disk with it. */
+static void begin_bill(struct life *life, unsigned int i, bool is_first)
+{
+	struct truth *t = &life->truth[i];
+	struct bill *bill = ledger_bill(life->ledger, ledger_plan(life->ledger, PLANS[i]));
+	struct bill_span span = {t->cycle_asked, t->cycle_asked + 1000};
+
+	if (is_first) {
+		bill_place(bill, &CARRIER, span, 0);
+		return;
+	}
+	bill_next(bill, &CARRIER, span);
+	memcpy(t->sent_before, t->sent, sizeof(t->sent));
+	memset(t->sent, 0, sizeof(t->sent));
+	memset(life->told[i], 0, sizeof(life->told[i]));
+	t->unknown_before = t->unknown;
+	t->unknown = 0;
 }
 
 static void begin_cycle(struct life *life)
@@ -305,7 +370,10 @@ static void begin_cycle(struct life *life)
 	(void)ledger_read_plan(life->ledger, plan, &p);
 	/* Before its first cycle is known, what was used belongs to it. */
 	t->cycle_base = t->cycle_asked == 1000 ? 0 : p.billed_total;
-	if (ledger_begin_cycle(life->ledger, plan, t->cycle_asked, 7, &life->when) == 0)
+	begin_bill(life, i, t->cycle_asked == 1000);
+	if (ledger_begin_cycle(
+		    life->ledger, plan, t->cycle_asked, &(struct ledger_carry){7, 0}, &life->when)
+		== 0)
 		confirm(life);
 }
 

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SEGMENT   (8 * JOURNAL_PAGE)
+#define SEGMENT   (16 * JOURNAL_PAGE)
 #define SECOND_US UINT64_C(1000000)
 
 static const struct ledger_params SMALL = {
-	.journal = {.segment_bytes = SEGMENT, .record_bytes = 2000, .seed = 42},
+	.journal = {.segment_bytes = SEGMENT, .record_bytes = 4000, .seed = 42},
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,
@@ -233,18 +233,22 @@ Test(control_ledger, a_cycle_ends_into_history_and_its_lease_goes_on)
 
 	home_init(&h);
 	settle(&h, 5); /* before the clock was known: of the cycle that is going on */
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 100, 0, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 100, &(struct ledger_carry){0, 0}, &h.when), 0);
 	cr_expect_eq(plan_of(&h).used_octets, 5);
 	cr_assert_eq(grant(&h, 1000), 0);
 	settle(&h, 600);
 	cr_assert_eq(ledger_top_up(h.l, h.sim1, 50, &h.when), 0);
 	ledger_count_class(
 		h.l, h.sim1, ledger_class(h.l, "web"), &(struct ledger_usage){{1, 1}, {1, 1}});
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 200, 70, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 200, &(struct ledger_carry){70, 0}, &h.when), 0);
 	cr_expect_eq(plan_of(&h).used_octets, 0);
 	cr_expect_eq(plan_of(&h).leased_octets, 400);
-	cr_expect_eq(ledger_begin_cycle(h.l, h.sim1, 150, 0, &h.when), 0, "a clock set back");
-	cr_expect_eq(ledger_begin_cycle(h.l, h.sim1, 200, 0, &h.when), 0, "the same again");
+	cr_expect_eq(ledger_begin_cycle(h.l, h.sim1, 150, &(struct ledger_carry){0, 0}, &h.when), 0,
+		"a clock set back");
+	cr_expect_eq(ledger_begin_cycle(h.l, h.sim1, 200, &(struct ledger_carry){0, 0}, &h.when), 0,
+		"the same again");
 	crash(&h);
 	cr_expect_eq(plan_of(&h).cycle_start_s, 200);
 	cr_expect_eq(plan_of(&h).used_octets, 400, "the lease, which is lost");
@@ -364,13 +368,15 @@ Test(control_ledger, after_damage_all_counts_as_spent_until_the_cycle_ends)
 	cr_expect_eq(
 		ledger_lease_ask(h.l, h.sim1, 1000000, &h.when), 0, "a quota has nothing left");
 	cr_expect_neq(ledger_lease_ask(h.l, h.sim1, UINT64_MAX, &h.when), 0, "no quota, no matter");
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 100, 0, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 100, &(struct ledger_carry){0, 0}, &h.when), 0);
 	cr_expect(plan_of(&h).is_assumed_spent, "the damage may be of this cycle");
 	crash(&h);
 	cr_expect_eq(h.rec.journal.health, JOURNAL_WHOLE);
 	cr_expect(plan_of(&h).is_assumed_spent, "that survives too");
 	cr_expect_neq(ledger_plan(h.l, "sim2"), LEDGER_NONE);
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 200, 0, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 200, &(struct ledger_carry){0, 0}, &h.when), 0);
 	cr_expect(!plan_of(&h).is_assumed_spent);
 	home_clean(&h);
 }
@@ -402,7 +408,8 @@ Test(control_ledger, the_operators_word_ends_the_assumption)
 	cr_assert_eq(grant(&h, 100), 0);
 	ruin(&h);
 	crash(&h);
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 100, 0, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 100, &(struct ledger_carry){0, 0}, &h.when), 0);
 	cr_assert_eq(ledger_forgive(h.l, h.sim1, 12345, &h.when), 0);
 	crash(&h);
 	cr_expect(!plan_of(&h).is_assumed_spent);
@@ -419,11 +426,14 @@ Test(control_ledger, a_plan_out_of_use_makes_room_for_a_new_one)
 	char name[8];
 
 	home_init(&h);
-	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 999, 0, &h.when), 0);
+	cr_assert_eq(
+		ledger_begin_cycle(h.l, h.sim1, 999, &(struct ledger_carry){0, 0}, &h.when), 0);
 	for (int i = 2; i <= LEDGER_PLANS_MAX; i++) {
 		(void)snprintf(name, sizeof(name), "sim%d", i);
 		cr_assert_neq(ledger_plan(h.l, name), LEDGER_NONE);
-		cr_assert_eq(ledger_begin_cycle(h.l, ledger_plan(h.l, name), i, 0, &h.when), 0);
+		cr_assert_eq(ledger_begin_cycle(h.l, ledger_plan(h.l, name), i,
+				     &(struct ledger_carry){0, 0}, &h.when),
+			0);
 	}
 	cr_expect_eq(ledger_plan(h.l, "one-more"), LEDGER_NONE, "all are in use");
 	crash(&h);
@@ -445,7 +455,8 @@ Test(control_ledger, refuses_what_makes_no_sense)
 	cr_expect_eq(ledger_grant(h.l, &(struct ledger_lease){3, 1}, 1, &h.when), -EINVAL);
 	cr_expect_eq(
 		ledger_grant(h.l, &(struct ledger_lease){h.sim1, UINT64_MAX}, 1, &h.when), -EINVAL);
-	cr_expect_eq(ledger_begin_cycle(h.l, h.sim1, 0, 0, &h.when), -EINVAL);
+	cr_expect_eq(
+		ledger_begin_cycle(h.l, h.sim1, 0, &(struct ledger_carry){0, 0}, &h.when), -EINVAL);
 	cr_expect(!ledger_read_plan(h.l, LEDGER_NONE, &p));
 	cr_expect_eq(ledger_plan(h.l, ""), LEDGER_NONE);
 	params.n_days = 4000;

@@ -60,7 +60,9 @@ struct share_view doors_share_of_device(
 
 const char *budget_action_name(enum ladder_action action)
 {
-	return action == LADDER_RESERVE_ONLY ? "reserve-only" : "open";
+	static const char *const names[] = {"open", "notify", "shape", "reserve-only", "block"};
+
+	return names[action];
 }
 
 bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_view)
@@ -514,7 +516,7 @@ Test(control_telemetry, a_plan_tells_what_is_left_and_never_less_than_nothing)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		json_t *a;
 
-		plan_view.plan.used_octets = cases[i].used;
+		plan_view.bill.high_octets = cases[i].used;
 		a = answer("{\"show\":\"plans\"}");
 		cr_expect_str_eq(string(row(a, "plans", 0), "name"), "sim1");
 		cr_expect_eq(number(row(a, "plans", 0), "left_octets"), cases[i].left);
@@ -549,6 +551,7 @@ Test(control_telemetry, a_device_tells_its_quota_where_it_stands_worst)
 
 Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
 {
+	json_t *steps;
 	json_t *a;
 
 	path.config.n_plans = 1;
@@ -558,8 +561,16 @@ Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
 		.quota_octets = 1000,
 		.reserved_octets = 100,
 		.action = LADDER_RESERVE_ONLY,
+		.bill = {.low_octets = 6, .high_octets = 9},
+		.n_reached[LADDER_RESERVE_ONLY] = 2,
+		.n_taken_back[LADDER_RESERVE_ONLY] = 1,
 	};
 	a = answer("{\"show\":\"plans\"}");
+	cr_expect_eq(number(row(a, "plans", 0), "bill_low_octets"), 6);
+	cr_expect_eq(number(row(a, "plans", 0), "bill_high_octets"), 9);
+	steps = json_object_get(json_object_get(row(a, "plans", 0), "steps"), "reserve-only");
+	cr_expect_eq(number(steps, "reached"), 2);
+	cr_expect_eq(number(steps, "taken_back"), 1);
 	cr_expect_str_eq(string(row(a, "plans", 0), "step"), "reserve-only");
 	cr_expect_str_eq(string(row(a, "plans", 0), "cycle_start"), "2025-11-15T00:00:00Z");
 	cr_expect_str_eq(string(row(a, "plans", 0), "cycle_end"), "2025-12-15T00:00:00Z");

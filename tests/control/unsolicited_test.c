@@ -128,7 +128,7 @@ Test(control_unsolicited, what_came_is_handed_to_the_books_once)
 
 Test(control_unsolicited, the_carriers_overhead_is_part_of_the_cost)
 {
-	path.config.plans[0].overhead_octets_packet = 54;
+	path.config.plans[0].overhead_octets[DOWNLINK] = 54;
 	receive(SENDER, 40, 10);
 	(void)tick(1);
 	cr_expect_eq(tick(1).used_octets, 940);

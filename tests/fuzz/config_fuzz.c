@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Whatever a file holds, it is either refused with at least one error or gives a configuration that the path can be made of;
- * and so with a profile.
+ * and so with a profile, and with a carrier's file, which gives a rule that bounds a bill.
  */
 #include <weir/control/apply.h>
+#include <weir/control/carrier.h>
 #include <weir/control/config.h>
 
 #include <stdint.h>
@@ -58,6 +59,25 @@ static void check_profile(const uint8_t *data, size_t len)
 	free(p);
 }
 
+static void check_carrier(const uint8_t *data, size_t len)
+{
+	struct config_report report = {0};
+	struct carrier c;
+	struct bill b;
+	int error = carrier_read((const char *)data, len, &c, &report);
+
+	if ((error == 0) != (report.n_errors == 0))
+		abort();
+	check_report(&report);
+	config_report_clean(&report);
+	if (error != 0)
+		return;
+	bill_init(&b, &c.rule, (struct bill_span){0, 86400}, 0);
+	bill_add(&b, DOWNLINK, 1000000, 1000);
+	if (bill_at(&b, &c.rule).low_octets > bill_at(&b, &c.rule).high_octets)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct config_report report = {0};
@@ -72,5 +92,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	config_report_clean(&report);
 	config_destroy(c);
 	check_profile(data, len);
+	check_carrier(data, len);
 	return 0;
 }

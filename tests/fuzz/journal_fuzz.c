@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEGMENT   (8 * JOURNAL_PAGE)
+#define SEGMENT   (16 * JOURNAL_PAGE)
 #define OPS_MAX   256
 #define N_GRANTS  9
 #define EDIT_SIZE 4
@@ -20,7 +20,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct ledger_params SMALL = {
-	.journal = {.segment_bytes = SEGMENT, .record_bytes = 2000, .seed = 42},
+	.journal = {.segment_bytes = SEGMENT, .record_bytes = 4000, .seed = 42},
 	.n_days = 4,
 	.n_cycles = 3,
 	.n_devices = 4,

@@ -175,7 +175,7 @@ static void tune(struct path_setup *setup, struct path_config *config)
 	config->lan_to_lan = true;
 	config->ports[WORLD_UPLINK].plan_id = 0;
 	config->n_plans = 1;
-	config->plans[0] = (struct meter_params){.overhead_octets_packet = 7};
+	config->plans[0] = (struct meter_params){.overhead_octets = {7, 7}};
 }
 
 static void publish_other_rates(struct path_world *w, struct chance *c)

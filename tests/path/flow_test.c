@@ -123,7 +123,7 @@ Test(path_flow, a_spent_plan_stops_both_ways_and_even_the_gateways_own_packets)
 static void bill_overhead(struct path_setup *setup, struct path_config *config)
 {
 	shape_plan(setup, config);
-	config->plans[0] = (struct meter_params){.overhead_octets_packet = 50};
+	config->plans[0] = (struct meter_params){.overhead_octets = {50, 50}};
 }
 
 Test(path_flow, arp_on_an_ethernet_uplink_is_not_billed)

@@ -217,7 +217,7 @@ Test(path_quota, a_reserve_goes_on_until_a_step_blocks_it)
 static void bill_overhead(struct path_setup *setup, struct path_config *c)
 {
 	leave_to_reserves(setup, c);
-	c->plans[0].overhead_octets_packet = OVERHEAD;
+	c->plans[0].overhead_octets[UPLINK] = c->plans[0].overhead_octets[DOWNLINK] = OVERHEAD;
 }
 
 Test(path_quota, octets_are_those_that_the_plan_bills)

@@ -26,7 +26,7 @@ static void tune(struct path_setup *setup, struct path_config *config)
 	add_service(config);
 	config->accounts[SERVICE] = 1;
 	config->n_plans = 1;
-	config->plans[0] = (struct meter_params){.overhead_octets_packet = 50};
+	config->plans[0] = (struct meter_params){.overhead_octets = {50, 50}};
 	config->ports[WORLD_UPLINK].plan_id = 0;
 }
 
@@ -150,7 +150,8 @@ static void set_general(struct path_world *w, uint64_t bps)
 	for (uint32_t a = 0; a < METER_ACCOUNTS; a++)
 		limits.accounts[a] = limits.devices[a] = METER_UNLIMITED;
 	doors_limits_set(w->path, 0, &limits);
-	path_world_pass(w, 20 * WORLD_MS, WORLD_MS); /* housekeeping sees it, and what it frees leaves */
+	path_world_pass(
+		w, 20 * WORLD_MS, WORLD_MS); /* housekeeping sees it, and what it frees leaves */
 }
 
 Test(path_shape, a_plan_can_slow_down_what_no_reserve_pays_for)

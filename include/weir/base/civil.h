@@ -27,6 +27,9 @@ int64_t civil_day(int32_t year, uint32_t month, uint32_t day);
 /* The date of a day number within 5 million years of 1970. */
 struct civil_date civil_date(int64_t day);
 
+/* "2026-01-31", from 1970 on, as a day number. 0, or -EINVAL for what is no date. */
+int civil_date_parse(const char *text, int64_t *ret_day);
+
 /* The weekday of a day number. */
 uint32_t civil_weekday(int64_t day);
 

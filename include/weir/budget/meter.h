@@ -24,10 +24,13 @@
 
 #define METER_ACCOUNTS  8 /* the general one and seven reserves */
 #define ACCOUNT_GENERAL 0
+#define ACCOUNT_FREE    UINT8_MAX /* nobody pays, in plans whose carrier does not bill the class */
 #define METER_UNLIMITED (UINT64_MAX / 2) /* no sum gets there */
 
 struct meter_params {
-	uint16_t overhead_octets_packet; /* added to each packet: the carrier's tunnel */
+	uint16_t overhead_octets
+		[N_DIRECTIONS]; /* added to each packet, at most: the carrier's tunnel */
+	uint32_t free_classes;  /* bit: class id; what the carrier does not bill */
 };
 
 /* [control] How far the sums may go. */
@@ -44,12 +47,16 @@ struct meter_limits {
 struct meter {
 	struct meter_params params;
 	struct meter_limits limits;
-	uint64_t billed_octets[N_DIRECTIONS]; /* with overhead */
+	uint64_t billed_octets[N_DIRECTIONS]; /* with overhead; what is free included */
 	uint64_t octets[N_DIRECTIONS];        /* without */
 	uint64_t packets[N_DIRECTIONS];
 	uint64_t
 		reserved_octets[METER_ACCOUNTS]; /* of billed_octets, both directions, by reserve */
-	uint64_t all_reserved_octets;            /* their sum: the rest is on the general account */
+	/* Their sum and what is free: the rest is on the general account. */
+	uint64_t all_reserved_octets;
+	uint64_t free_octets
+		[N_DIRECTIONS]; /* of octets and packets: what the carrier does not bill */
+	uint64_t free_packets[N_DIRECTIONS];
 };
 
 /* All limits are METER_UNLIMITED. */
@@ -67,17 +74,32 @@ static inline void meter_add(
 {
 	m->octets[direction] += octets;
 	m->packets[direction] += n_packets;
-	m->billed_octets[direction] += octets + n_packets * m->params.overhead_octets_packet;
+	m->billed_octets[direction] += octets + n_packets * m->params.overhead_octets[direction];
 }
 
 /* Of what was added, or will be, a reserve pays for this: also modulo 2^64. */
-static inline void meter_add_reserved(
-	struct meter *m, uint8_t account, uint64_t octets, uint64_t n_packets)
+static inline void meter_add_reserved(struct meter *m, uint8_t account, enum direction direction,
+	uint64_t octets, uint64_t n_packets)
 {
-	uint64_t billed = octets + n_packets * m->params.overhead_octets_packet;
+	uint64_t billed = octets + n_packets * m->params.overhead_octets[direction];
 
 	m->reserved_octets[account] += billed;
 	m->all_reserved_octets += billed;
+}
+
+/* The same where nobody pays. */
+static inline void meter_add_free(
+	struct meter *m, enum direction direction, uint64_t octets, uint64_t n_packets)
+{
+	m->free_octets[direction] += octets;
+	m->free_packets[direction] += n_packets;
+	m->all_reserved_octets += octets + n_packets * m->params.overhead_octets[direction];
+}
+
+/* Whether a class is not billed. */
+static inline bool meter_is_free(const struct meter *m, uint8_t class_id)
+{
+	return (m->params.free_classes >> class_id & 1) != 0;
 }
 
 /* Octets billed so far in both directions. */

@@ -32,7 +32,8 @@ int config_to_path(
 int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	struct path_setup *ret_setup, struct path_config **ret_path_config);
 
-/* Who pays for a class (by its place in the configuration): the account of its reserve, or ACCOUNT_GENERAL. */
+/* Who pays for a class (by its place in the configuration): the account of its reserve, ACCOUNT_FREE, or
+ * ACCOUNT_GENERAL. */
 uint8_t config_account_of(const struct config *c, uint32_t class_index);
 
 /* The class that owns an account, what it may use of each plan in a cycle, and what one device may of that. NULL and 0 where

@@ -20,6 +20,8 @@
 
 #include <weir/base/addr.h>
 #include <weir/base/log.h>
+#include <weir/budget/bill.h>
+#include <weir/budget/ladder.h>
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
 #include <weir/control/data_file.h>
@@ -45,7 +47,9 @@
 #define CONFIG_DATE_TEXT_MAX   12
 #define CONFIG_HOST_NAME_MAX   128
 #define CONFIG_CLASSES_MAX     (CLASSES_MAX - 2) /* classes 0 and 1 are weir's own */
-#define CONFIG_LADDER_MAX      16
+#define CONFIG_LADDER_MAX      LADDER_STEPS_MAX
+#define CONFIG_DATE_MAX        sizeof("2026-01-31")
+#define CONFIG_FREE_MAX        16
 #define CONFIG_TOPOLOGY_MAX    16
 
 #define CONFIG_GROUPS_MAX        GROUPS_MAX
@@ -185,11 +189,29 @@ struct config_ladder_step {
 	uint64_t rate_bps;
 };
 
+/* 0 is none, else a weekday and 1. */
+enum config_weekday {
+	WEEKDAY_NONE,
+	WEEKDAY_SUNDAY,
+	WEEKDAY_MONDAY,
+	WEEKDAY_TUESDAY,
+	WEEKDAY_WEDNESDAY,
+	WEEKDAY_THURSDAY,
+	WEEKDAY_FRIDAY,
+	WEEKDAY_SATURDAY
+};
+
 struct config_plan {
 	char name[CONFIG_NAME_MAX];
 	uint64_t quota_octets; /* 0: none */
+	bool prepaid;          /* the quota is what was topped up */
+	uint64_t top_up_octets;
+	uint64_t carry_over_octets;
 	uint32_t cycle_day;
 	uint32_t cycle_hour;
+	enum config_weekday cycle_weekday;
+	uint32_t cycle_days;              /* 0: by month or week */
+	char cycle_from[CONFIG_DATE_MAX]; /* of cycle_days */
 	char cycle_timezone[CONFIG_TEXT_MAX];
 	uint16_t overhead_octets;
 	enum config_when_spent when_spent;
@@ -197,6 +219,12 @@ struct config_plan {
 	uint32_t unsolicited_alarm_ppm; /* of the quota; 0: no alarm */
 	uint32_t n_ladder;
 	struct config_ladder_step ladder[CONFIG_LADDER_MAX];
+	struct ladder_pace pace;
+	char carrier[CONFIG_TEXT_MAX]; /* "": none */
+	struct bill_rule counting;     /* complete: the carrier's, or the plan's own */
+	uint32_t n_free;
+	char free_classes[CONFIG_FREE_MAX]
+			 [CONFIG_NAME_MAX]; /* that are not billed; the carrier's too */
 };
 
 /* What each device of a group may use of each plan. */

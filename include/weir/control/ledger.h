@@ -21,6 +21,7 @@
 
 #include <weir/base/addr.h>
 #include <weir/base/direction.h>
+#include <weir/budget/bill.h>
 #include <weir/control/journal.h>
 #include <weir/control/lease_size.h>
 
@@ -163,6 +164,10 @@ uint8_t ledger_class(struct ledger *l, const char *name);
 void ledger_settle(struct ledger *l, uint8_t plan, uint64_t billed_octets,
 	const struct ledger_usage *usage, const struct ledger_time *when);
 
+/* The plan's bill, which the caller keeps in step with ledger_settle: each record has both as they are then. Opening adds what a
+ * crash has lost to what it does not know of. All zeros (bill_is_begun) where no record told. NULL for no plan. */
+struct bill *ledger_bill(struct ledger *l, uint8_t plan);
+
 /* Whose they were. Sums of their own: they may be told later than ledger_settle's, as flows are reported. */
 void ledger_count_class(
 	struct ledger *l, uint8_t plan, uint8_t class_id, const struct ledger_usage *usage);
@@ -189,13 +194,24 @@ uint64_t ledger_lease_ask(
 /* Makes usage durable without a grant. */
 int ledger_sync(struct ledger *l, const struct ledger_time *when);
 
+/* What goes over from one cycle to the next. */
+struct ledger_carry {
+	uint64_t rollover_octets; /* of the quota */
+	uint64_t top_up_octets;   /* of what was bought on top */
+};
+
 /* Ends a plan's cycle and begins the one that started at `start_s`; the same start again changes nothing. To be called
- * whenever the clock is trusted for the first time, too. On an error memory has begun it, and the disk will follow. */
-int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s, uint64_t rollover_octets,
-	const struct ledger_time *when);
+ * whenever the clock is trusted for the first time, too. On an error memory has begun it, and the disk will follow. The
+ * bill is the caller's to begin, before: both are in one record. */
+int ledger_begin_cycle(struct ledger *l, uint8_t plan, int64_t start_s,
+	const struct ledger_carry *carry, const struct ledger_time *when);
 
 /* Adds octets to this cycle. On an error nothing was added. */
 int ledger_top_up(struct ledger *l, uint8_t plan, uint64_t octets, const struct ledger_time *when);
+
+/* The sum of all top-ups that a configuration names: what it is more than last time is added, once. On an error nothing was. */
+int ledger_credit(
+	struct ledger *l, uint8_t plan, uint64_t total_octets, const struct ledger_time *when);
 
 /* The operator's word on what this cycle has used, as the carrier tells it: ends is_assumed_spent. On an error memory has it,
  * and the disk will follow. */

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Plans and rates."""
+import json
 import signal
 import threading
 
 from cases import Books, check, same, test, until
 from cases.traffic import MB, iperf3
-from lab import SERVICE
+from lab import SERVICE, run
 
 CHUNK = 10000
+LEASE = 256 << 10
 
 
 def spend(lab, is_upload):
@@ -57,7 +59,9 @@ def plan_blocks_uploads(bench):
     until(lambda: "plan.spent plan=sim1" in weir.log(), "plan.spent is logged")
     check(weir.drops().get("meter.plan_spent", 0) > 0, "no drops are counted")
     plan = weir.show("plans")[0]
-    check(plan["left_octets"] < 1500, "%d octets left" % plan["left_octets"])
+    check(plan["left_octets"] < 20000, "%d octets left" % plan["left_octets"])
+    check(plan["bill_low_octets"] <= plan["used_octets"] <= plan["bill_high_octets"] <= MB, "the bill: %s" % plan)
+    same(plan["steps"]["block"], {"reached": 1, "taken_back": 0}, "the step's counters")
     same(weir.log().count("plan.spent"), 1, "plan.spent lines")
     done = lab.ping("lan", SERVICE, "-W", "1", "-s", "1400", may_fail=True)
     check(done.returncode != 0, "a ping passes after the plan is spent")
@@ -65,13 +69,13 @@ def plan_blocks_uploads(bench):
 
 @test
 def plan_blocks_downloads(bench):
-    """The same for a download: what the carrier delivers on top is billed, and no more than a window of it comes."""
+    """A download ends near the quota; what the carrier delivers beyond it is billed, and no more than a window of it comes."""
     lab, weir = plan_site(bench)
     n = spend(lab, False)
     check(0 < n <= MB, "%d octets arrived" % n)
     weir.wait_drop("meter.plan_spent", 1)
     plan, port = weir.show("plans")[0], weir.settled_ports()["wan0"]
-    check(plan["used_octets"] >= MB, "the plan is not spent: %s" % plan)
+    check(plan["used_octets"] >= MB - LEASE, "the plan is not spent: %s" % plan)
     same(weir.show("plans")[0]["billed_downlink_octets"], port["downlink_octets"], "octets billed for the downlink")
 
 
@@ -108,6 +112,54 @@ def plan_raised(bench):
     until(lambda: weir.show("status")["reloads"] == 1, "the reload is counted")
     until(lambda: lab.ping("lan", SERVICE, may_fail=True).returncode == 0, "a ping passes")
     check(weir.show("plans")[0]["used_octets"] >= used, "used octets went down")
+
+
+def tell(weir, *words, may_fail=False):
+    return run(weir.lab.options.weirctl, "--socket", weir.socket, "plan", *words, may_fail=may_fail)
+
+
+@test
+def plan_topped_up(bench):
+    """A top-up opens a plan that was spent, at once, and outlives a kill -9 the moment it is answered."""
+    lab, weir = plan_site(bench)
+    spend(lab, True)
+    until(lambda: weir.show("plans")[0]["step"] == "block", "the plan is spent")
+    check(lab.ping("lan", SERVICE, "-W", "1", may_fail=True).returncode != 0, "a ping passes after the plan is spent")
+    said = tell(weir, "top-up", "sim1", "2MB").stdout
+    check(said.startswith("sim1: ") and "left of 3 MB" in said, "weirctl says: " + said)
+    weir.kill()
+    weir.start()
+    plan = weir.show("plans")[0]
+    same((plan["quota_octets"], plan["top_up_octets"]), (3 * MB, 2 * MB), "quota and top-up")
+    until(lambda: lab.ping("lan", SERVICE, may_fail=True).returncode == 0, "a ping passes")
+    check("plan.top_up plan=sim1 octets=2000000 by=operator" in weir.log(), "it is not in the log")
+
+
+@test
+def plan_told_what_was_used(bench):
+    """The carrier's own figure takes the place of weir's, and is there after a restart."""
+    lab, weir = plan_site(bench, quota="10MB")
+    spend(lab, True)
+    answer = json.loads(tell(weir, "set-used", "sim1", "123kB", "--json").stdout)
+    same(answer["used_octets"], 123000, "used, as answered")
+    weir.stop()
+    weir.start()
+    plan = weir.show("plans")[0]
+    check(123000 <= plan["used_octets"] < 130000, "%d octets used after the restart" % plan["used_octets"])
+    check(123000 <= plan["bill_low_octets"] <= plan["bill_high_octets"] < 130000, "the bill: %s" % plan)
+
+
+@test
+def plan_mistakes(bench):
+    """What cannot be told of a plan is refused with what can be."""
+    lab, weir = plan_site(bench)
+    for words, says in ((("top-up", "sim2", "1MB"), 'no plan is called "sim2"; there are: sim1'),
+                        (("top-up", "sim1", "0B"), "octets are from"),
+                        (("top-up", "sim1", "100"), "no amount of octets"),
+                        (("top-up", "sim1"), "say which plan and how much"),
+                        (("forget", "sim1", "1MB"), "nothing to tell of a plan")):
+        done = tell(weir, *words, may_fail=True)
+        check(done.returncode != 0 and says in done.stderr, "%s: %s" % (words, done.stderr))
 
 
 @test

@@ -265,6 +265,8 @@ void clocks_hear(struct clocks *k, const char *port, const struct device *d)
 				&& !mac_addr_equal(&d->mac, &row->mac)))
 			continue;
 		later(&row->heard_us, (int64_t)d->last_us);
+		/* Questions to the gateway itself are of no flow. */
+		later(&row->heard_us, us_of(d->dns_asked_s));
 		later(&row->dns_asked_us, us_of(d->dns_asked_s));
 		later(&row->last_us[CLASS_KIND_DNS], us_of(d->dns_answered_s));
 	}
@@ -334,16 +336,18 @@ static void tell(const struct clock_row *row, int64_t now_us)
 		clock_cause_name(row->cause));
 }
 
-/* Whether the link carries: one that is up and over which nobody is answered does not. */
+/* Whether the link carries: one over which packets leave and nobody is answered does not. */
 static void judge_link(struct clocks *k, const struct clocks_site *site, int64_t now_us)
 {
+	bool was_used = site->n_up_packets != k->site.n_up_packets;
+
 	if (site->n_down_packets != k->site.n_down_packets
 		|| site->n_up_packets == k->n_up_answered) {
 		k->answered_us = now_us;
 		k->n_up_answered = site->n_up_packets;
 	}
 	if (!site->has_link
-		|| (now_us - k->answered_us > SILENT_US
+		|| (was_used && now_us - k->answered_us > SILENT_US
 			&& site->n_up_packets - k->n_up_answered >= SILENT_PACKETS))
 		k->no_link_us = now_us;
 	k->site = *site;

@@ -15,6 +15,10 @@
 #define BINDINGS_COMMON     4096 /* for those that need more */
 #define BINDINGS_PER_DEVICE 128
 
+/* RFC 1035 section 4.1.1: answers, if only that there is no such name. */
+#define DNS_NO_ERROR     0
+#define DNS_NO_SUCH_NAME 3
+
 /* A number of its own for conversations without a flow: no flow's number has this bit. */
 #define LOCAL_FLOW (1ull << 62)
 
@@ -132,16 +136,30 @@ static bool payload_of(struct rte_mbuf *pkt, const struct pkt_meta *m, struct le
 	return true;
 }
 
+/* A server that cannot say has not answered: a resolver without its own says so. Over TCP whatever comes is taken for an answer: it has no
+ * place in a stream here. */
+static bool is_dns_answer(const struct learner_packet *packet)
+{
+	uint8_t code;
+
+	if (packet->is_tcp)
+		return true;
+	if (packet->len < DNS_HEADER_BYTES)
+		return false;
+	code = packet->octets[3] & 0xf;
+	return code == DNS_NO_ERROR || code == DNS_NO_SUCH_NAME;
+}
+
 /* Whether the DNS answers this device is a clock of its own (control/clocks.h). */
 static void note_dns(struct stage_ctx *ctx, const struct learner_packet *packet)
 {
 	struct device *d = &ctx->devices->devices[packet->device.id];
 	uint32_t now_s = (uint32_t)(ctx->now_us / US_PER_S);
 
-	if (packet->is_downlink)
-		d->dns_answered_s = now_s;
-	else
+	if (!packet->is_downlink)
 		d->dns_asked_s = now_s;
+	else if (is_dns_answer(packet))
+		d->dns_answered_s = now_s;
 }
 
 void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)

@@ -219,3 +219,29 @@ Test(control_config_profile, rules_with_names_are_bounded)
 	config_report_clean(&report);
 	free(text);
 }
+
+/* Configurations are compared by their octets. */
+Test(control_config_profile, what_is_read_twice_is_the_same)
+{
+	static const char text[] =
+		SITE "groups: {pumps: {devices: [192.168.50.9]}}\n"
+		     "classes:\n"
+		     "  a: {match: [{dscp: EF, device: 192.168.50.0/25}, {device: "
+		     "02:00:5e:10:00:01, names: [a.example]}, {group: pumps, source_port: 1-9, "
+		     "remote: 10.0.0.0/8}]}\n"
+		     "  b: {profile: azure-sphere, group: pumps}\n";
+	struct config_report report = {0};
+	struct config_changes changes = {0};
+	struct config *c[2];
+	struct config *next;
+
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(config_read(text, strlen(text), 0, &c[i], &report), 0);
+	cr_assert_eq(config_compare(c[0], c[1], &next, &changes), 0);
+	cr_expect_eq(changes.n, 0, "%s", changes.n > 0 ? changes.list[0].key : "");
+	config_changes_clean(&changes);
+	config_destroy(next);
+	config_destroy(c[1]);
+	config_destroy(c[0]);
+	config_report_clean(&report);
+}

@@ -99,6 +99,7 @@ Test(control_config, every_shipped_example_loads_without_a_mistake)
 		EXAMPLES "/weir.yaml",
 		EXAMPLES "/examples/home.yaml",
 		EXAMPLES "/examples/site.yaml",
+		EXAMPLES "/examples/servicing.yaml",
 		EXAMPLES "/examples/replay.yaml",
 	};
 

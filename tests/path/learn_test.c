@@ -179,6 +179,60 @@ Test(path_learn, the_gateways_own_answers_count_too)
 	path_world_destroy(w);
 }
 
+/* The first one that was seen. */
+static struct device the_device(struct path_world *w)
+{
+	struct device d;
+
+	cr_assert_eq(doors_devices_read(w->path, 0, &d, 1), 1);
+	cr_assert_eq(d.addr.words[3], HOST_BE);
+	return d;
+}
+
+/* The gateway's resolver says so when it cannot reach its own. */
+Test(path_learn, a_device_is_known_to_be_answered_by_the_dns_or_not)
+{
+	static const struct {
+		const char *claim;
+		uint16_t flags;
+		bool is_answer;
+	} rows[] = {
+		{"an address", DNS_FLAGS_RESPONSE, true},
+		{"no such name", DNS_FLAGS_RESPONSE | 3, true},
+		{"the server failed", DNS_FLAGS_RESPONSE | 2, false},
+		{"refused", DNS_FLAGS_RESPONSE | 5, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct path_world *w = create();
+		struct packet_spec query = {
+			.dst_be = WORLD_LAN_BE, .src_port = 5353, .dst_port = 53};
+		struct packet_spec answer = {.src_be = WORLD_LAN_BE,
+			.dst_be = HOST_BE,
+			.src_port = 53,
+			.dst_port = 5353};
+
+		path_world_pass(w, 5 * WORLD_S, WORLD_S);
+		dns_begin(&msg, 7, DNS_FLAGS_QUERY, "any.example", DNS_TYPE_A);
+		query.payload = msg.octets;
+		query.payload_bytes = msg.len;
+		path_world_put(w, WORLD_LAN, &query);
+		path_world_step(w);
+		cr_assert_gt(the_device(w).dns_asked_s, 0);
+		cr_assert_eq(the_device(w).dns_answered_s, 0);
+		dns_begin(&msg, 7, rows[i].flags, "any.example", DNS_TYPE_A);
+		answer.payload = msg.octets;
+		answer.payload_bytes = msg.len;
+		path_world_put(w, WORLD_TAP, &answer);
+		path_world_step(w);
+		cr_assert_eq(
+			the_device(w).dns_answered_s != 0, rows[i].is_answer, "%s", rows[i].claim);
+		(void)path_world_discard(w, WORLD_TAP);
+		(void)path_world_discard(w, WORLD_LAN);
+		path_world_destroy(w);
+	}
+}
+
 /* glibc asks for both kinds of addresses at once, from one port: two packets of one burst begin the same flow. */
 Test(path_learn, two_queries_of_one_burst_are_both_known)
 {

@@ -68,7 +68,7 @@ def class_by_profile(bench):
                         "ladder": [{"at": "80%", "do": "notify"}, {"at": "90%", "do": "shape", "rate": "256kbps"},
                                    {"at": "100%", "do": "reserve-only"}]}},
         classes={"servicing": {"profile": "azure-sphere", "reserve": "64MB", "priority": "high"}},
-        runtime={"interim": "5s"})
+        runtime={"interim": "5s", "clock": "trusted"})
     config["ports"]["wan0"]["plan"] = "sim1"
     weir = lab.weir(config)
     resolver(lab)
@@ -97,3 +97,7 @@ def class_by_profile(bench):
     check("update_ago_us" not in clock, "nothing was updated")
     wan = weir.settled_ports()["wan0"]
     close_records(weir, wan)
+    weir.start()
+    clock = until(row, lambda: "its clocks outlive a restart: %s" % weir.show("clocks"))
+    check(clock["service_ago_us"] > 1000000, "as long ago as it was")
+    weir.stop()

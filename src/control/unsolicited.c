@@ -126,6 +126,13 @@ static void find_sender(
 	}
 }
 
+static uint64_t billed_of(
+	const struct path_config *pc, uint32_t plan_id, const struct ledger_usage *usage)
+{
+	return usage->octets[DOWNLINK]
+	       + usage->packets[DOWNLINK] * pc->plans[plan_id].overhead_octets[DOWNLINK];
+}
+
 /* Takes down what an uplink has received since the last tick. */
 static void take_uplink(struct unsolicited_watch *u, const struct path_config *pc, uint8_t port)
 {
@@ -145,8 +152,7 @@ static void take_uplink(struct unsolicited_watch *u, const struct path_config *p
 	if (plan_id >= u->n_plans)
 		return;
 	p = &u->plans[plan_id];
-	billed = usage.octets[DOWNLINK]
-		 + usage.packets[DOWNLINK] * pc->plans[plan_id].overhead_octets[DOWNLINK];
+	billed = billed_of(pc, plan_id, &usage);
 	p->spans[u->span] += billed;
 	p->view.used_octets += billed;
 	find_sender(p, up, lists);
@@ -194,7 +200,6 @@ static void restart_lists(struct unsolicited_watch *u, const struct path_config 
 static void open_plan(struct unsolicited_watch *u, const struct path_config *pc, uint32_t plan_id)
 {
 	struct plan_watch *p = &u->plans[plan_id];
-	const struct ledger_usage *usage = &p->books.unsolicited;
 
 	if (!budget_read(u->budget, plan_id, &p->books))
 		return;
@@ -203,9 +208,7 @@ static void open_plan(struct unsolicited_watch *u, const struct path_config *pc,
 	p->cycle_start_s = p->books.plan.cycle_start_s;
 	p->view.has_sender = false;
 	p->view.sender_octets = 0;
-	p->view.used_octets =
-		usage->octets[DOWNLINK]
-		+ usage->packets[DOWNLINK] * pc->plans[plan_id].overhead_octets[DOWNLINK];
+	p->view.used_octets = billed_of(pc, plan_id, &p->books.unsolicited);
 }
 
 static void foresee(struct plan_watch *p, const struct budget_time *now)

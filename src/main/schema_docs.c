@@ -73,6 +73,8 @@ static const struct {
 	{"classes.telemetry.match.[].group", "cameras", false},
 	{"classes.telemetry.match.[].device", "02:00:5e:10:00:01", false},
 	{"classes.telemetry.profile", "azure-sphere", false},
+	{"classes.telemetry.guaranteed", "256kbps", false},
+	{"classes.telemetry.ceiling", "1Mbps", false},
 	{"policy.rules.[].from", "lan", true},
 	{"policy.rules.[].to", "uplink", true},
 	{"policy.rules.[].protocol", "tcp", true},

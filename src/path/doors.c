@@ -115,8 +115,10 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 				s->unsolicited_octets[i] = ctx->unsolicited[i].sum.octets;
 				s->unsolicited_packets[i] = ctx->unsolicited[i].sum.packets;
 			}
-			if (ctx->shapers[i][d] != NULL)
-				shaper_stats_read(ctx->shapers[i][d], &s->shapers[i][d]);
+			if (ctx->shapers[i][d] == NULL)
+				continue;
+			s->queue_packets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_packets;
+			s->queue_octets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_octets;
 		}
 }
 
@@ -152,6 +154,16 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		if (ctx->nats[i] != NULL)
 			s->n_mappings += nat_n_mappings(ctx->nats[i]);
+}
+
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats)
+{
+	const struct shaper *s = p->ctx.shapers[port][direction];
+
+	if (s != NULL)
+		shaper_stats_read(s, ret_stats);
+	return s != NULL;
 }
 
 /* The flow's totals, in the shape of a record. */

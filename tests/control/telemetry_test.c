@@ -16,6 +16,7 @@
 struct path {
 	struct path_config config;
 	struct path_stats stats;
+	struct shaper_stats shapers[N_DIRECTIONS]; /* of port 1 */
 	uint32_t n_flows;
 	uint32_t n_devices;
 	bool silent; /* the worker does not answer */
@@ -97,6 +98,13 @@ void doors_unsolicited_read(
 		top_count(&ret_lists->targets, (uint64_t)PROTO_TCP << 16 | (23 + i), 40);
 	top_count(&ret_lists->networks, 0xc6336400u, 40);
 	top_count(&ret_lists->networks, UNSOLICITED_KEY_MALFORMED, 20);
+}
+
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats)
+{
+	*ret_stats = p->shapers[direction];
+	return port == 1;
 }
 
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
@@ -626,7 +634,7 @@ Test(control_telemetry, who_sends_what_nobody_asked_for_is_listed_by_sender_netw
 
 Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 {
-	struct shaper_stats *s = &path.stats.shapers[1][UPLINK];
+	struct shaper_stats *s = &path.shapers[UPLINK];
 	json_t *a;
 
 	s->load = (struct shaper_load){
@@ -637,7 +645,7 @@ Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 	s->marked = 3;
 	s->dropped[SHAPER_DROP_CODEL] = 4;
 	s->thinned_octets = 5;
-	path.stats.shapers[1][DOWNLINK].delay_us = 70000; /* some time ago */
+	path.shapers[DOWNLINK].delay_us = 70000; /* some time ago */
 	a = answer("{\"show\":\"link\"}");
 	cr_assert_eq(number(a, "n_rows"), 2, "one row a direction; LANs have none");
 	cr_expect_str_eq(string(row(a, "link", 0), "direction"), "uplink");

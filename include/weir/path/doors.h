@@ -208,12 +208,17 @@ struct path_stats {
 	uint32_t n_devices;
 	uint32_t n_mappings;
 	uint32_t n_leases;
-	struct shaper_stats shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
+	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS]; /* in the shapers of uplinks */
+	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct plan_stats plans[PLANS_MAX];
 };
 
 /* A snapshot of the counters. */
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
+
+/* What a shaper of an uplink has counted; false for a port that has none. */
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats);
 
 /* One flow in a listing: totals, not deltas. */
 struct flow_view {

@@ -129,8 +129,8 @@ void bill_init(struct bill *b, const struct bill_rule *rule, struct bill_span cy
 {
 	*b = (struct bill){
 		.cycle = cycle,
-		.start_s = now_s,
 		.now_s = now_s,
+		.day_s = now_s + DAY_S,
 		.cut_s = next_session_cut(rule, now_s),
 	};
 	bill_advance(b, rule, now_s);
@@ -141,6 +141,8 @@ void bill_next(struct bill *b, const struct bill_rule *rule, struct bill_span cy
 	struct bill was = *b;
 
 	bill_init(b, rule, cycle, cycle.start_s);
+	b->is_session_used = was.is_session_used;
+	b->was_session_used = was.was_session_used;
 	b->edge_first = was.edge_end;
 	b->carried = was.edge_end;
 	if (rule->per == BILL_PER_SESSION)
@@ -148,15 +150,34 @@ void bill_next(struct bill *b, const struct bill_rule *rule, struct bill_span cy
 	bill_advance(b, rule, was.now_s);
 }
 
+/* A cut at about this time: it divides what crossed before and after it, so one without either is none. */
+static void cut_inside(struct bill *b)
+{
+	if (b->is_session_used || b->was_session_used)
+		b->n_inner_cuts++;
+	b->was_session_used = b->is_session_used;
+	b->is_session_used = false;
+}
+
+static void pass_days(struct bill *b, int64_t now_s)
+{
+	if (now_s < b->day_s)
+		return;
+	b->n_days += b->is_day_used ? 1 : 0;
+	b->is_day_used = false;
+	b->day_s += ((now_s - b->day_s) / DAY_S + 1) * DAY_S;
+}
+
 static void advance(struct bill *b, const struct bill_rule *rule, int64_t now_s)
 {
 	int64_t slack_s = bill_slack_s(rule);
 
+	pass_days(b, now_s);
 	/* After a session that was built anew unseen, the carrier's day of it ends at another time: how often it cuts is
 	 * known, not where. */
 	while (rule->per == BILL_PER_SESSION && b->cut_s != INT64_MAX
 		&& now_s >= b->cut_s - slack_s) {
-		b->n_inner_cuts++;
+		cut_inside(b);
 		b->cut_s = next_session_cut(rule, b->cut_s);
 	}
 	if (rule->per == BILL_PER_DAY && b->cut_s != INT64_MAX && now_s >= b->cut_s + slack_s) {
@@ -193,7 +214,7 @@ void bill_place(struct bill *b, const struct bill_rule *rule, struct bill_span c
 	b->unit = b->edge_last = b->edge_end = b->total = (struct bill_sum){0};
 	b->low_octets = 0;
 	b->cycle = cycle;
-	b->start_s += later_s;
+	b->day_s += later_s;
 	if (b->cut_s != INT64_MAX)
 		b->cut_s += later_s;
 	bill_advance(b, rule, now_s);
@@ -234,12 +255,16 @@ static void count(struct bill_sum *s, enum direction direction, uint64_t octets,
 void bill_maybe_new_session(struct bill *b, const struct bill_rule *rule)
 {
 	if (rule->per == BILL_PER_SESSION)
-		b->n_inner_cuts++;
+		cut_inside(b);
 }
 
 void bill_add(struct bill *b, enum direction direction, uint64_t octets, uint64_t n_packets)
 {
 	count(&b->total, direction, octets, n_packets);
+	if ((octets | n_packets) != 0) {
+		b->is_day_used = true;
+		b->is_session_used = true;
+	}
 	if (b->is_near_end)
 		count(&b->edge_end, direction, octets, n_packets);
 	if (b->is_near_end || b->is_near_cut)
@@ -262,7 +287,7 @@ void bill_add_unseen(struct bill *b, uint64_t octets)
 /* Cuts within units, at places that weir does not know. */
 static uint64_t inner_cuts(const struct bill *b, const struct bill_rule *rule)
 {
-	uint64_t days = (uint64_t)(b->now_s > b->start_s ? b->now_s - b->start_s : 0) / DAY_S + 1;
+	uint64_t days = b->n_days + (b->is_day_used ? 1 : 0);
 
 	return rule->per == BILL_PER_SESSION ? b->n_inner_cuts + days * rule->hidden_cuts_day : 0;
 }

@@ -129,6 +129,14 @@ static void take_sessions(struct budget *b, const struct ledger_time *when)
 	}
 }
 
+static bool counts_equal(const struct meter *a, const struct meter *b)
+{
+	return memcmp(a->octets, b->octets, sizeof(a->octets)) == 0
+	       && memcmp(a->packets, b->packets, sizeof(a->packets)) == 0
+	       && memcmp(a->billed_octets, b->billed_octets, sizeof(a->billed_octets)) == 0
+	       && a->all_reserved_octets == b->all_reserved_octets;
+}
+
 /* The worker counts on: two readings that are equal are of one moment. */
 static void read_meter(const struct budget *b, struct book *k, uint8_t plan)
 {
@@ -137,7 +145,7 @@ static void read_meter(const struct budget *b, struct book *k, uint8_t plan)
 	doors_meter_read(b->path, plan, &k->seen);
 	for (int i = 0; i < READS_MOST; i++) {
 		doors_meter_read(b->path, plan, &again);
-		if (memcmp(&again, &k->seen, sizeof(again)) == 0)
+		if (counts_equal(&again, &k->seen))
 			return;
 		k->seen = again;
 	}

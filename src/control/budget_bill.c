@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#define S_PER_DAY 86400
+
 /* The same as the plan's carrier counts days: from the hour at which its cycles begin. */
 static struct ledger_time ledger_time_for(const struct book *k, const struct ledger_time *when)
 {
@@ -186,9 +188,11 @@ void turn_cycle(struct budget *b, struct book *k, const struct ledger_time *when
 		if (plan.cycle_start_s != 0 && plan.cycle_start_s < k->cycle.start_s) {
 			k->n_cycles++;
 			log_event(LOG_NOTICE,
-				"plan.cycle plan=%s used_octets=%llu carried_octets=%llu",
+				"plan.cycle plan=%s used_octets=%llu carried_octets=%llu "
+				"top_up_octets=%llu",
 				rule->name, (unsigned long long)plan.used_octets,
-				(unsigned long long)(carry.rollover_octets + carry.top_up_octets));
+				(unsigned long long)carry.rollover_octets,
+				(unsigned long long)carry.top_up_octets);
 		}
 		rebase(b, k);
 		k->stand_us = 0;
@@ -205,8 +209,8 @@ static void bill_begin(const struct bill_rule *rule, struct bill *bill,
 	uint64_t high;
 
 	bill_init(bill, rule, (struct bill_span){plan->cycle_start_s, INT64_MAX}, now_s);
-	if (plan->cycle_start_s != 0)
-		bill->start_s = plan->cycle_start_s;
+	if (plan->cycle_start_s != 0 && plan->cycle_start_s < now_s)
+		bill->n_days = (uint64_t)(now_s - plan->cycle_start_s) / S_PER_DAY;
 	for (enum direction d = UPLINK; d < N_DIRECTIONS; d++)
 		bill_add(bill, d, plan->usage.octets[d], plan->usage.packets[d]);
 	high = bill_at(bill, rule).high_octets;

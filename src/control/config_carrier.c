@@ -71,7 +71,8 @@ void config_carriers_load(
 	config_collect(tree_child(top, "plans"), nodes, PLANS_MAX);
 	for (uint32_t i = 0; i < c->n_plans; i++) {
 		struct config_plan *p = &c->plans[i];
-		bool is_own = tree_child(nodes[i], "counting") != NULL;
+		const struct tree_node *counting = tree_child(nodes[i], "counting");
+		bool is_own = counting != NULL && counting->first != NULL;
 
 		/* Both are one too many, which the check of the plan says. */
 		if (p->carrier[0] != '\0' && !is_own)

@@ -107,9 +107,10 @@ void config_check_plan_counting(
 
 	if (cycle != NULL)
 		check_cycle(k, cycle, p);
-	if (pace != NULL)
+	/* A section of comments alone says nothing. */
+	if (pace != NULL && pace->first != NULL)
 		check_pace(k, pace, p);
-	if (counting != NULL)
+	if (counting != NULL && counting->first != NULL)
 		check_counting(k, counting, p);
 	for (uint32_t i = 0; i < sizeof(of_a_quota) / sizeof(of_a_quota[0]); i++) {
 		if (config_has(n, of_a_quota[i]) && !config_has(n, "quota") && !p->prepaid)

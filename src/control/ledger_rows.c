@@ -29,7 +29,7 @@ enum row_type {
 
 #define SHARE_BYTES      (1 + 6 + LEDGER_NAME_MAX + 8)
 #define BILL_SUM_BYTES   (2 * N_DIRECTIONS * 8)
-#define BILL_BYTES       (1 + 1 + 12 * 8 + 3 * BILL_SUM_BYTES)
+#define BILL_BYTES       (1 + 1 + 13 * 8 + 3 * BILL_SUM_BYTES)
 #define BILL_EDGES_BYTES (1 + 4 * BILL_SUM_BYTES)
 #define PLAN_ROWS_BYTES                                                                            \
 	(3 * ROW_HEAD_BYTES + PLAN_BYTES + BILL_BYTES + BILL_EDGES_BYTES) /* in every record */
@@ -39,6 +39,9 @@ enum row_type {
 #define FLAG_UNSURE  0x02
 #define FLAG_CUT     0x01
 #define FLAG_END     0x02
+#define FLAG_DAY     0x04
+#define FLAG_SESSION 0x08
+#define FLAG_BEFORE  0x10
 
 uint64_t rows_most(uint32_t n_days, uint32_t n_cycles, uint32_t n_devices, uint32_t n_shares)
 {
@@ -144,6 +147,13 @@ static void put_bill_sum(struct row_writer *w, const struct bill_sum *s)
 	}
 }
 
+static uint8_t bill_flags(const struct bill *b)
+{
+	return (uint8_t)((b->is_near_cut ? FLAG_CUT : 0) | (b->is_near_end ? FLAG_END : 0)
+			 | (b->is_day_used ? FLAG_DAY : 0) | (b->is_session_used ? FLAG_SESSION : 0)
+			 | (b->was_session_used ? FLAG_BEFORE : 0));
+}
+
 /* The bill as it was when the plan's sums were what the row before says. */
 static void write_bill(struct row_writer *w, const struct plan_row *p, uint8_t plan)
 {
@@ -152,7 +162,7 @@ static void write_bill(struct row_writer *w, const struct plan_row *p, uint8_t p
 	if (!bill_is_begun(b) || !begin(w, ROW_BILL, BILL_BYTES))
 		return;
 	put8(w, plan);
-	put8(w, (uint8_t)((b->is_near_cut ? FLAG_CUT : 0) | (b->is_near_end ? FLAG_END : 0)));
+	put8(w, bill_flags(b));
 	put64(w, p->credited_octets);
 	put64(w, b->told_octets);
 	put64(w, b->low_octets);
@@ -162,8 +172,9 @@ static void write_bill(struct row_writer *w, const struct plan_row *p, uint8_t p
 	put64(w, b->unseen_octets);
 	put64(w, (uint64_t)b->cycle.start_s);
 	put64(w, (uint64_t)b->cycle.end_s);
-	put64(w, (uint64_t)b->start_s);
 	put64(w, (uint64_t)b->now_s);
+	put64(w, (uint64_t)b->day_s);
+	put64(w, b->n_days);
 	put64(w, (uint64_t)b->cut_s);
 	put_bill_sum(w, &b->total);
 	put_bill_sum(w, &b->unit);
@@ -488,8 +499,9 @@ static void read_bill(struct row_reader *r, struct ledger *l, uint8_t plan)
 	b->unseen_octets = get64(r);
 	b->cycle.start_s = (int64_t)get64(r);
 	b->cycle.end_s = (int64_t)get64(r);
-	b->start_s = (int64_t)get64(r);
 	b->now_s = (int64_t)get64(r);
+	b->day_s = (int64_t)get64(r);
+	b->n_days = get64(r);
 	b->cut_s = (int64_t)get64(r);
 	get_bill_sum(r, &b->total);
 	get_bill_sum(r, &b->unit);

@@ -258,6 +258,9 @@ static json_t *plans_json(const struct replay_run *r, const struct path_stats *s
 		(void)budget_read(r->budget, i, &view);
 		set_text(o, "name", r->config->plans[i].name);
 		set_count(o, "quota_octets", view.quota_octets);
+		set_count(o, "cycle_octets", view.plan.used_octets);
+		set_count(o, "bill_low_octets", view.bill.low_octets);
+		set_count(o, "bill_high_octets", view.bill.high_octets);
 		set_count(
 			o, "billed_octets", m->billed_octets[UPLINK] + m->billed_octets[DOWNLINK]);
 		set_directions(o, m->octets, m->packets);

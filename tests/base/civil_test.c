@@ -63,3 +63,18 @@ Test(base_civil, rounds_seconds_before_1970_down_to_their_day)
 	cr_expect_eq(civil_floor_mod(-86400, CIVIL_DAY_S), 0);
 	cr_expect_eq(civil_floor_div(86399, CIVIL_DAY_S), 0);
 }
+
+Test(base_civil, reads_dates_and_nothing_else)
+{
+	static const char *const bad[] = {"", "2026-1-31", "2026-02-29", "2026-00-01", "2026-13-01",
+		"2026-01-32", "1969-12-31", "2026-01-311", "2026/01/31", " 2026-01-31"};
+	int64_t day = 7;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		cr_expect_neq(civil_date_parse(bad[i], &day), 0, "%s", bad[i]);
+	cr_expect_eq(day, 7, "untouched");
+	cr_expect_eq(civil_date_parse("1970-01-01", &day), 0);
+	cr_expect_eq(day, 0);
+	cr_expect_eq(civil_date_parse("2024-02-29", &day), 0);
+	cr_expect_eq(day, 19782);
+}

@@ -223,7 +223,16 @@ Test(budget_bill, sessions_that_weir_did_not_see_end_raise_the_high_end_by_a_qua
 	bill_add(&b, UPLINK, 9500, 10);
 	expect_interval(&b, &rule, 10000, 14000, "the first day");
 	bill_advance(&b, &rule, 2 * DAY_S);
-	expect_interval(&b, &rule, 10000, 22000, "the third");
+	expect_interval(&b, &rule, 10000, 14000, "days on which nothing crosses");
+	bill_add(&b, UPLINK, 500, 1);
+	expect_interval(&b, &rule, 10000, 18000, "the third");
+	rule.hidden_cuts_day = 0;
+	rule.session_cut_us = DAY_S * US_PER_S;
+	bill_init(&b, &rule, CYCLE, 0);
+	bill_add(&b, UPLINK, 100, 1);
+	for (int64_t day = 1; day < 20; day++)
+		bill_advance(&b, &rule, day * DAY_S);
+	cr_expect_leq(bill_at(&b, &rule).high_octets, 3000, "nor do sessions of the carrier's");
 }
 
 Test(budget_bill, what_a_lease_may_be_never_takes_the_high_end_past_its_limit)

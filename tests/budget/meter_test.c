@@ -89,3 +89,20 @@ Test(budget_meter, new_parameters_leave_what_was_counted)
 	meter_add(&m, UPLINK, 1000, 1);
 	cr_assert_eq(meter_used(&m), 2050);
 }
+
+Test(budget_meter, what_is_free_is_on_nobodys_account_and_directions_add_their_own)
+{
+	struct meter m;
+
+	meter_init(&m, &(struct meter_params){
+			       .overhead_octets = {50, 14}, .free_classes = UINT32_C(1) << 31 | 4});
+	cr_expect(meter_is_free(&m, 2) && meter_is_free(&m, 31) && !meter_is_free(&m, 3));
+	meter_add(&m, UPLINK, 100, 1);
+	meter_add(&m, DOWNLINK, 1000, 2);
+	cr_expect_eq(meter_used(&m), 150 + 1028);
+	meter_add_free(&m, DOWNLINK, 1000, 2);
+	cr_expect_eq(meter_account_used(&m, ACCOUNT_GENERAL), 150);
+	cr_expect_eq(m.free_octets[DOWNLINK], 1000);
+	meter_add_free(&m, DOWNLINK, -UINT64_C(500), UINT64_MAX);
+	cr_expect_eq(meter_account_used(&m, ACCOUNT_GENERAL), 150 + 514);
+}

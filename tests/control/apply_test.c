@@ -192,6 +192,26 @@ Test(control_apply, classes_that_own_a_reserve_have_accounts_of_their_own)
 	config_destroy(c);
 }
 
+Test(control_apply, a_plans_way_of_counting_reaches_the_path)
+{
+	struct path_setup setup;
+	struct path_config *pc;
+	struct config *c = read_config(SITE "  sim2: {carrier: soracom, free_classes: [b]}\n"
+					    "classes: {a: {port: 80}, b: {port: 81}, c: {port: 82, "
+					    "reserve: 1MB}}\n");
+
+	cr_assert_eq(config_to_path(c, &setup, &pc), 0);
+	cr_expect_eq(pc->plans[0].overhead_octets[UPLINK], 54);
+	cr_expect_eq(pc->plans[0].free_classes, 0);
+	cr_expect_eq(pc->plans[1].overhead_octets[DOWNLINK], 54, "at most");
+	cr_expect_eq(pc->plans[1].free_classes, 1u << (CLASSES_BUILT_IN + 1));
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN], ACCOUNT_GENERAL);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN + 1], ACCOUNT_FREE);
+	cr_expect_eq(pc->accounts[CLASSES_BUILT_IN + 2], 1);
+	release(pc);
+	config_destroy(c);
+}
+
 static uint8_t class_of(
 	const struct path_config *pc, uint8_t proto, const struct ip_addr *remote, uint16_t port)
 {

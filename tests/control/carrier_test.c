@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CARRIERS SOURCE_ROOT "/config/carriers/"
 #define HEAD     "carrier: x\nsource: somewhere\nchecked_on: 2026-11-23\n"
@@ -115,4 +116,88 @@ Test(control_carrier, a_file_that_is_not_there_is_said_so)
 	cr_expect_eq(carrier_load(CARRIERS "nobody.yaml", &c, &report), -ENOENT);
 	cr_expect_eq(report.n_errors, 1);
 	config_report_clean(&report);
+}
+
+#define SITE                                                                                       \
+	"ports:\n"                                                                                 \
+	"  lan0: { role: lan, device: eth1, address: 192.168.50.1/24 }\n"                          \
+	"  wwan0: { role: uplink, device: wwan0, address: 10.64.3.7/32, plan: sim1 }\n"            \
+	"plans:\n"
+
+/* A configuration, or NULL; `found`: whether a message says so. */
+static struct config *config_of(const char *text, const char *says, bool *found)
+{
+	struct config_report report = {0};
+	struct config *c = NULL;
+
+	(void)config_read(text, strlen(text), 0, &c, &report);
+	*found = says == NULL;
+	for (uint32_t i = 0; i < report.n_messages && says != NULL; i++)
+		*found |= strstr(report.messages[i].text, says) != NULL;
+	config_report_clean(&report);
+	return c;
+}
+
+Test(control_carrier, a_plan_takes_its_carriers_way_of_counting)
+{
+	struct bill_rule soracom = rule_of(CARRIERS "soracom.yaml");
+	bool found;
+	struct config *c =
+		config_of(SITE "  sim1: { quota: 500MB, carrier: soracom }\n", NULL, &found);
+
+	cr_assert_not_null(c);
+	cr_expect(rules_equal(&c->plans[0].counting, &soracom));
+	config_destroy(c);
+	c = config_of(SITE "  sim1: { quota: 500MB, overhead: 54B }\n", NULL, &found);
+	cr_assert_not_null(c);
+	cr_expect_eq(c->plans[0].counting.overhead_low[DOWNLINK], 54);
+	cr_expect_eq(c->plans[0].counting.overhead_high[UPLINK], 54);
+	config_destroy(c);
+}
+
+Test(control_carrier, a_carrier_that_has_no_file_or_a_bad_one_is_told_with_the_files_name)
+{
+	char file[] = "/tmp/carrier-XXXXXX";
+	int fd = mkstemp(file);
+	char text[1024];
+	bool found;
+
+	cr_assert_null(config_of(SITE "  sim1: { quota: 500MB, carrier: nobody }\n",
+		"plans.sim1.carrier: there is no carriers/nobody.yaml", &found));
+	cr_expect(found);
+	cr_assert_geq(fd, 0);
+	cr_assert_eq(write(fd, HEAD "rounding: 5\n", sizeof(HEAD "rounding: 5\n") - 1),
+		sizeof(HEAD "rounding: 5\n") - 1);
+	close(fd);
+	(void)snprintf(text, sizeof(text), SITE "  sim1: { quota: 500MB, carrier: %s }\n", file);
+	cr_assert_null(config_of(text, ":4: rounding: '5' has no unit", &found));
+	cr_expect(found);
+	unlink(file);
+}
+
+Test(control_carrier, classes_that_are_free_are_the_plans_and_the_carriers)
+{
+	static const struct {
+		const char *text;
+		const char *says; /* NULL: it is right */
+	} rows[] = {
+		{SITE "  sim1: { quota: 1GB, free_classes: [voice] }\nclasses: { voice: { port: "
+		      "5060 } }\n",
+			NULL},
+		{SITE "  sim1: { quota: 1GB, free_classes: [voise] }\nclasses: { voice: { port: "
+		      "5060 } }\n",
+			"there is no class 'voise'"},
+		{SITE "  sim1: { quota: 1GB, free_classes: [voice] }\n"
+		      "classes: { voice: { port: 5060, reserve: 1MB } }\n",
+			"'voice' owns a reserve"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bool found;
+		struct config *c = config_of(rows[i].text, rows[i].says, &found);
+
+		cr_expect(found, "row %zu", i);
+		cr_expect_eq(c != NULL, rows[i].says == NULL, "row %zu", i);
+		config_destroy(c);
+	}
 }

@@ -8,7 +8,8 @@
  *             loss       an uplink packet may be lost before the carrier counts it, a downlink one behind the carrier's
  *                        counter, where weir never sees it; at most such shares are assumed (bill_rule);
  *             edges      what crosses within `slack_us` of a day's or cycle's end counts for it or for the next;
- *             cuts       the carrier ends a session after a time, and a modem may build one anew, without weir's seeing it.
+ *             cuts       the carrier ends a session after a time, and a modem may build one anew, without weir's seeing it;
+ *                        sessions in which nothing crosses cost nothing.
  *           A unit is what one rounding is done over: a cycle, a day or a session. Loss may fall into any units: it is
  *           bounded over the whole cycle, so one session may have lost all of its packets.
  *           A session that spans a cycle's end is taken to be billed in each for what crossed in it.
@@ -86,11 +87,15 @@ struct bill {
 	struct bill_sum edge_end; /* of the total: near its end, so perhaps the next cycle's */
 	struct bill_sum carried;  /* not of the total: the last cycle's edge_end */
 	struct bill_span cycle;
-	int64_t start_s; /* of counting: the cycle's, or within it */
 	int64_t now_s;
-	int64_t cut_s; /* next cut; INT64_MAX: none is expected */
+	int64_t day_s; /* when the day that counts hidden cuts ends, from the beginning of counting on */
+	uint64_t n_days; /* before it, on which something crossed */
+	int64_t cut_s;   /* next cut; INT64_MAX: none is expected */
 	bool is_near_cut;
 	bool is_near_end;
+	bool is_day_used;     /* something crossed */
+	bool is_session_used; /* since the last cut */
+	bool was_session_used;
 };
 
 struct bill_interval {

@@ -47,8 +47,8 @@ void doors_limits_set(struct path *p, uint8_t plan_id, const struct meter_limits
 }
 
 /* Nobody has a quota here: device_quota_test.c. */
-uint32_t doors_shares_read(const struct path *p, uint8_t plan_id, uint32_t first,
-	struct share_view *views, uint32_t n)
+uint32_t doors_shares_read(
+	const struct path *p, uint8_t plan_id, uint32_t first, struct share_view *views, uint32_t n)
 {
 	(void)p;
 	(void)plan_id;

@@ -28,7 +28,7 @@
 /* What was seen of a station's share at the last look. */
 struct seen {
 	struct mac_addr key;
-	uint8_t action;        /* enum ladder_action */
+	uint8_t action; /* enum ladder_action */
 	uint32_t cycle;
 	bool is_unlisted;      /* the ledger has no room for it */
 	uint64_t set_octets;   /* told the ledger */

@@ -124,7 +124,7 @@ __attribute__((noinline)) static struct taking take_watched(
 				  : ctx->config->accounts[stage_flow_more(ctx, m)->class_id];
 	int64_t cost = cost_of(&run, m);
 	int64_t to_send = run.is_up ? cost : 0;
-	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && run.plan_id != PLAN_NONE;
+	bool has_quota = (flow_flags & FLOW_QUOTA) != 0;
 	bool is_reserved = account != ACCOUNT_GENERAL && run.plan_id != PLAN_NONE
 			   && to_send <= lease_left(&run)
 			   && reserve_has_room(ctx, &run, m, account);
@@ -134,10 +134,9 @@ __attribute__((noinline)) static struct taking take_watched(
 		t.why = DROP_METER_PLAN_SPENT;
 	else if (to_send > lease_left(&run))
 		t.why = DROP_METER_NO_LEASE;
-	else if (has_quota)
-		t.why = quota_check(ctx, m, run.plan_id, (uint64_t)cost, is_reserved);
-	/* What came in was billed, whatever becomes of it. */
-	if (has_quota && (t.why == DROP_NONE || !run.is_up))
+	if (has_quota && t.why == DROP_NONE)
+		t.why = quota_take(ctx, m, run.plan_id, (uint64_t)cost, is_reserved);
+	else if (has_quota && !run.is_up)
 		quota_count(ctx, m, run.plan_id, (uint64_t)cost);
 	if (t.why == DROP_NONE && is_reserved) {
 		bill_reserve(ctx, &run, m, account);
@@ -150,13 +149,20 @@ __attribute__((noinline)) static struct taking take_watched(
 /* The same, most packets being none of these. DROP_NONE: it was taken. */
 static inline enum drop_reason take(struct stage_ctx *ctx, struct run *run, struct pkt_meta *m)
 {
-	uint32_t flow_flags = stage_flow(ctx, m)->flags;
+	uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
 
-	if (likely((flow_flags & (FLOW_RESERVED | FLOW_QUOTA)) == 0 && cost <= run->room)) {
+	if (likely(watched == 0 && cost <= run->room)) {
+		run->room -= cost;
+	} else if (watched == FLOW_QUOTA && cost <= run->room) {
+		enum drop_reason why =
+			quota_take(ctx, m, run->plan_id, (uint64_t)cost_of(run, m), false);
+
+		if (why != DROP_NONE)
+			return why;
 		run->room -= cost;
 	} else {
-		struct taking t = take_watched(ctx, *run, m, flow_flags);
+		struct taking t = take_watched(ctx, *run, m, watched);
 
 		if (t.why != DROP_NONE)
 			return t.why;

@@ -26,10 +26,30 @@ struct run {
 	uint8_t plan_id;
 	bool is_up;
 	uint32_t overhead_octets;
-	int64_t lease_left;   /* to be sent; what has come in needs none */
-	int64_t general_left; /* below zero when more is billed than there was */
+	int64_t room;         /* the lesser of both that follow, which are this and so much more */
+	int64_t more_leased;  /* to be sent; what has come in needs none */
+	int64_t more_general; /* below zero when more is billed than there was */
 	struct edge counted;  /* not told the meter yet */
 };
+
+static inline int64_t lease_left(const struct run *run)
+{
+	return run->room + run->more_leased;
+}
+
+static inline int64_t general_left(const struct run *run)
+{
+	return run->room + run->more_general;
+}
+
+static inline void set_left(struct run *run, int64_t general, int64_t leased)
+{
+	run->room = RTE_MIN(general, leased);
+	run->more_general = general - run->room;
+	run->more_leased = leased - run->room;
+}
+
+#define NO_WAY UINT16_MAX /* between no ports */
 
 static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 {
@@ -38,8 +58,7 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	struct run run = {
 		.way = stage_way(m),
 		.plan_id = plan_id,
-		.lease_left = INT64_MAX,
-		.general_left = INT64_MAX,
+		.room = INT64_MAX,
 	};
 	const struct meter *meter;
 
@@ -48,9 +67,8 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	meter = &ctx->plans[plan_id];
 	run.is_up = is_up;
 	run.overhead_octets = meter->params.overhead_octets[is_up ? UPLINK : DOWNLINK];
-	run.general_left = meter_left(meter, ACCOUNT_GENERAL);
-	if (is_up)
-		run.lease_left = meter_lease_left(meter);
+	set_left(&run, meter_left(meter, ACCOUNT_GENERAL),
+		is_up ? meter_lease_left(meter) : INT64_MAX / 2);
 	return run;
 }
 
@@ -112,68 +130,74 @@ static void bill_payer(
 		->reserved_octets[account] += (uint64_t)cost_of(run, m);
 }
 
-static void add(struct run *run, const struct pkt_meta *m, int64_t of_general, int64_t of_lease)
+/* What a packet takes from the general account, which may be less than nothing. */
+struct taking {
+	int64_t of_general;
+	enum drop_reason why;
+};
+
+/* What the plan says of any packet: also one that a reserve may pay for, that has no room or whose device has a quota. The run comes
+ * as a copy: one whose address is known lives in memory, and all packets pay for that. */
+__attribute__((noinline)) static struct taking take_watched(
+	struct stage_ctx *ctx, struct run run, struct pkt_meta *m, uint32_t flow_flags)
 {
-	run->general_left -= of_general;
-	run->lease_left -= of_lease;
-	run->counted.octets += m->ip_octets;
-	run->counted.packets++;
+	uint8_t account = (flow_flags & FLOW_RESERVED) == 0
+				  ? ACCOUNT_GENERAL
+				  : payer_of(ctx, &run, m, stage_flow_more(ctx, m)->class_id);
+	int64_t cost = cost_of(&run, m);
+	int64_t to_send = run.is_up ? cost : 0;
+	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && account != ACCOUNT_FREE;
+	bool is_reserved = account != ACCOUNT_GENERAL && to_send <= lease_left(&run);
+	struct taking t = {.of_general = to_send};
+
+	if (to_send > general_left(&run) && !is_reserved)
+		t.why = DROP_METER_PLAN_SPENT;
+	else if (to_send > lease_left(&run))
+		t.why = DROP_METER_NO_LEASE;
+	if (has_quota && t.why == DROP_NONE)
+		t.why = quota_take(ctx, m, run.plan_id, (uint64_t)cost, is_reserved);
+	else if (has_quota && !run.is_up)
+		quota_count(ctx, m, run.plan_id, (uint64_t)cost);
+	if (t.why == DROP_NONE && is_reserved) {
+		bill_payer(ctx, &run, m, account);
+		/* What came in was on the general account until now. */
+		t.of_general = to_send - cost;
+	}
+	return t;
 }
 
-/* What the plan says of a packet for which a reserve may pay, or whose device has a quota of its own. */
-__attribute__((noinline)) static enum drop_reason take_watched(
-	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, uint32_t flow_flags)
-{
-	uint8_t account = payer_of(ctx, run, m, stage_flow_more(ctx, m)->class_id);
-	int64_t cost = cost_of(run, m);
-	int64_t to_send = run->is_up ? cost : 0;
-	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && run->plan_id != PLAN_NONE
-			 && account != ACCOUNT_FREE;
-	bool is_reserved = account != ACCOUNT_GENERAL && to_send <= run->lease_left;
-	enum drop_reason why = DROP_NONE;
-
-	if (to_send > run->general_left && !is_reserved)
-		why = DROP_METER_PLAN_SPENT;
-	else if (to_send > run->lease_left)
-		why = DROP_METER_NO_LEASE;
-	else if (has_quota)
-		why = quota_check(ctx, m, run->plan_id, (uint64_t)cost, is_reserved);
-	/* What came in was billed, whatever becomes of it. */
-	if (has_quota && (why == DROP_NONE || !run->is_up))
-		quota_count(ctx, m, run->plan_id, (uint64_t)cost);
-	if (why != DROP_NONE)
-		return why;
-	if (is_reserved)
-		bill_payer(ctx, run, m, account);
-	/* Until now what came in was on the general account. */
-	add(run, m, is_reserved ? to_send - cost : to_send, to_send);
-	return DROP_NONE;
-}
-
-/* What the plan says of a packet; DROP_NONE: it was taken. */
+/* The same, most packets being none of these. DROP_NONE: it was taken. */
 static inline enum drop_reason take(struct stage_ctx *ctx, struct run *run, struct pkt_meta *m)
 {
-	uint32_t flow_flags = stage_flow(ctx, m)->flags;
+	uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
 
-	if (unlikely((flow_flags & (FLOW_RESERVED | FLOW_QUOTA)) != 0))
-		return take_watched(ctx, run, m, flow_flags);
-	if (unlikely(cost > run->general_left))
-		return DROP_METER_PLAN_SPENT;
-	if (unlikely(cost > run->lease_left))
-		return DROP_METER_NO_LEASE;
-	add(run, m, cost, cost);
+	if (likely(watched == 0 && cost <= run->room)) {
+		run->room -= cost;
+	} else if (watched == FLOW_QUOTA && cost <= run->room) {
+		enum drop_reason why =
+			quota_take(ctx, m, run->plan_id, (uint64_t)cost_of(run, m), false);
+
+		if (why != DROP_NONE)
+			return why;
+		run->room -= cost;
+	} else {
+		struct taking t = take_watched(ctx, *run, m, watched);
+
+		if (t.why != DROP_NONE)
+			return t.why;
+		set_left(run, general_left(run) - t.of_general, lease_left(run) - cost);
+	}
+	run->counted.octets += m->ip_octets;
+	run->counted.packets++;
 	return DROP_NONE;
 }
 
 uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	struct rte_mbuf **kept = pkts;
-	struct run run;
+	struct run run = {.way = NO_WAY};
 
-	if (n_pkts == 0)
-		return 0;
-	run = begin(ctx, stage_meta(pkts[0]));
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);

@@ -227,30 +227,46 @@ static const struct share_rule *rule_of_payer(const struct stage_ctx *ctx, const
 	return rule_of(ctx, ctx->stations->stations[d->station].payer);
 }
 
-enum drop_reason quota_check(struct stage_ctx *ctx, const struct pkt_meta *m, uint8_t plan_id,
-	uint64_t cost, bool is_reserved)
+static inline void count(struct stage_ctx *ctx, struct share *s, struct pkt_meta *m, uint64_t cost)
 {
-	const struct device *d = &ctx->devices->devices[m->device_id];
-	struct share *s = quota_payer(ctx, d, plan_id);
+	s->used_octets += cost;
+	m->flags |= PKT_QUOTA;
+	if (unlikely(s->used_octets >= s->next_octets))
+		share_step(s, rule_of_payer(ctx, &ctx->devices->devices[m->device_id]), 0);
+}
 
-	if (likely(share_has_room(s, cost, is_reserved)))
-		return DROP_NONE;
-	/* The step that ends it holds from here on, not only once smaller packets have used the last octets. */
+/* A packet that does not fit. The step that ends it holds from here on, not only once smaller ones have used the last octets. */
+__attribute__((noinline)) static enum drop_reason refuse(
+	struct stage_ctx *ctx, struct share *s, const struct pkt_meta *m, uint64_t cost)
+{
 	if (s->used_octets < s->next_octets)
-		share_step(s, rule_of_payer(ctx, d), cost);
+		share_step(s, rule_of_payer(ctx, &ctx->devices->devices[m->device_id]), cost);
 	return s->used_octets + cost > s->all_octets ? DROP_METER_DEVICE_BLOCKED
 						     : DROP_METER_DEVICE_SPENT;
 }
 
+enum drop_reason quota_take(
+	struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id, uint64_t cost, bool is_reserved)
+{
+	enum drop_reason why = DROP_NONE;
+	struct share *s;
+
+	if (plan_id == PLAN_NONE)
+		return DROP_NONE;
+	s = quota_payer(ctx, &ctx->devices->devices[m->device_id], plan_id);
+	if (unlikely(!share_has_room(s, cost, is_reserved)))
+		why = refuse(ctx, s, m, cost);
+	/* What came in was billed, whatever becomes of it. */
+	if (why == DROP_NONE || m->direction == DOWNLINK)
+		count(ctx, s, m, cost);
+	return why;
+}
+
 void quota_count(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id, uint64_t cost)
 {
-	const struct device *d = &ctx->devices->devices[m->device_id];
-	struct share *s = quota_payer(ctx, d, plan_id);
-
-	s->used_octets += cost;
-	m->flags |= PKT_QUOTA;
-	if (unlikely(s->used_octets >= s->next_octets))
-		share_step(s, rule_of_payer(ctx, d), 0);
+	if (plan_id != PLAN_NONE)
+		count(ctx, quota_payer(ctx, &ctx->devices->devices[m->device_id], plan_id), m,
+			cost);
 }
 
 void quota_correct(

@@ -275,11 +275,11 @@ void quota_flow(struct stage_ctx *ctx, struct flow *f);
 struct share *quota_payer(struct stage_ctx *ctx, const struct device *d, uint8_t plan_id);
 struct share *quota_own(struct stage_ctx *ctx, const struct device *d, uint8_t plan_id);
 
-/* quota.c: may a packet go on that its device's quota is to have so much less for? */
-enum drop_reason quota_check(struct stage_ctx *ctx, const struct pkt_meta *m, uint8_t plan_id,
+/* quota.c: may a packet go on for which its device's quota is so much less? It is, if so, and for what came in in any case. */
+enum drop_reason quota_take(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id,
 	uint64_t cost, bool is_reserved);
 
-/* quota.c: it was billed. */
+/* quota.c: the same for one that came in and does not go on. */
 void quota_count(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id, uint64_t cost);
 
 /* quota.c: what was counted of an uplink packet was more, or less; modulo 2^64. */

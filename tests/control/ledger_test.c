@@ -199,6 +199,44 @@ Test(control_ledger, classes_devices_and_days_survive_under_their_names)
 	home_clean(&h);
 }
 
+Test(control_ledger, shares_survive_with_their_classes_and_end_with_their_cycle)
+{
+	struct ledger_share share = {.key = {{2, 0, 0, 0, 0, 9}}, .octets = 100};
+	struct ledger_share read;
+	struct home h;
+	uint8_t class_id;
+
+	home_init(&h);
+	share.plan = h.sim1;
+	cr_expect(ledger_set_share(h.l, &share));
+	share.class_id = ledger_class(h.l, "/updates");
+	share.octets = 40;
+	cr_expect(ledger_set_share(h.l, &share));
+	cr_assert_eq(ledger_sync(h.l, &h.when), 0);
+	share.octets = 41;
+	cr_expect(ledger_set_share(h.l, &share)); /* not on disk */
+	crash(&h);
+	class_id = ledger_class(h.l, "/updates");
+	for (uint32_t i = 0; i < 2; i++) {
+		cr_assert(ledger_read_share(h.l, i, &read));
+		cr_expect(mac_addr_equal(&read.key, &share.key));
+		cr_expect_eq(read.octets, read.class_id == class_id ? 40 : 100);
+	}
+	cr_expect(!ledger_read_share(h.l, 2, &read));
+	for (uint8_t i = 0; i < 2; i++) {
+		share.key.bytes[5] = i;
+		cr_expect(ledger_set_share(h.l, &share));
+	}
+	share.key.bytes[5] = 2;
+	cr_expect(!ledger_set_share(h.l, &share), "there is room for four");
+	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 100, 0, &h.when), 0);
+	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 200, 0, &h.when), 0);
+	cr_expect(!ledger_read_share(h.l, 0, &read));
+	crash(&h);
+	cr_expect(!ledger_read_share(h.l, 0, &read));
+	home_clean(&h);
+}
+
 Test(control_ledger, the_oldest_day_makes_room_and_strangers_share_a_row)
 {
 	struct home h;

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Results as text: a line for each run and direction, and what they come to over the LTE links in a vehicle."""
+from . import figures
+
+HEAD = ("%-36s %-9s %-5s %-4s %8s %6s | %-31s %6s | %-31s %6s | %-15s | %9s" %
+        ("case", "mode", "tcp", "way", "Mbit/s", "used", "bulk queueing ms", "lost", "sparse queueing ms", "lost", "sparse one way", "probes"))
+HEAD2 = ("%-36s %-9s %-5s %-4s %8s %6s | %7s %7s %7s %7s %6s | %7s %7s %7s %7s %6s | %7s %7s | %9s" %
+         ("", "", "", "", "capacity", "%", "mean", "p50", "p95", "p99", "%", "mean", "p50", "p95", "p99", "%", "mean", "p95", "octets"))
+GOAL = {"sparse_p95_ms": 50, "bulk_p95_ms": 150, "share": 0.85}
+
+
+def ms(value):
+    if value is None:
+        return "-"
+    return "%.1f" % value if value < 9999 else "%.0f" % value
+
+
+def percent(value):
+    return "-" if value is None else "%.1f" % (100 * value)
+
+
+def line(result, direction):
+    """One run, one direction."""
+    d, s = result[direction], result["settings"]
+    bulk, sparse = d["bulk"], d["sparse"]
+    mark = "*" if direction in result["assumed"] else ""
+    return "%-36s %-9s %-5s %-4s %8.2f %6s | %7s %7s %7s %7s %6s | %7s %7s %7s %7s %6s | %7s %7s | %9d" % (
+        result["case"], s["mode"], s["congestion"], direction[:-4] + mark, d["capacity_mean_bps"] / 1e6, percent(d["share"]),
+        *[ms(bulk["queueing_ms"][k]) for k in ("mean", "p50", "p95", "p99")], percent(bulk["loss"]),
+        *[ms(sparse["queueing_ms"][k]) for k in ("mean", "p50", "p95", "p99")], percent(sparse["loss"]),
+        ms(sparse["one_way_ms"]["mean"]), ms(sparse["one_way_ms"]["p95"]), d["probe_octets"])
+
+
+def lines(result):
+    """Both directions, and what makes them doubtful."""
+    return [line(result, d) for d in figures.DIRECTIONS] + ["%38s! %s" % ("", doubt) for doubt in result["machine"]["doubts"]]
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values) if values and None not in values else None
+
+
+def averages(results):
+    """Over the LTE links in a vehicle, by mode, congestion control and direction; assumed directions do not count."""
+    rows = []
+    keys = sorted({(r["settings"]["mode"], r["settings"]["congestion"]) for r in results})
+    for mode, congestion in keys:
+        for d in figures.DIRECTIONS:
+            mine = [r[d] for r in results if r["driving"] and d not in r["assumed"]
+                    and (r["settings"]["mode"], r["settings"]["congestion"]) == (mode, congestion)]
+            if mine:
+                rows.append({"mode": mode, "congestion": congestion, "direction": d, "runs": len(mine), "share": mean(r["share"] for r in mine),
+                             "bulk_p95_ms": mean(r["bulk"]["queueing_ms"]["p95"] for r in mine),
+                             "sparse_p95_ms": mean(r["sparse"]["queueing_ms"]["p95"] for r in mine),
+                             "probe_octets": sum(r["probe_octets"] for r in mine)})
+    for row in rows:
+        row["met"] = verdict(row)
+    return rows
+
+
+def verdict(row):
+    """What the project wants of itself, in one direction; None where a figure is missing."""
+    if None in (row["share"], row["bulk_p95_ms"], row["sparse_p95_ms"]):
+        return None
+    return (row["share"] >= GOAL["share"] and row["bulk_p95_ms"] <= GOAL["bulk_p95_ms"] and row["sparse_p95_ms"] <= GOAL["sparse_p95_ms"]
+            and row["probe_octets"] == 0)
+
+
+def summary(results):
+    rows = averages(results)
+    if not rows:
+        return []
+    text = ["", "LTE in a vehicle, averages (goal: used >= %d %%, bulk p95 <= %d ms, sparse p95 <= %d ms, no probes)" %
+            (100 * GOAL["share"], GOAL["bulk_p95_ms"], GOAL["sparse_p95_ms"]),
+            "%-9s %-5s %-8s %5s %7s %9s %10s %8s  %s" % ("mode", "tcp", "way", "runs", "used %", "bulk p95", "sparse p95", "probes", "goal")]
+    for r in rows:
+        text.append("%-9s %-5s %-8s %5d %7s %9s %10s %8d  %s" % (
+            r["mode"], r["congestion"], r["direction"], r["runs"], percent(r["share"]), ms(r["bulk_p95_ms"]), ms(r["sparse_p95_ms"]),
+            r["probe_octets"], {True: "met", False: "missed", None: "-"}[r["met"]]))
+    return text

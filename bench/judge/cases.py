@@ -48,7 +48,8 @@ def mahimahi(folder):
         if not os.path.exists(up):
             continue
         case = Case("mahimahi/" + os.path.basename(down)[:-len(".down")], "lte", {"downlink-trace": down, "uplink-trace": up, **LTE}, driving=True)
-        case.length_s = int(open(down, encoding="ascii").read().split()[-1]) / 1000
+        with open(down, encoding="ascii") as f:
+            case.length_s = int(f.read().split()[-1]) / 1000
         cases.append(case)
     return cases
 

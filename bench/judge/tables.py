@@ -67,15 +67,38 @@ def verdict(row):
             and row["probe_octets"] == 0)
 
 
+def delays_of(figures_):
+    return {"bulk p95": figures_["bulk"]["queueing_ms"]["p95"], "sparse p95": figures_["sparse"]["queueing_ms"]["p95"]}
+
+
+def regressions(results):
+    """Where weir's own controller makes a delay longer than no shaper does, or is worse than active probes in use and delay at once."""
+    by = {(r["case"], r["settings"]["congestion"], r["settings"]["mode"]): r for r in results}
+    told = []
+    for (case, congestion, mode), mine in by.items():
+        rivals = {m: by.get((case, congestion, m)) for m in ("none", "autorate")}
+        for d in figures.DIRECTIONS if mode == "auto" else ():
+            for what, value in delays_of(mine[d]).items():
+                where = "%s, %s, %s: %s" % (case, congestion, d, what)
+                if rivals["none"] and value is not None and value > (delays_of(rivals["none"][d])[what] or 0):
+                    told.append("%s is %s ms, without a shaper %s ms" % (where, ms(value), ms(delays_of(rivals["none"][d])[what])))
+                probed = rivals["autorate"][d] if rivals["autorate"] else None
+                if probed and None not in (value, delays_of(probed)[what]) and value > delays_of(probed)[what] and mine[d]["share"] < probed["share"]:
+                    told.append("%s is %s ms at %s %% used, with active probes %s ms at %s %%" % (
+                        where, ms(value), percent(mine[d]["share"]), ms(delays_of(probed)[what]), percent(probed["share"])))
+    return told
+
+
 def summary(results):
+    text = []
     rows = averages(results)
-    if not rows:
-        return []
-    text = ["", "LTE in a vehicle, averages (goal: used >= %d %%, bulk p95 <= %d ms, sparse p95 <= %d ms, no probes)" %
-            (100 * GOAL["share"], GOAL["bulk_p95_ms"], GOAL["sparse_p95_ms"]),
-            "%-9s %-5s %-8s %5s %7s %9s %10s %8s  %s" % ("mode", "tcp", "way", "runs", "used %", "bulk p95", "sparse p95", "probes", "goal")]
+    if rows:
+        text += ["", "LTE in a vehicle, averages (goal: used >= %d %%, bulk p95 <= %d ms, sparse p95 <= %d ms, no probes)" %
+                 (100 * GOAL["share"], GOAL["bulk_p95_ms"], GOAL["sparse_p95_ms"]),
+                 "%-9s %-5s %-8s %5s %7s %9s %10s %8s  %s" % ("mode", "tcp", "way", "runs", "used %", "bulk p95", "sparse p95", "probes", "goal")]
     for r in rows:
         text.append("%-9s %-5s %-8s %5d %7s %9s %10s %8d  %s" % (
             r["mode"], r["congestion"], r["direction"], r["runs"], percent(r["share"]), ms(r["bulk_p95_ms"]), ms(r["sparse_p95_ms"]),
             r["probe_octets"], {True: "met", False: "missed", None: "-"}[r["met"]]))
-    return text
+    worse = regressions(results)
+    return text + (["", "where weir's own controller is the worse one:"] if worse else []) + ["  " + one for one in worse]

@@ -10,6 +10,7 @@ DATA, ACK, SPARSE, PROBE, BLAST, OTHER = range(len(KINDS))
 BULK = (DATA, BLAST)
 DIRECTIONS = ("uplink", "downlink")
 SERIES_STEP_S = 0.1
+CALL_EVERY_S = 0.02
 PERCENTILES = (50, 95, 99)
 NS = 1e9
 
@@ -77,6 +78,17 @@ def capacity_between(capacity, direction, from_s, to_s):
     return total
 
 
+def floor_ms(capacity, direction, seconds):
+    """What a call's packets would have waited for the bearer had nothing else ever been sent: no scheduler does better. Never more than the
+    truth: a step is taken to carry from its begin."""
+    step, octets = capacity["step_s"], capacity[direction]["octets"]
+    ready = [float(seconds)] * (len(octets) + 1)  # when the packet of a moment could go; not at all: at the end
+    for i in range(len(octets) - 1, -1, -1):
+        ready[i] = i * step if octets[i] > 0 else ready[i + 1]
+    moments = [i * CALL_EVERY_S for i in range(int(seconds / CALL_EVERY_S))]
+    return spread([max(0.0, ready[min(len(octets), int(at / step + 1e-9))] - at) * 1000 for at in moments])
+
+
 def put(series, window, at_s, value, how):
     i = int(at_s / SERIES_STEP_S)
     if 0 <= at_s < window.seconds and i < len(series):
@@ -114,6 +126,6 @@ def direction_figures(records, direction, begin_ns, seconds, capacity):
     could = capacity_between(capacity, direction, 0, seconds)
     probes = sum(r[2] for r in mine if r[3] == PROBE and 0 <= window.at_s(r[0]) < seconds)
     figures.update(capacity_octets=round(could), capacity_mean_bps=round(could * 8 / seconds), delivered_octets=used,
-                   share=round(used / could, 5) if could else None, probe_octets=probes,
+                   share=round(used / could, 5) if could else None, probe_octets=probes, floor_ms=floor_ms(capacity, direction, seconds),
                    series=series_of(mine, window, capacity, direction))
     return figures

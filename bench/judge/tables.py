@@ -53,6 +53,7 @@ def averages(results):
                 rows.append({"mode": mode, "congestion": congestion, "direction": d, "runs": len(mine), "share": mean(r["share"] for r in mine),
                              "bulk_p95_ms": mean(r["bulk"]["queueing_ms"]["p95"] for r in mine),
                              "sparse_p95_ms": mean(r["sparse"]["queueing_ms"]["p95"] for r in mine),
+                             "floor_p95_ms": mean(r["floor_ms"]["p95"] for r in mine),
                              "probe_octets": sum(r["probe_octets"] for r in mine)})
     for row in rows:
         row["met"] = verdict(row)
@@ -95,10 +96,10 @@ def summary(results):
     if rows:
         text += ["", "LTE in a vehicle, averages (goal: used >= %d %%, bulk p95 <= %d ms, sparse p95 <= %d ms, no probes)" %
                  (100 * GOAL["share"], GOAL["bulk_p95_ms"], GOAL["sparse_p95_ms"]),
-                 "%-9s %-5s %-8s %5s %7s %9s %10s %8s  %s" % ("mode", "tcp", "way", "runs", "used %", "bulk p95", "sparse p95", "probes", "goal")]
+                 "%-9s %-5s %-8s %5s %7s %9s %10s %9s %8s  %s" % ("mode", "tcp", "way", "runs", "used %", "bulk p95", "sparse p95", "floor p95", "probes", "goal")]
     for r in rows:
-        text.append("%-9s %-5s %-8s %5d %7s %9s %10s %8d  %s" % (
+        text.append("%-9s %-5s %-8s %5d %7s %9s %10s %9s %8d  %s" % (
             r["mode"], r["congestion"], r["direction"], r["runs"], percent(r["share"]), ms(r["bulk_p95_ms"]), ms(r["sparse_p95_ms"]),
-            r["probe_octets"], {True: "met", False: "missed", None: "-"}[r["met"]]))
+            ms(r["floor_p95_ms"]), r["probe_octets"], {True: "met", False: "missed", None: "-"}[r["met"]]))
     worse = regressions(results)
     return text + (["", "where weir's own controller is the worse one:"] if worse else []) + ["  " + one for one in worse]

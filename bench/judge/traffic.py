@@ -159,8 +159,8 @@ def stream(options, port, letters, every_s, octets, hello):
 
 
 def client(options):
-    options.end = options.at + options.seconds
-    time.sleep(max(0, options.at - time.monotonic()))
+    sys.stdin.readline()  # the word to begin: the bearer's time is 0 now
+    options.end = time.monotonic() + options.seconds
     threads = []
     if options.sparse:
         hello = b"%s %.3f" % (HELLO, options.seconds)
@@ -178,8 +178,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("role", choices=("server", "client"))
     p.add_argument("server", metavar="ADDRESS", help="where the server is")
-    p.add_argument("--at", type=float, default=0, help="CLOCK_MONOTONIC when the client begins")
-    p.add_argument("--seconds", type=float, default=10)
+    p.add_argument("--seconds", type=float, default=10, help="from the first line on standard input")
     p.add_argument("--up", type=int, default=0, metavar="N", help="bulk connections that send")
     p.add_argument("--down", type=int, default=0, metavar="N", help="bulk connections that receive")
     p.add_argument("--congestion", default="cubic")

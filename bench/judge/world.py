@@ -23,7 +23,7 @@ MODES = {
 }
 ORACLES = {"oracle": "codel", "oracle-fq": "fq-codel"}
 AUTO_RATE = {"uplink": "auto", "downlink": "auto"}
-LEAD_S = 1.0  # from the order to the first packet
+LEAD_S = 0.5  # for the client to wait where it is told to begin
 DRAIN_S = 0.5  # what was on the way at the end
 SAMPLE_S = 1.0
 LATE_US = 5000  # an emulator that hands over later than this has distorted what it measures
@@ -63,7 +63,7 @@ class World(Lab):
     def begin(self):
         """Time 0 of the bearer is now; returns it on the clock of the captures."""
         self.cellink.send_signal(signal.SIGUSR2)
-        return int(until(lambda: self.said("cellink.begin realtime_ns="), "cellink begins anew", every_s=0.02).group(1))
+        return int(until(lambda: self.said("cellink.begin realtime_ns="), "cellink begins anew", every_s=0.005).group(1))
 
 
 class Rates(threading.Thread):
@@ -132,9 +132,9 @@ def start_autorate(lab, weir, capacity, seconds):
                      str(weir.process.pid), "--seconds", "%g" % seconds, *rates)
 
 
-def spawn_traffic(lab, short, *words):
+def spawn_traffic(lab, short, *words, **options):
     with open(os.path.join(lab.dir, "traffic.log"), "a", encoding="utf-8") as log:
-        return lab.spawn(short, "/usr/bin/python3", os.path.join(HERE, "traffic.py"), *words, stderr=log)
+        return lab.spawn(short, "/usr/bin/python3", os.path.join(HERE, "traffic.py"), *words, stderr=log, **options)
 
 
 def start_delays(lab):
@@ -182,16 +182,18 @@ def measure(lab, weir, capacity, settings):
     seconds = settings["seconds"]
     spawn_traffic(lab, "car", "server", SERVICE)
     until(lambda: str(traffic.BULK_PORT) in lab.exec("car", "ss", "-Hltn").stdout, "the server listens")
-    at = time.monotonic() + LEAD_S
-    client = spawn_traffic(lab, "lan", "client", SERVICE, "--at", "%.6f" % at, "--seconds", "%g" % seconds, *client_words(settings))
-    time.sleep(max(0.0, at - time.monotonic() - 0.01))
+    client = spawn_traffic(lab, "lan", "client", SERVICE, "--seconds", "%g" % seconds, *client_words(settings), stdin=subprocess.PIPE)
+    time.sleep(LEAD_S)
     begin_ns = lab.begin()
-    rates = Rates(weir, time.monotonic())
+    begin = time.monotonic()
+    client.stdin.write(b"\n")
+    client.stdin.close()
+    rates = Rates(weir, begin)
     if settings["mode"] == "autorate":
         start_autorate(lab, weir, capacity, seconds)
     if settings["mode"] in ("fixed", "autorate", "auto"):
         rates.start()
-    time.sleep(max(0.0, at + seconds + DRAIN_S - time.monotonic()))
+    time.sleep(max(0.0, begin + seconds + DRAIN_S - time.monotonic()))
     rates.stop.set()
     if client.poll() not in (None, 0):
         with open(os.path.join(lab.dir, "traffic.log"), encoding="utf-8") as f:

@@ -86,6 +86,15 @@ class Figures(unittest.TestCase):
         self.assertEqual(series["bulk_queueing_max_ms"][2], 20)
         self.assertIsNone(series["sparse_queueing_max_ms"][2])
 
+    def test_the_floor_is_what_an_empty_link_makes_a_call_wait(self):
+        capacity = bearer(1500, 100)
+        capacity["uplink"]["octets"] = [1500] * 40 + [0] * 20 + [1500] * 40
+        floor = of([], capacity=capacity)["floor_ms"]
+        self.assertEqual((floor["p50"], floor["max"]), (0, 200))
+        self.assertEqual(floor["mean"], round((200 + 180 + 160 + 140 + 120 + 100 + 80 + 60 + 40 + 20) / 50, 3))
+        capacity["uplink"]["octets"] = [0] * 100
+        self.assertEqual(of([], capacity=capacity)["floor_ms"]["max"], 1000)
+
     def test_records_are_read_as_delays_writes_them(self):
         with tempfile.NamedTemporaryFile() as f:
             f.write(figures.RECORD.pack(5, figures.NOT_SEEN, 1500, figures.SPARSE, DOWN))
@@ -138,7 +147,7 @@ class Cases(unittest.TestCase):
 class Averages(unittest.TestCase):
     @staticmethod
     def result(case, mode, share, bulk, sparse, probes=0, driving=True, assumed=()):
-        one = {"share": share, "probe_octets": probes, "bulk": {"queueing_ms": {"p95": bulk}}, "sparse": {"queueing_ms": {"p95": sparse}}}
+        one = {"share": share, "floor_ms": {"p95": 1}, "probe_octets": probes, "bulk": {"queueing_ms": {"p95": bulk}}, "sparse": {"queueing_ms": {"p95": sparse}}}
         return {"case": case, "driving": driving, "assumed": list(assumed), "settings": {"mode": mode, "congestion": "cubic"}, "uplink": one, "downlink": one}
 
     def test_goals_are_of_averages_over_vehicles_and_capacities_that_were_measured(self):

@@ -10,7 +10,7 @@ DATA, ACK, SPARSE, PROBE, BLAST, OTHER = range(len(KINDS))
 BULK = (DATA, BLAST)
 DIRECTIONS = ("uplink", "downlink")
 SERIES_STEP_S = 0.1
-CALL_EVERY_S = 0.02
+CALL_EVERY_S, CALL_OCTETS, CALL_SHARE = 0.02, 200, 0.1
 PERCENTILES = (50, 95, 99)
 NS = 1e9
 
@@ -79,14 +79,20 @@ def capacity_between(capacity, direction, from_s, to_s):
 
 
 def floor_ms(capacity, direction, seconds):
-    """What a call's packets would have waited for the bearer had nothing else ever been sent: no scheduler does better. Never more than the
-    truth: a step is taken to carry from its begin."""
+    """What a packet of any millisecond would have waited for the bearer had nothing else ever been sent: no scheduler does better. Rather too
+    little: a step is taken to carry from its begin."""
     step, octets = capacity["step_s"], capacity[direction]["octets"]
     ready = [float(seconds)] * (len(octets) + 1)  # when the packet of a moment could go; not at all: at the end
     for i in range(len(octets) - 1, -1, -1):
         ready[i] = i * step if octets[i] > 0 else ready[i + 1]
-    moments = [i * CALL_EVERY_S for i in range(int(seconds / CALL_EVERY_S))]
+    moments = [i / 1000 for i in range(int(seconds * 1000))]
     return spread([max(0.0, ready[min(len(octets), int(at / step + 1e-9))] - at) * 1000 for at in moments])
+
+
+def call_every_s(capacity, seconds):
+    """A packet each 20 ms, as calls have it; on a link that this would fill, so few that they take a tenth of its slower way."""
+    slower_bps = min(capacity_between(capacity, d, 0, seconds) for d in DIRECTIONS) * 8 / seconds
+    return max(CALL_EVERY_S, CALL_OCTETS * 8 / (CALL_SHARE * slower_bps)) if slower_bps > 0 else CALL_EVERY_S
 
 
 def put(series, window, at_s, value, how):

@@ -47,7 +47,7 @@ def draw(result, path):
 
     figure, axes = pyplot.subplots(4, 1, figsize=(10, 9), sharex=True, constrained_layout=True)
     s = result["settings"]
-    figure.suptitle("%s, %s, %s" % (result["case"], s["mode"], s["congestion"]), fontsize=10)
+    figure.suptitle("%s, %s, %s, %s" % (result["case"], s["mode"], s["congestion"], s["load"]), fontsize=10)
     for i, d in enumerate(reversed(figures.DIRECTIONS)):
         draw_rate(axes[2 * i], result, d)
         draw_delay(axes[2 * i + 1], result, d)

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The two ends of the judge's traffic: bulk TCP, a call (UDP, 50 packets a second each way), probes' reflector, and blasts.
+"""The two ends of the judge's traffic: bulk TCP, a call (UDP, a packet each 20 ms both ways), probes' reflector, and blasts.
 
 Its own clock judges nothing: packets carry a mark and a number, and are stamped by the kernel where they pass (bench/delays)."""
 import argparse
@@ -14,7 +14,6 @@ import time
 
 BULK_PORT, VOICE_PORT, PROBE_PORT, BLAST_PORT = 7001, 7002, 7003, 7004
 MARK = struct.Struct("!4sIQ")  # what it is, its number, when it was sent
-VOICE_EVERY_S = 0.02
 VOICE_OCTETS = 172  # of UDP payload: G.711's 160 and an RTP header
 BLAST_OCTETS = 1472
 HELLO = b"HELO"
@@ -113,7 +112,7 @@ def serve_stream(address, port, answer):
 
 
 def voice_back(s, peer, words):
-    paced(time.monotonic() + float(words[1]), VOICE_EVERY_S, lambda n: s.sendto(marked(b"VOIP", n, VOICE_OCTETS), peer))
+    paced(time.monotonic() + float(words[1]), float(words[2]), lambda n: s.sendto(marked(b"VOIP", n, VOICE_OCTETS), peer))
 
 
 def blast_back(s, peer, words):
@@ -162,9 +161,8 @@ def client(options):
     sys.stdin.readline()  # the word to begin: the bearer's time is 0 now
     options.end = time.monotonic() + options.seconds
     threads = []
-    if options.sparse:
-        hello = b"%s %.3f" % (HELLO, options.seconds)
-        threads.append(start(stream, options, VOICE_PORT, b"VOIP", VOICE_EVERY_S, VOICE_OCTETS, hello))
+    hello = b"%s %.3f %.6f" % (HELLO, options.seconds, options.call_every)
+    threads.append(start(stream, options, VOICE_PORT, b"VOIP", options.call_every, VOICE_OCTETS, hello))
     if options.blast_bps > 0:
         hello = b"%s %.3f %d" % (HELLO, options.seconds, options.blast_bps)
         threads.append(start(stream, options, BLAST_PORT, b"BLST", BLAST_OCTETS * 8 / options.blast_bps, BLAST_OCTETS, hello))
@@ -182,7 +180,7 @@ def main():
     p.add_argument("--up", type=int, default=0, metavar="N", help="bulk connections that send")
     p.add_argument("--down", type=int, default=0, metavar="N", help="bulk connections that receive")
     p.add_argument("--congestion", default="cubic")
-    p.add_argument("--no-sparse", dest="sparse", action="store_false")
+    p.add_argument("--call-every", type=float, default=0.02, metavar="SECONDS", help="between two packets of the call")
     p.add_argument("--blast-bps", type=float, default=0, help="UDP both ways at this rate, listening to nobody")
     options = p.parse_args()
     sys.setswitchinterval(0.0005)

@@ -168,10 +168,11 @@ def emulator(lab, captures):
             "bearer": {d: {key: stats[d][key] for key in ("queueing_delay", "dropped_by", "max_buffer_octets")} for d in late}}
 
 
-def client_words(settings):
+def client_words(settings, capacity):
     up = settings["flows"] if settings["load"] in ("both", "up") else 0
     down = settings["flows"] if settings["load"] in ("both", "down") else 0
-    words = ["--up", str(up), "--down", str(down), "--congestion", settings["congestion"]]
+    words = ["--up", str(up), "--down", str(down), "--congestion", settings["congestion"],
+             "--call-every", "%.6f" % figures.call_every_s(capacity, settings["seconds"])]
     if settings["load"] == "blast":
         words += ["--blast-bps", str(settings["blast_bps"])]
     return words
@@ -182,7 +183,7 @@ def measure(lab, weir, capacity, settings):
     seconds = settings["seconds"]
     spawn_traffic(lab, "car", "server", SERVICE)
     until(lambda: str(traffic.BULK_PORT) in lab.exec("car", "ss", "-Hltn").stdout, "the server listens")
-    client = spawn_traffic(lab, "lan", "client", SERVICE, "--seconds", "%g" % seconds, *client_words(settings), stdin=subprocess.PIPE)
+    client = spawn_traffic(lab, "lan", "client", SERVICE, "--seconds", "%g" % seconds, *client_words(settings, capacity), stdin=subprocess.PIPE)
     time.sleep(LEAD_S)
     begin_ns = lab.begin()
     begin = time.monotonic()
@@ -215,7 +216,7 @@ def judge(options, case, settings):
         records = figures.read_records(os.path.join(lab.dir, "records"))
         result = {"version": 1, "case": case.name, "set": case.group, "driving": case.driving, "assumed": case.assumed, "scale": case.scale,
                   "settings": settings, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_ns // 10**9)),
-                  "machine": emulator(lab, captures), "rates": rates}
+                  "call_every_s": round(figures.call_every_s(capacity, settings["seconds"]), 6), "machine": emulator(lab, captures), "rates": rates}
         for d in figures.DIRECTIONS:
             result[d] = figures.direction_figures(records, d, begin_ns, settings["seconds"], capacity)
         return result

@@ -78,6 +78,10 @@ class Figures(unittest.TestCase):
         self.assertAlmostEqual(figures.capacity_between(bearer(1000, 10), "uplink", 0.005, 0.025), 2000)
         self.assertAlmostEqual(figures.capacity_between(bearer(1000, 10), "uplink", 0, 9), 10000)
 
+    def test_a_call_takes_a_tenth_of_a_slow_link_at_most(self):
+        self.assertEqual(figures.call_every_s(bearer(15000, 100), 1), 0.02)
+        self.assertAlmostEqual(figures.call_every_s(bearer(25, 100), 1), 0.8)
+
     def test_series_hold_a_value_each_100_ms_and_none_where_nothing_came(self):
         series = of([packet(250, 30), packet(260, 40)])["series"]
         self.assertEqual(len(series["capacity_mbps"]), 10)
@@ -91,7 +95,7 @@ class Figures(unittest.TestCase):
         capacity["uplink"]["octets"] = [1500] * 40 + [0] * 20 + [1500] * 40
         floor = of([], capacity=capacity)["floor_ms"]
         self.assertEqual((floor["p50"], floor["max"]), (0, 200))
-        self.assertEqual(floor["mean"], round((200 + 180 + 160 + 140 + 120 + 100 + 80 + 60 + 40 + 20) / 50, 3))
+        self.assertEqual(floor["mean"], 20.1)
         capacity["uplink"]["octets"] = [0] * 100
         self.assertEqual(of([], capacity=capacity)["floor_ms"]["max"], 1000)
 
@@ -146,15 +150,19 @@ class Cases(unittest.TestCase):
 
 class Averages(unittest.TestCase):
     @staticmethod
-    def result(case, mode, share, bulk, sparse, probes=0, driving=True, assumed=()):
+    def result(case, mode, share, bulk, sparse, probes=0, driving=True, assumed=(), load="both"):
         one = {"share": share, "floor_ms": {"p95": 1}, "probe_octets": probes, "bulk": {"queueing_ms": {"p95": bulk}}, "sparse": {"queueing_ms": {"p95": sparse}}}
-        return {"case": case, "driving": driving, "assumed": list(assumed), "settings": {"mode": mode, "congestion": "cubic"}, "uplink": one, "downlink": one}
+        return {"case": case, "driving": driving, "assumed": list(assumed), "settings": {"mode": mode, "congestion": "cubic", "load": load}, "uplink": one, "downlink": one}
 
     def test_goals_are_of_averages_over_vehicles_and_capacities_that_were_measured(self):
         rows = tables.averages([self.result("a", "auto", 0.8, 100, 40), self.result("b", "auto", 0.94, 190, 50, assumed=["uplink"]),
                                 self.result("c", "auto", 0, 9999, 9999, driving=False)])
         self.assertEqual([(r["direction"], r["runs"], r["met"]) for r in rows], [("uplink", 1, False), ("downlink", 2, True)])
         self.assertAlmostEqual(rows[1]["share"], 0.87)
+
+    def test_a_direction_without_load_is_not_averaged(self):
+        rows = tables.averages([self.result("a", "auto", 0.9, 100, 40, load="down"), self.result("a", "auto", 0.9, 100, 40, load="up")])
+        self.assertEqual([(r["load"], r["direction"]) for r in rows], [("down", "downlink"), ("up", "uplink")])
 
     def test_each_figure_can_miss_the_goal(self):
         for share, bulk, sparse, probes in ((0.84, 1, 1, 0), (0.9, 151, 1, 0), (0.9, 1, 51, 0), (0.9, 1, 1, 84)):

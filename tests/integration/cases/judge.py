@@ -54,7 +54,7 @@ def judge_keeps_results(bench):
     words = judge(bench, "--data", data(os.path.join(lab.dir, "data")), "--case", "steady", "--seconds", str(SECONDS), "--out", out)
     run(*words, "--mode", "none,oracle-fq", patience_s=120)
     for mode in ("none", "oracle-fq"):
-        path = os.path.join(out, "mahimahi.steady", mode + "-cubic.json")
+        path = os.path.join(out, "mahimahi.steady", mode + "-cubic-both.json")
         with open(path, encoding="utf-8") as f:
             result = json.load(f)
         for d in ("uplink", "downlink"):

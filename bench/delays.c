@@ -247,6 +247,7 @@ static int capture_open(struct capture *c, const char *where)
 {
 	char path[END_TEXT_MAX];
 	const char *colon = strchr(where, ':');
+	void *ring;
 	int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), there, ret = -EINVAL;
 
 	if (home < 0 || colon == NULL)
@@ -265,9 +266,12 @@ static int capture_open(struct capture *c, const char *where)
 	if (ret < 0)
 		return ret;
 	c->fd = ret;
-	c->ring = mmap(
+	ring = mmap(
 		NULL, (size_t)BLOCKS * BLOCK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
-	return c->ring != MAP_FAILED ? 0 : -errno;
+	if (ring == MAP_FAILED)
+		return -errno;
+	c->ring = ring;
+	return 0;
 }
 
 static int signals_open(void)
@@ -307,11 +311,20 @@ static uint32_t slot_of(const struct seen *s, uint32_t mask)
 	return (uint32_t)(h >> 32) & mask;
 }
 
-/* Gives each exit the oldest entry that it may be; returns how many had none. */
+static bool may_be(const struct seen *in, const struct seen *out)
+{
+	return in->key == out->key && in->kind == out->kind && in->delay_ns == NOT_SEEN
+	       && in->at_ns <= out->at_ns;
+}
+
+/* Gives each exit the oldest entry that it may be, and counts those that had none. Returns 0 or -ENOMEM. */
 static int match(struct list *entries, const struct list *exits, uint64_t *ret_strangers)
 {
 	uint32_t room = FIRST_ROOM, *first;
 
+	*ret_strangers = exits->n;
+	if (entries->n == 0)
+		return 0;
 	while (room < entries->n)
 		room *= 2;
 	first = malloc(room * sizeof(*first));
@@ -324,20 +337,16 @@ static int match(struct list *entries, const struct list *exits, uint64_t *ret_s
 		entries->seen[i].next = first[slot];
 		first[slot] = i;
 	}
-	*ret_strangers = 0;
 	for (uint32_t i = 0; i < exits->n; i++) {
 		const struct seen *out = &exits->seen[i];
 		uint32_t at = first[slot_of(out, room - 1)];
 
-		while (at != NO_ENTRY
-			&& (entries->seen[at].key != out->key || entries->seen[at].kind != out->kind
-				|| entries->seen[at].delay_ns != NOT_SEEN
-				|| entries->seen[at].at_ns > out->at_ns))
+		while (at != NO_ENTRY && !may_be(&entries->seen[at], out))
 			at = entries->seen[at].next;
-		if (at != NO_ENTRY)
-			entries->seen[at].delay_ns = out->at_ns - entries->seen[at].at_ns;
-		else
-			(*ret_strangers)++;
+		if (at == NO_ENTRY)
+			continue;
+		entries->seen[at].delay_ns = out->at_ns - entries->seen[at].at_ns;
+		(*ret_strangers)--;
 	}
 	free(first);
 	return 0;
@@ -389,9 +398,19 @@ static int finish(struct delays *d, const char *path)
 	return ret;
 }
 
+static void capture_clean(struct capture *c)
+{
+	free(c->entries.seen);
+	free(c->exits.seen);
+	if (c->ring != NULL)
+		(void)munmap(c->ring, (size_t)BLOCKS * BLOCK_BYTES);
+	if (c->fd >= 0)
+		(void)close(c->fd);
+}
+
 int main(int argc, char **argv)
 {
-	struct delays d = {.signal_fd = -1};
+	struct delays d = {.signal_fd = -1, .end = {[NEAR] = {.fd = -1}, [FAR] = {.fd = -1}}};
 	int ret = 0;
 
 	if (argc != 4) {
@@ -406,12 +425,14 @@ int main(int argc, char **argv)
 		if (ret < 0)
 			(void)fprintf(stderr, "delays: %s: %s\n", argv[1 + e], strerror(-ret));
 	}
-	if (ret < 0 || d.signal_fd < 0)
-		return EXIT_FAILURE;
-	(void)fprintf(stderr, "delays.ready\n");
-	delays_run(&d);
-	ret = d.failed ? -ENOMEM : finish(&d, argv[3]);
-	if (ret < 0)
-		(void)fprintf(stderr, "delays: %s: %s\n", argv[3], strerror(-ret));
-	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (ret == 0 && d.signal_fd >= 0) {
+		(void)fprintf(stderr, "delays.ready\n");
+		delays_run(&d);
+		ret = d.failed ? -ENOMEM : finish(&d, argv[3]);
+		if (ret < 0)
+			(void)fprintf(stderr, "delays: %s: %s\n", argv[3], strerror(-ret));
+	}
+	for (int e = 0; e < N_ENDS; e++)
+		capture_clean(&d.end[e]);
+	return ret < 0 || d.signal_fd < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -7,6 +7,7 @@ HEAD = ("%-36s %-9s %-5s %-5s %-4s %8s %6s | %-31s %6s | %-31s %6s | %-15s | %9s
 HEAD2 = ("%-36s %-9s %-5s %-5s %-4s %8s %6s | %7s %7s %7s %7s %6s | %7s %7s %7s %7s %6s | %7s %7s | %9s" %
          ("", "", "", "", "", "capacity", "%", "mean", "p50", "p95", "p99", "%", "mean", "p50", "p95", "p99", "%", "mean", "p95", "octets"))
 KEYS = ("mode", "congestion", "load")
+FIGURES = (("used", "share"), ("bulk p95", "bulk_p95_ms"), ("sparse p95", "sparse_p95_ms"))
 GOAL = {"sparse_p95_ms": 50, "bulk_p95_ms": 150, "share": 0.85}
 
 
@@ -101,6 +102,20 @@ def regressions(results):
     return told
 
 
+def distances(rows):
+    """How far weir's own controller is from each oracle, as quotients of the averages."""
+    by = {tuple(r[key] for key in KEYS) + (r["direction"],): r for r in rows}
+    text = []
+    for (mode, congestion, load, direction), mine in by.items():
+        for oracle in ("oracle", "oracle-fq") if mode == "auto" else ():
+            other = by.get((oracle, congestion, load, direction))
+            names = [(name, key) for name, key in FIGURES if other and mine[key] is not None and other[key]]
+            if names:
+                text.append("  %s, %s, %s, of %s: " % (congestion, load, direction, oracle)
+                            + ", ".join("%s x %.2f" % (name, mine[key] / other[key]) for name, key in names))
+    return (["", "weir's own controller beside the oracles:"] if text else []) + text
+
+
 def summary(results):
     text = []
     rows = averages(results)
@@ -113,4 +128,4 @@ def summary(results):
             r["mode"], r["congestion"], r["load"], r["direction"], r["runs"], percent(r["share"]), ms(r["bulk_p95_ms"]), ms(r["sparse_p95_ms"]),
             ms(r["floor_p95_ms"]), r["probe_octets"], {True: "met", False: "missed", None: "-"}[r["met"]]))
     worse = regressions(results)
-    return text + (["", "where weir's own controller is the worse one:"] if worse else []) + ["  " + one for one in worse]
+    return text + distances(rows) + (["", "where weir's own controller is the worse one:"] if worse else []) + ["  " + one for one in worse]

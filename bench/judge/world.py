@@ -21,6 +21,7 @@ MODES = {
     "autorate": "weir at a rate that active probes find",
     "auto": "weir's own controller",
 }
+SHAPED = ("fixed", "autorate", "auto")
 ORACLES = {"oracle": "codel", "oracle-fq": "fq-codel"}
 AUTO_RATE = {"uplink": "auto", "downlink": "auto"}
 LEAD_S = 0.5  # for the client to wait where it is told to begin
@@ -192,7 +193,7 @@ def measure(lab, weir, capacity, settings):
     rates = Rates(weir, begin)
     if settings["mode"] == "autorate":
         start_autorate(lab, weir, capacity, seconds)
-    if settings["mode"] in ("fixed", "autorate", "auto"):
+    if settings["mode"] in SHAPED:
         rates.start()
     time.sleep(max(0.0, begin + seconds + DRAIN_S - time.monotonic()))
     rates.stop.set()
@@ -212,10 +213,12 @@ def judge(options, case, settings):
         delays = start_delays(lab)
         begin_ns, rates = measure(lab, weir, capacity, settings)
         delays.terminate()
-        captures = json.loads(delays.communicate(timeout=60)[0])
+        captures = json.loads(delays.communicate(timeout=60)[0] or "{}")
+        if delays.returncode != 0:
+            raise Failed("delays ended with %d" % delays.returncode)
         records = figures.read_records(os.path.join(lab.dir, "records"))
         result = {"version": 1, "case": case.name, "set": case.group, "driving": case.driving, "assumed": case.assumed, "scale": case.scale,
-                  "settings": settings, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_ns // 10**9)),
+                  "settings": settings, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begin_ns // 10**9)), "kernel": os.uname().release,
                   "call_every_s": round(figures.call_every_s(capacity, settings["seconds"]), 6), "machine": emulator(lab, captures), "rates": rates}
         for d in figures.DIRECTIONS:
             result[d] = figures.direction_figures(records, d, begin_ns, settings["seconds"], capacity)

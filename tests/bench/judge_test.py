@@ -164,6 +164,11 @@ class Averages(unittest.TestCase):
         rows = tables.averages([self.result("a", "auto", 0.9, 100, 40, load="down"), self.result("a", "auto", 0.9, 100, 40, load="up")])
         self.assertEqual([(r["load"], r["direction"]) for r in rows], [("down", "downlink"), ("up", "uplink")])
 
+    def test_the_distance_to_an_oracle_is_a_quotient(self):
+        text = tables.distances(tables.averages([self.result("a", "auto", 0.8, 100, 30), self.result("a", "oracle-fq", 0.4, 50, 20)]))
+        self.assertIn("  cubic, both, uplink, of oracle-fq: used x 2.00, bulk p95 x 2.00, sparse p95 x 1.50", text)
+        self.assertEqual(tables.distances([]), [])
+
     def test_each_figure_can_miss_the_goal(self):
         for share, bulk, sparse, probes in ((0.84, 1, 1, 0), (0.9, 151, 1, 0), (0.9, 1, 51, 0), (0.9, 1, 1, 84)):
             self.assertFalse(tables.averages([self.result("a", "auto", share, bulk, sparse, probes)])[0]["met"])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cellink: the emulated carrier. Joins a modem's network side to a namespace that plays the Internet. */
+#include "cellink_aqm.h"
 #include "cellink_capacity.h"
 #include "cellink_link.h"
 #include "cellink_profile.h"
@@ -33,14 +34,17 @@ struct options {
 	const char *carrier, *carrier_netns, *carrier_address, *carrier_route;
 	const char *profile, *profiles;
 	const char *stats;
+	const char *capacity; /* where to write what could be carried; NULL: run */
+	enum aqm_kind aqm;
 	uint64_t seed;
 	uint64_t duration_ns; /* TIME_NEVER: until a signal */
 };
 
-/* A direction's way: read from `from`, decided by `link`, kept in `store`, written to `to`. */
+/* A direction's way: read from `from`, decided by `link`, kept in `store`, written to `to`; before the link, `aqm` if any. */
 struct lane {
 	int from_fd, to_fd;
 	struct link link;
+	struct aqm *aqm; /* NULL: the plain buffer */
 	struct store store;
 	struct histogram late;
 };
@@ -61,17 +65,17 @@ struct cellink {
 	uint8_t packet[PACKET_BYTES_MAX];
 };
 
-static uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	(void)clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
 static uint64_t cellink_now_ns(const struct cellink *c)
 {
-	return monotonic_ns() - c->start_ns;
+	return clock_ns(CLOCK_MONOTONIC) - c->start_ns;
 }
 
 static void usage(FILE *out)
@@ -88,6 +92,10 @@ static void usage(FILE *out)
 		"  --seed N                 of loss, jitter and fading; default 1\n"
 		"  --duration 60s           then end; default: at SIGTERM or SIGINT\n"
 		"  --stats FILE             the report as JSON, at the end and at SIGUSR1\n"
+		"  --aqm codel|fq-codel     instead of the plain buffer: a queue that knows the "
+		"capacity\n"
+		"  --capacity FILE          write what could be carried within --duration, and "
+		"end\n"
 		"  --KEY VALUE              any key of a profile goes before the profile:\n"
 		"                           --rate 5Mbps --uplink-delay 30ms --loss 0.1% ...\n"
 		"                           bench/profiles/README.md lists them\n",
@@ -119,6 +127,7 @@ static int option_set(struct options *o, const char *name, const char *value)
 		{"profile", &o->profile},
 		{"profiles", &o->profiles},
 		{"stats", &o->stats},
+		{"capacity", &o->capacity},
 	};
 	uint64_t us;
 
@@ -130,6 +139,8 @@ static int option_set(struct options *o, const char *name, const char *value)
 	}
 	if (strcmp(name, "seed") == 0)
 		return parse_count(value, &o->seed);
+	if (strcmp(name, "aqm") == 0)
+		return aqm_kind_parse(value, &o->aqm);
 	if (strcmp(name, "duration") != 0)
 		return -ENOENT;
 	if (units_parse_time(value, &us) < 0 || us == 0 || us > INT64_MAX / NS_PER_US)
@@ -189,22 +200,44 @@ static uint64_t end_of_run_ns(const struct cellink *c)
 	return longest + last < c->options.duration_ns ? longest + last : c->options.duration_ns;
 }
 
+static int capacities_create(struct cellink *c, char *why)
+{
+	int ret = 0;
+
+	for (int d = 0; d < N_DIRECTIONS && ret == 0; d++)
+		ret = profile_capacity(
+			&c->profile, (enum direction)d, c->options.seed, why, &c->capacity[d]);
+	return ret;
+}
+
+static int lane_create(struct cellink *c, enum direction d)
+{
+	struct link_config config = profile_link(&c->profile, d);
+	struct lane *lane = &c->lane[d];
+	int ret = store_init(&lane->store);
+
+	histogram_init(&lane->late);
+	if (ret == 0)
+		ret = link_init(&lane->link, &config, c->capacity[d], &c->profile.outages,
+			&c->radio, c->options.seed + (uint64_t)d + 1);
+	if (ret == 0 && c->options.aqm != AQM_NONE)
+		ret = aqm_create(c->options.aqm, &lane->link, &lane->aqm);
+	return ret;
+}
+
+static void lane_clean(struct lane *lane)
+{
+	aqm_destroy(lane->aqm);
+	lane->aqm = NULL;
+	store_clean(&lane->store);
+	link_clean(&lane->link);
+}
+
 static int lanes_create(struct cellink *c, char *why)
 {
 	radio_init(&c->radio, &c->profile.radio, c->options.seed);
 	for (int d = 0; d < N_DIRECTIONS; d++) {
-		struct link_config config = profile_link(&c->profile, (enum direction)d);
-		struct lane *lane = &c->lane[d];
-		int ret = profile_capacity(
-			&c->profile, (enum direction)d, c->options.seed, why, &c->capacity[d]);
-
-		if (ret < 0)
-			return ret;
-		histogram_init(&lane->late);
-		if (store_init(&lane->store) < 0
-			|| link_init(&lane->link, &config, c->capacity[d], &c->profile.outages,
-				   &c->radio, c->options.seed + (uint64_t)d + 1)
-				   < 0) {
+		if (lane_create(c, (enum direction)d) < 0) {
 			(void)snprintf(why, WHY_MAX, "not enough memory");
 			return -ENOMEM;
 		}
@@ -244,6 +277,7 @@ static int signals_open(struct cellink *c, char *why)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGUSR1);
+	(void)sigaddset(&set, SIGUSR2);
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -262,23 +296,46 @@ static bool realtime_take(void)
 	return sched_setscheduler(0, SCHED_FIFO, &priority) == 0;
 }
 
+/* What the managed queue has let go by now. */
+static void lane_release(struct lane *lane, uint64_t now_ns)
+{
+	struct aqm_packet *p;
+	uint64_t due_ns;
+
+	while (lane->aqm != NULL && (p = aqm_take(lane->aqm, now_ns, &due_ns)) != NULL) {
+		if (store_push(&lane->store, due_ns, p->bytes, p->octets) < 0)
+			link_count_end(&lane->link, now_ns, p->octets, LINK_DROP_MEMORY);
+		free(p);
+	}
+}
+
+static void lane_offer(struct lane *lane, uint64_t now_ns, const uint8_t *packet, uint32_t octets)
+{
+	uint64_t due_ns;
+
+	if (lane->aqm != NULL) {
+		lane_release(lane, now_ns);
+		(void)aqm_put(lane->aqm, now_ns, packet, octets);
+		return;
+	}
+	if (link_offer(&lane->link, now_ns, octets, &due_ns) != LINK_CARRIED)
+		return;
+	if (store_push(&lane->store, due_ns, packet, octets) < 0)
+		link_count_end(&lane->link, now_ns, octets, LINK_DROP_MEMORY);
+}
+
 /* Returns true when there may be more to read. */
 static bool lane_read(struct cellink *c, struct lane *lane)
 {
 	for (int i = 0; i < READ_BATCH; i++) {
 		ssize_t n = read(lane->from_fd, c->packet, sizeof(c->packet));
-		uint64_t now_ns, due_ns;
 
 		if (n <= 0) {
 			/* The kernel answers EBADFD once the interface is gone. */
 			c->stop = c->stop || (n < 0 && errno != EAGAIN && errno != EINTR);
 			return false;
 		}
-		now_ns = cellink_now_ns(c);
-		if (link_offer(&lane->link, now_ns, (uint32_t)n, &due_ns) != LINK_CARRIED)
-			continue;
-		if (store_push(&lane->store, due_ns, c->packet, (uint32_t)n) < 0)
-			link_count_end(&lane->link, now_ns, (uint32_t)n, LINK_DROP_MEMORY);
+		lane_offer(lane, cellink_now_ns(c), c->packet, (uint32_t)n);
 	}
 	return true;
 }
@@ -288,6 +345,7 @@ static void lane_deliver(struct cellink *c, struct lane *lane)
 	const struct stored *first;
 	uint64_t now_ns = cellink_now_ns(c);
 
+	lane_release(lane, now_ns);
 	for (first = store_first(&lane->store); first != NULL && first->due_ns <= now_ns;
 		first = store_first(&lane->store)) {
 		ssize_t n = write(lane->to_fd, first + 1, first->octets);
@@ -309,6 +367,8 @@ static uint64_t next_event_ns(const struct cellink *c)
 
 		if (first != NULL && first->due_ns < next)
 			next = first->due_ns;
+		if (c->lane[d].aqm != NULL && aqm_next_ns(c->lane[d].aqm) < next)
+			next = aqm_next_ns(c->lane[d].aqm);
 	}
 	return next;
 }
@@ -331,6 +391,10 @@ static void cellink_report(struct cellink *c)
 		r.direction[d].late = &lane->late;
 		r.direction[d].queued.packets = lane->store.n_packets;
 		r.direction[d].queued.octets = lane->store.n_octets;
+		if (lane->aqm != NULL) {
+			r.direction[d].queued.packets += aqm_waiting(lane->aqm).packets;
+			r.direction[d].queued.octets += aqm_waiting(lane->aqm).octets;
+		}
 		(void)tun_dropped(&c->tun[d], &r.direction[d].tun_dropped);
 	}
 	report_write_text(&r, stdout);
@@ -340,6 +404,26 @@ static void cellink_report(struct cellink *c)
 		(void)fprintf(stderr, "cellink: %s: %s\n", c->options.stats, strerror(-ret));
 }
 
+/*
+ * Time 0 is now: empty buffers, an idle radio, fresh figures. So a gateway can start first, and every run then sees the
+ * same part of the capacity. The line says when that was on the clock of packet captures.
+ */
+static void cellink_begin_anew(struct cellink *c)
+{
+	char why[WHY_MAX];
+
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		lane_clean(&c->lane[d]);
+	c->stop = lanes_create(c, why) < 0;
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		c->lane[d].from_fd = c->tun[d].fd;
+		c->lane[d].to_fd = c->tun[1 - d].fd;
+	}
+	c->start_ns = clock_ns(CLOCK_MONOTONIC);
+	(void)fprintf(stderr, "cellink.begin realtime_ns=%llu\n",
+		(unsigned long long)clock_ns(CLOCK_REALTIME));
+}
+
 static void signals_handle(struct cellink *c)
 {
 	struct signalfd_siginfo info;
@@ -347,6 +431,8 @@ static void signals_handle(struct cellink *c)
 	while (read(c->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1)
 			cellink_report(c);
+		else if (info.ssi_signo == SIGUSR2)
+			cellink_begin_anew(c);
 		else
 			c->stop = true;
 	}
@@ -394,12 +480,29 @@ static void cellink_clean(struct cellink *c)
 {
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		tun_destroy(&c->tun[d]);
-		store_clean(&c->lane[d].store);
-		link_clean(&c->lane[d].link);
+		lane_clean(&c->lane[d]);
 		capacity_destroy(c->capacity[d]);
 	}
 	if (c->signal_fd >= 0)
 		(void)close(c->signal_fd);
+}
+
+static int cellink_write_capacity(const struct cellink *c)
+{
+	struct report_capacity r = {
+		.duration_ns = c->options.duration_ns, .outages = &c->profile.outages};
+	int ret = -EINVAL;
+
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		r.capacity[d] = c->capacity[d];
+		r.link[d] = profile_link(&c->profile, (enum direction)d);
+	}
+	if (r.duration_ns != TIME_NEVER)
+		ret = report_write_capacity(&r, c->options.capacity);
+	if (ret < 0)
+		(void)fprintf(stderr, "cellink: --capacity %s: %s\n", c->options.capacity,
+			ret == -EINVAL ? "needs --duration" : strerror(-ret));
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int cellink_main(struct cellink *c, char **arguments)
@@ -411,13 +514,19 @@ static int cellink_main(struct cellink *c, char **arguments)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
+	if (capacities_create(c, why) < 0) {
+		(void)fprintf(stderr, "cellink: %s\n", why);
+		return EXIT_FAILURE;
+	}
+	if (c->options.capacity != NULL)
+		return cellink_write_capacity(c);
 	if (lanes_create(c, why) < 0 || signals_open(c, why) < 0 || tuns_create(c, why) < 0) {
 		(void)fprintf(stderr, "cellink: %s\n", why);
 		return EXIT_FAILURE;
 	}
 	c->realtime = realtime_take();
 	c->end_ns = end_of_run_ns(c);
-	c->start_ns = monotonic_ns();
+	c->start_ns = clock_ns(CLOCK_MONOTONIC);
 	(void)fprintf(stderr, "cellink.ready modem=%s carrier=%s profile=%s realtime=%s\n",
 		c->options.modem, c->options.carrier,
 		c->options.profile != NULL ? c->options.profile : "none",

@@ -304,3 +304,34 @@ uint64_t capacity_serve(const struct capacity *c, const struct outages *outages,
 		return serve_opportunities(c, outages, at, start_ns, octets);
 	return serve_steps(c, outages, at, start_ns, octets);
 }
+
+static double count_opportunities(
+	const struct capacity *c, const struct outages *outages, uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t end = opportunity_after(c, to_ns), n = 0;
+
+	for (uint64_t k = opportunity_after(c, from_ns); k < end; k++) {
+		uint64_t next;
+
+		if (outages_end(outages, opportunity_ns(c, k), &next) == 0)
+			n++;
+	}
+	return (double)n * OPPORTUNITY_OCTETS;
+}
+
+double capacity_octets(
+	const struct capacity *c, const struct outages *outages, uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t until;
+	double bits = 0;
+
+	if (c->at_ms != NULL)
+		return count_opportunities(c, outages, from_ns, to_ns);
+	for (uint64_t now = from_ns; now < to_ns; now = until) {
+		uint64_t rate = open_rate(c, outages, now, &until);
+
+		until = until < to_ns ? until : to_ns;
+		bits += (double)rate * (double)(until - now) / (double)NS_PER_S;
+	}
+	return bits / 8;
+}

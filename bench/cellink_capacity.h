@@ -92,6 +92,10 @@ void capacity_cursor_init(struct capacity_cursor *at);
 uint64_t capacity_serve(const struct capacity *c, const struct outages *outages,
 	struct capacity_cursor *at, uint64_t start_ns, uint32_t octets);
 
+/* Octets that could have left in (from_ns, to_ns], had there always been something to send. */
+double capacity_octets(
+	const struct capacity *c, const struct outages *outages, uint64_t from_ns, uint64_t to_ns);
+
 /* End of the outage that covers `at_ns`, or 0; otherwise *ret_next is when the next one starts. */
 uint64_t outages_end(const struct outages *o, uint64_t at_ns, uint64_t *ret_next);
 

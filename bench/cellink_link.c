@@ -74,18 +74,34 @@ static void ring_push(struct link *l, uint64_t depart_ns, uint32_t octets)
 		l->stats.max_backlog_octets = l->backlog_octets;
 }
 
+enum link_verdict link_admit(
+	struct link *l, uint64_t now_ns, uint32_t octets, uint64_t backlog_octets)
+{
+	const struct link_config *c = &l->config;
+
+	if (l->stats.first_ns == TIME_NEVER)
+		l->stats.first_ns = now_ns;
+	l->stats.offered.packets++;
+	l->stats.offered.octets += octets;
+	if (c->mtu > 0 && octets > c->mtu)
+		return LINK_DROP_MTU;
+	if (c->buffer_octets > 0 && backlog_octets > 0
+		&& backlog_octets + octets > c->buffer_octets)
+		return LINK_DROP_BUFFER;
+	return LINK_CARRIED;
+}
+
 static enum link_verdict link_enqueue(
 	struct link *l, uint64_t now_ns, uint32_t octets, uint64_t *ret_depart_ns)
 {
 	const struct link_config *c = &l->config;
 	struct capacity_cursor at = l->at;
 	uint64_t backlog = link_backlog_octets(l, now_ns);
+	enum link_verdict verdict = link_admit(l, now_ns, octets, backlog);
 	uint64_t depart_ns;
 
-	if (c->mtu > 0 && octets > c->mtu)
-		return LINK_DROP_MTU;
-	if (c->buffer_octets > 0 && backlog > 0 && backlog + octets > c->buffer_octets)
-		return LINK_DROP_BUFFER;
+	if (verdict != LINK_CARRIED)
+		return verdict;
 	if (ring_grow(l) < 0)
 		return LINK_DROP_MEMORY;
 	depart_ns = capacity_serve(
@@ -100,28 +116,18 @@ static enum link_verdict link_enqueue(
 	return LINK_CARRIED;
 }
 
-enum link_verdict link_offer(struct link *l, uint64_t now_ns, uint32_t octets, uint64_t *ret_due_ns)
+enum link_verdict link_sent(struct link *l, uint64_t arrival_ns, uint64_t depart_ns,
+	uint32_t octets, uint64_t *ret_due_ns)
 {
 	const struct link_config *c = &l->config;
-	uint64_t depart_ns = 0, due_ns;
-	enum link_verdict verdict;
+	uint64_t due_ns = depart_ns + c->delay_ns;
 
-	if (l->stats.first_ns == TIME_NEVER)
-		l->stats.first_ns = now_ns;
-	l->stats.offered.packets++;
-	l->stats.offered.octets += octets;
-	verdict = link_enqueue(l, now_ns, octets, &depart_ns);
-	if (verdict == LINK_CARRIED) {
-		radio_touch(l->radio, depart_ns);
-		histogram_add(&l->stats.queue, depart_ns - now_ns);
-		if (c->loss_ppm > 0 && rng_below(&l->rng, 1000000) < c->loss_ppm)
-			verdict = LINK_DROP_AIR;
+	radio_touch(l->radio, depart_ns);
+	histogram_add(&l->stats.queue, depart_ns - arrival_ns);
+	if (c->loss_ppm > 0 && rng_below(&l->rng, 1000000) < c->loss_ppm) {
+		link_count_end(l, arrival_ns, octets, LINK_DROP_AIR);
+		return LINK_DROP_AIR;
 	}
-	if (verdict != LINK_CARRIED) {
-		link_count_end(l, now_ns, octets, verdict);
-		return verdict;
-	}
-	due_ns = depart_ns + c->delay_ns;
 	if (c->jitter_ns > 0)
 		due_ns += rng_next(&l->rng) % (c->jitter_ns + 1);
 	if (due_ns < l->last_due_ns)
@@ -129,6 +135,17 @@ enum link_verdict link_offer(struct link *l, uint64_t now_ns, uint32_t octets, u
 	l->last_due_ns = due_ns;
 	*ret_due_ns = due_ns;
 	return LINK_CARRIED;
+}
+
+enum link_verdict link_offer(struct link *l, uint64_t now_ns, uint32_t octets, uint64_t *ret_due_ns)
+{
+	uint64_t depart_ns = 0;
+	enum link_verdict verdict = link_enqueue(l, now_ns, octets, &depart_ns);
+
+	if (verdict == LINK_CARRIED)
+		return link_sent(l, now_ns, depart_ns, octets, ret_due_ns);
+	link_count_end(l, now_ns, octets, verdict);
+	return verdict;
 }
 
 void link_count_end(struct link *l, uint64_t now_ns, uint32_t octets, enum link_verdict end)
@@ -146,6 +163,7 @@ const char *link_verdict_name(enum link_verdict verdict)
 		[LINK_DROP_MTU] = "mtu",
 		[LINK_DROP_BUFFER] = "buffer",
 		[LINK_DROP_AGE] = "age",
+		[LINK_DROP_AQM] = "aqm",
 		[LINK_DROP_ENDED] = "ended",
 		[LINK_DROP_AIR] = "air",
 		[LINK_DROP_MEMORY] = "memory",

@@ -28,6 +28,7 @@ enum link_verdict {
 	LINK_DROP_MTU,    /* larger than the bearer's MTU */
 	LINK_DROP_BUFFER, /* no room in the buffer */
 	LINK_DROP_AGE,    /* would have waited longer than the buffer holds packets */
+	LINK_DROP_AQM,    /* given up by the managed queue in front (cellink_aqm.h) */
 	LINK_DROP_ENDED,  /* the trace is over, or carries nothing for a day */
 	LINK_DROP_AIR,    /* random loss, after it was sent */
 	LINK_DROP_MEMORY, /* the emulator itself ran out of memory */
@@ -91,6 +92,17 @@ void link_clean(struct link *l);
  */
 enum link_verdict link_offer(
 	struct link *l, uint64_t now_ns, uint32_t octets, uint64_t *ret_due_ns);
+
+/*
+ * The same in two steps, for a queue that stands before the bearer. May a packet that arrives now wait behind `backlog_octets`?
+ * Counts it as offered; a refusal is for the caller to count.
+ */
+enum link_verdict link_admit(
+	struct link *l, uint64_t now_ns, uint32_t octets, uint64_t backlog_octets);
+
+/* Its last octet leaves at depart_ns: lost on the air, which is counted, or out at *ret_due_ns. */
+enum link_verdict link_sent(struct link *l, uint64_t arrival_ns, uint64_t depart_ns,
+	uint32_t octets, uint64_t *ret_due_ns);
 
 /* Counts a carried packet's end: LINK_CARRIED when it was handed over, else why it was not. */
 void link_count_end(struct link *l, uint64_t now_ns, uint32_t octets, enum link_verdict end);

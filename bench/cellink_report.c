@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#define CAPACITY_STEP_NS (10 * NS_PER_MS)
+
 static const char *const direction_names[N_DIRECTIONS] = {"uplink", "downlink"};
 
 static double ms(uint64_t ns)
@@ -138,9 +140,9 @@ static json_t *json_report(const struct report *r)
 		direction_names[DOWNLINK], json_direction(&r->direction[DOWNLINK]));
 }
 
-int report_write_json(const struct report *r, const char *path)
+/* Takes `root`. */
+static int write_json(json_t *root, const char *path)
 {
-	json_t *root = json_report(r);
 	char *fresh;
 	int ret = 0;
 
@@ -156,4 +158,39 @@ int report_write_json(const struct report *r, const char *path)
 	free(fresh);
 	json_decref(root);
 	return ret;
+}
+
+int report_write_json(const struct report *r, const char *path)
+{
+	return write_json(json_report(r), path);
+}
+
+static json_t *json_capacity(const struct report_capacity *r, int direction)
+{
+	const struct link_config *link = &r->link[direction];
+	json_t *octets = json_array();
+	double sum = 0;
+
+	for (uint64_t now = 0; now < r->duration_ns; now += CAPACITY_STEP_NS) {
+		uint64_t end = now + CAPACITY_STEP_NS;
+		double step = capacity_octets(r->capacity[direction], r->outages, now,
+			end < r->duration_ns ? end : r->duration_ns);
+
+		sum += step;
+		(void)json_array_append_new(octets, json_real(step));
+	}
+	return json_pack("{s:f, s:f, s:f, s:I, s:o}", "delay_us", us(link->delay_ns), "jitter_us",
+		us(link->jitter_ns), "mean_bps",
+		sum * 8 * (double)NS_PER_S / (double)r->duration_ns, "buffer_octets",
+		(json_int_t)link->buffer_octets, "octets", octets);
+}
+
+int report_write_capacity(const struct report_capacity *r, const char *path)
+{
+	return write_json(json_pack("{s:f, s:f, s:o, s:o}", "duration_s",
+				  (double)r->duration_ns / (double)NS_PER_S, "step_s",
+				  (double)CAPACITY_STEP_NS / (double)NS_PER_S,
+				  direction_names[UPLINK], json_capacity(r, UPLINK),
+				  direction_names[DOWNLINK], json_capacity(r, DOWNLINK)),
+		path);
 }

@@ -39,4 +39,15 @@ void report_write_text(const struct report *r, FILE *out);
 /* Replaces the file at once: a reader sees the old one or the new one. */
 int report_write_json(const struct report *r, const char *path);
 
+/* What the bearer could carry, whatever was sent. */
+struct report_capacity {
+	uint64_t duration_ns;
+	const struct outages *outages;                 /* borrowed */
+	const struct capacity *capacity[N_DIRECTIONS]; /* borrowed */
+	struct link_config link[N_DIRECTIONS];
+};
+
+/* For each direction: octets in each step of 10 ms from time 0 on, their mean rate, delay and jitter of the bearer. */
+int report_write_capacity(const struct report_capacity *r, const char *path);
+
 #endif

@@ -302,3 +302,36 @@ Test(bench_cellink_capacity, fading_without_spread_is_the_median_outside_dead_sp
 	cr_expect_lt(capacity_mean_bps(c), 9300000);
 	capacity_destroy(c);
 }
+
+Test(bench_cellink_capacity, octets_of_a_time_are_what_a_sender_without_pause_would_get_through)
+{
+	static const uint32_t times_ms[] = {1, 1, 5, 10};
+	static const struct rate_step rates[] = {{0, 8000000}, {NS_PER_S, 0}};
+	static const struct {
+		const char *claim;
+		bool steps;
+		uint64_t from_ns, to_ns;
+		double octets;
+	} cases[] = {
+		{"opportunities up to the end, and it too", false, 0, MS(5), 4500},
+		{"the first moment belongs to the time before", false, MS(1), MS(5), 1500},
+		{"the trace repeats", false, 0, MS(100), 60000},
+		{"across the end of a round", false, MS(9), MS(11), 4500},
+		{"a rate for a part of a second", true, 0, MS(250), 250000},
+		{"a rate of nothing", true, MS(1000), MS(2000), 0},
+		{"an outage is cut out", true, MS(2000), MS(3000), 500000},
+	};
+	struct outages outages = {.n = 0};
+	struct capacity *c = opportunities(times_ms, 4, true);
+	struct capacity *s = steps(rates, 2, 2 * NS_PER_S, true);
+
+	cr_assert_eq(outages_add(&outages, MS(2500), MS(1000)), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		double octets = capacity_octets(
+			cases[i].steps ? s : c, &outages, cases[i].from_ns, cases[i].to_ns);
+
+		cr_expect_float_eq(octets, cases[i].octets, 0.5, "%s: %f", cases[i].claim, octets);
+	}
+	capacity_destroy(c);
+	capacity_destroy(s);
+}

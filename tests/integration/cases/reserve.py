@@ -126,13 +126,13 @@ class Internet:
 class Device:
     """What a device of the fleet does: the time from source port 124, names from its own resolver, TLS, an update."""
 
-    def __init__(self, lab, internet, short="dev", source=None):
-        self.lab, self.internet, self.short, self.source = lab, internet, short, source
+    def __init__(self, lab, internet, short="dev", source=None, tries=TRIES):
+        self.lab, self.internet, self.short, self.source, self.tries = lab, internet, short, source, tries
         self.n_retries = 0
 
     def ask(self, s, request, address, fits):
         """As devices do: again and again, within limits."""
-        for n in range(TRIES):
+        for n in range(self.tries):
             self.n_retries += n > 0
             s.sendto(request, address)
             end = time.monotonic() + 5
@@ -317,7 +317,7 @@ def reserve_over_evdo(bench):
 
 
 LIAR_CAP = MB // 2
-LIAR_MORE = tuple("192.168.50.%d" % n for n in range(67, 71))  # addresses that it takes besides
+LIAR_MORE = tuple("192.168.50.%d" % n for n in range(67, 69))  # addresses that it takes besides
 
 
 def liars_site(bench):
@@ -403,7 +403,7 @@ def liar_with_many_addresses(bench):
     got = gets(liar, UPDATES, LIE)
     for address in LIAR_MORE:
         lab.ip("liar", "address", "add", address + "/24", "dev", "eth0")
-        another = Device(lab, internet, "liar", source=address)
+        another = Device(lab, internet, "liar", source=address, tries=2)
         with contextlib.suppress(Failed):
             another.resolve(UPDATES, LIE)
         got += gets(another, UPDATES, LIE)
@@ -439,7 +439,7 @@ def liar_under_anothers_address(bench):
     weir.stop()
     weir.start()
     lab.ip("liar", "address", "add", DEVICE + "/24", "dev", "eth0")
-    liar = Device(lab, internet, "liar", source=DEVICE)
+    liar = Device(lab, internet, "liar", source=DEVICE, tries=2)
     with contextlib.suppress(Failed):
         liar.resolve(UPDATES, LIE)
     check(gets(liar, UPDATES, LIE) < LIAR_CAP, "more than a cap")

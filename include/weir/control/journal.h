@@ -49,8 +49,8 @@ enum journal_health {
 	JOURNAL_NEW,   /* nothing was ever there */
 	JOURNAL_WHOLE, /* all of it; a torn last record, which nobody relied on, is no damage */
 	JOURNAL_GAPS,  /* the last record is there, earlier ones are not */
-	JOURNAL_CUT,   /* the last record is known to be missing, or may lie where the disk refuses to read */
-	JOURNAL_LOST,  /* there is something, and none of it can be read */
+	JOURNAL_CUT, /* the last record is known to be missing, or may lie where the disk refuses to read */
+	JOURNAL_LOST, /* there is something, and none of it can be read */
 };
 
 /* What opening has found. */

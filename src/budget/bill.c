@@ -159,6 +159,22 @@ static void cut_inside(struct bill *b)
 	b->is_session_used = false;
 }
 
+/* After a session that was built anew unseen, the carrier's day of it ends at another time: how often it cuts is known, not
+ * where. */
+static void pass_cuts(struct bill *b, const struct bill_rule *rule, int64_t until_s)
+{
+	int64_t span_s = (int64_t)(rule->session_cut_us / US_PER_S);
+	int64_t n_cuts;
+
+	if (b->cut_s == INT64_MAX || span_s == 0 || until_s < b->cut_s)
+		return;
+	n_cuts = (until_s - b->cut_s) / span_s + 1;
+	/* Behind the second nothing has crossed. */
+	for (int64_t i = 0; i < n_cuts && i < 2; i++)
+		cut_inside(b);
+	b->cut_s += n_cuts * span_s;
+}
+
 static void pass_days(struct bill *b, int64_t now_s)
 {
 	if (now_s < b->day_s)
@@ -172,14 +188,12 @@ static void advance(struct bill *b, const struct bill_rule *rule, int64_t now_s)
 {
 	int64_t slack_s = bill_slack_s(rule);
 
+	/* A rule that has just come to round sessions. */
+	if (rule->per == BILL_PER_SESSION && b->cut_s == INT64_MAX)
+		b->cut_s = next_session_cut(rule, now_s);
 	pass_days(b, now_s);
-	/* After a session that was built anew unseen, the carrier's day of it ends at another time: how often it cuts is
-	 * known, not where. */
-	while (rule->per == BILL_PER_SESSION && b->cut_s != INT64_MAX
-		&& now_s >= b->cut_s - slack_s) {
-		cut_inside(b);
-		b->cut_s = next_session_cut(rule, b->cut_s);
-	}
+	if (rule->per == BILL_PER_SESSION)
+		pass_cuts(b, rule, now_s + slack_s);
 	if (rule->per == BILL_PER_DAY && b->cut_s != INT64_MAX && now_s >= b->cut_s + slack_s) {
 		unit_close(b, rule);
 		b->cut_s = INT64_MAX;

@@ -287,6 +287,7 @@ static struct budget_view view_of(const struct budget *b, struct book *k)
 		.cycle_end_s = k->cycle.end_s,
 		.reserved_octets = all_reserves(b),
 		.quota_octets = s->quota_octets,
+		.general_octets = s->general_octets,
 		.bill = s->bill,
 		.free = k->bill->free,
 		.action = s->ladder.action,

@@ -489,7 +489,12 @@ static void read_bill(struct row_reader *r, struct ledger *l, uint8_t plan)
 	uint8_t flags = get8(r);
 
 	*b = (struct bill){
-		.is_near_cut = (flags & FLAG_CUT) != 0, .is_near_end = (flags & FLAG_END) != 0};
+		.is_near_cut = (flags & FLAG_CUT) != 0,
+		.is_near_end = (flags & FLAG_END) != 0,
+		.is_day_used = (flags & FLAG_DAY) != 0,
+		.is_session_used = (flags & FLAG_SESSION) != 0,
+		.was_session_used = (flags & FLAG_BEFORE) != 0,
+	};
 	l->plans[plan].credited_octets = get64(r);
 	b->told_octets = get64(r);
 	b->low_octets = get64(r);

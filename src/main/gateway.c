@@ -37,6 +37,7 @@
 #define EAL_SPARE_MIB    16u   /* the pool's ring and caches, drivers' tables */
 #define DEVICE_SPARE_MIB 16u   /* descriptors of a device that DPDK drives */
 #define RECORDS_BATCH    256
+#define HOLD_OCTETS      65536 /* as path/housekeeping.c: with more a plan is not spent */
 #define EVENTS_BATCH     32
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
 
@@ -61,6 +62,7 @@ struct gateway {
 	uint64_t started_us;
 	uint64_t second_us;             /* when the last second's work was done */
 	uint64_t n_failures[PORTS_MAX]; /* of each port, when it was up last */
+	bool plan_spent[PLANS_MAX];     /* said by the path, and not come true yet */
 	struct log_limit event_limits[EVENT_KINDS];
 	struct flow_record records[RECORDS_BATCH]; /* between ring and file */
 };
@@ -401,6 +403,18 @@ static void log_lease(const struct gateway *g, const struct path_event *e)
 			e->remote_port, e->n_silent);
 }
 
+/* The path says so too where what may be under way is held back for a while: then it is told when it has come true. */
+static void log_plan_spent(struct gateway *g, uint32_t plan)
+{
+	struct budget_view view;
+
+	g->plan_spent[plan] = budget_read(gateway_budget(g->books), plan, &view)
+			      && view.general_octets >= HOLD_OCTETS
+			      && view.general_octets != UINT64_MAX;
+	if (!g->plan_spent[plan])
+		log_event(LOG_WARNING, "plan.spent plan=%s", g->config->plans[plan].name);
+}
+
 static void log_path_event(struct gateway *g, const struct path_event *e)
 {
 	char addr[IP_ADDR_TEXT_MAX];
@@ -436,7 +450,7 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 			g->config->flows_capacity);
 		break;
 	case EVENT_PLAN_SPENT:
-		log_event(LOG_WARNING, "plan.spent plan=%s", g->config->plans[e->a].name);
+		log_plan_spent(g, e->a);
 		break;
 	case EVENT_CONSERVATION:
 		log_event(LOG_ERROR, "path.conservation stage=%u", e->a);
@@ -531,6 +545,9 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	follow_schedules(g);
 	follow_clocks(g, now_us);
 	watch_unsolicited(g);
+	for (uint32_t i = 0; i < g->config->n_plans; i++)
+		if (g->plan_spent[i])
+			log_plan_spent(g, i);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
 	if (g->export != NULL) {

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -116,6 +117,61 @@ Test(control_ledger, an_orderly_end_gives_the_rest_back_and_keeps_all_usage)
 	cr_expect_eq(plan_of(&h).used_octets, 600);
 	cr_expect_eq(plan_of(&h).lost_octets, 0);
 	cr_expect_eq(plan_of(&h).usage.octets[DOWNLINK], 1200);
+	home_clean(&h);
+}
+
+Test(control_ledger, a_bill_is_kept_with_the_sums_field_by_field)
+{
+	struct home h;
+	struct bill bill = {0};
+	uint64_t words[offsetof(struct bill, is_near_cut) / sizeof(uint64_t)];
+
+	home_init(&h);
+	cr_expect(!bill_is_begun(ledger_bill(h.l, h.sim1)));
+	/* A number of its own in each. */
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		words[i] = 1000 + i;
+	memcpy(&bill, words, sizeof(words));
+	bill.is_near_cut = bill.is_day_used = bill.was_session_used = true;
+	bill.is_near_end = bill.is_session_used = false;
+	*ledger_bill(h.l, h.sim1) = bill;
+	cr_assert_eq(grant(&h, 500), 0);
+	crash(&h);
+	bill.unseen_octets += 500;
+	cr_expect_arr_eq(ledger_bill(h.l, h.sim1), &bill, offsetof(struct bill, is_near_cut));
+	cr_expect(ledger_bill(h.l, h.sim1)->is_near_cut && ledger_bill(h.l, h.sim1)->is_day_used
+		  && ledger_bill(h.l, h.sim1)->was_session_used);
+	cr_expect(!ledger_bill(h.l, h.sim1)->is_near_end
+		  && !ledger_bill(h.l, h.sim1)->is_session_used);
+	cr_expect_null(ledger_bill(h.l, LEDGER_NONE));
+	home_clean(&h);
+}
+
+Test(control_ledger, the_top_ups_of_a_configuration_are_credited_once)
+{
+	struct home h;
+	struct ledger_carry left = {.top_up_octets = 30};
+
+	home_init(&h);
+	bill_init(ledger_bill(h.l, h.sim1), &(struct bill_rule){0}, (struct bill_span){100, 200},
+		100);
+	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 100, &left, &h.when), 0);
+	cr_expect_eq(ledger_credit(h.l, h.sim1, 50, &h.when), 0);
+	cr_expect_eq(ledger_credit(h.l, h.sim1, 50, &h.when), 0);
+	cr_expect_eq(plan_of(&h).top_up_octets, 50);
+	crash(&h);
+	cr_expect_eq(ledger_credit(h.l, h.sim1, 70, &h.when), 0);
+	cr_expect_eq(plan_of(&h).top_up_octets, 70, "20 more");
+	cr_expect_eq(ledger_credit(h.l, h.sim1, 0, &h.when), 0);
+	cr_expect_eq(plan_of(&h).top_up_octets, 70, "nothing is taken back");
+	cr_assert_eq(ledger_begin_cycle(h.l, h.sim1, 200, &left, &h.when), 0);
+	cr_expect_eq(plan_of(&h).top_up_octets, 30, "what the caller says was left");
+	h.disk.fault = SIM_FAULT_ERROR;
+	h.disk.error = -EIO;
+	h.disk.fault_in = 0;
+	h.disk.fault_runs = UINT32_MAX;
+	cr_expect_eq(ledger_credit(h.l, h.sim1, 10, &h.when), -EIO);
+	cr_expect_eq(plan_of(&h).top_up_octets, 30, "nothing was added");
 	home_clean(&h);
 }
 

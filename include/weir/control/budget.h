@@ -42,6 +42,7 @@ struct budget_view {
 	struct bill_interval bill; /* steps follow its high end */
 	struct bill_sum free;      /* of classes that are not billed */
 	uint64_t quota_octets;     /* with top-ups and what was carried over; 0: none */
+	uint64_t general_octets; /* left to traffic that no reserve pays for; UINT64_MAX: at will */
 	uint64_t reserved_octets;
 	uint64_t reserve_used_octets;
 	int64_t cycle_end_s;       /* 0: not known */

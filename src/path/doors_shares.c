@@ -74,7 +74,8 @@ bool doors_share_restore(struct path *p, uint8_t plan_id, const struct mac_addr 
 	else
 		s->reserved_octets[account] = octets;
 	/* A device's own rule finds it when the device comes; that of several holds already. */
-	if (t->stations[id].quota != QUOTA_NONE)
-		share_set_rule(s, &p->ctx.config->quotas[t->stations[id].quota].rule);
+	share_set_rule(s, t->stations[id].quota == QUOTA_NONE
+				  ? NULL
+				  : &p->ctx.config->quotas[t->stations[id].quota].rule);
 	return true;
 }

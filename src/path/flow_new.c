@@ -238,7 +238,8 @@ static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 	/* From here on, so that a burst cannot go over the device's cap, nor the device yield to another. */
 	ctx->devices->devices[m->device_id].n_flows++;
 	if (m->direction == DOWNLINK) {
-		f->flags = FLOW_INBOUND | FLOW_UNANSWERED;
+		f->flags = FLOW_UNANSWERED;
+		stage_flow_more(ctx, m)->is_inbound = true;
 		ctx->devices->devices[m->device_id].n_inbound++;
 	}
 	stage_flow_more(ctx, m)->start_us = ctx->now_us;
@@ -425,12 +426,13 @@ void flow_answered(struct stage_ctx *ctx, uint32_t flow_id)
 }
 
 /* What a flow counted for on its device. */
-static void leave_device(struct stage_ctx *ctx, const struct flow *f)
+static void leave_device(struct stage_ctx *ctx, uint32_t flow_id)
 {
+	const struct flow *f = &ctx->flows->flows[flow_id];
 	struct device *d = &ctx->devices->devices[f->device_id];
 
 	d->n_flows--;
-	if ((f->flags & FLOW_INBOUND) != 0)
+	if (ctx->flows->more[flow_id].is_inbound)
 		d->n_inbound--;
 }
 
@@ -438,7 +440,7 @@ void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	if ((m->flags & PKT_NEW_FLOW) == 0)
 		return;
-	leave_device(ctx, stage_flow(ctx, m));
+	leave_device(ctx, m->flow_id);
 	flow_table_give(ctx->flows, m->flow_id);
 	m->flags &= (uint16_t)~PKT_NEW_FLOW;
 	m->flow_id = FLOW_NONE;
@@ -460,7 +462,7 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port,
 			(f->flags & FLOW_UNANSWERED) == 0);
 	if (device != NULL)
-		leave_device(ctx, f);
+		leave_device(ctx, flow_id);
 	flow_table_remove(ctx->flows, flow_id);
 	ctx->flows_ended++;
 	return true;

@@ -169,7 +169,7 @@ void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
 	struct flow_more *more = &ctx->flows->more[flow_id];
 	struct names_device device;
 
-	if (ctx->learner == NULL || config->names == NULL || (f->flags & FLOW_INBOUND) != 0
+	if (ctx->learner == NULL || config->names == NULL || more->is_inbound
 		|| f->device_id == DEVICE_NONE)
 		return;
 	device = device_of(ctx, f->device_id);
@@ -206,8 +206,9 @@ bool learn_packet(
 	struct dns_name name;
 	enum tls_hello hello;
 
-	if (ctx->learner == NULL || (f->flags & (FLOW_INBOUND | FLOW_HAIRPIN)) != 0
-		|| f->device_id == DEVICE_NONE || !payload_of(pkt, m, &packet))
+	if (ctx->learner == NULL || ctx->flows->more[flow_id].is_inbound
+		|| (f->flags & FLOW_HAIRPIN) != 0 || f->device_id == DEVICE_NONE
+		|| !payload_of(pkt, m, &packet))
 		return false;
 	packet.device = device_of(ctx, f->device_id);
 	if (f->remote_port == DNS_PORT) {

@@ -39,11 +39,11 @@ enum flow_flag {
 	FLOW_TRANSLATED = 1 << 1, /* external differs from internal: apply the deltas */
 	FLOW_HAIRPIN = 1 << 2,    /* its remote is the gateway's own external address */
 	FLOW_RESERVED = 1 << 3,   /* its class owns a part of the plan */
-	FLOW_INBOUND = 1 << 4,    /* begun outside */
-	FLOW_UNANSWERED = 1 << 5, /* and its internal endpoint has said nothing yet */
-	/* TCP: flow_more.tcp_flags has the PSH of uplink; shifted left by one, of downlink */
+	FLOW_QUOTA = 1 << 4,      /* its device has a quota of its own */
+	FLOW_UNANSWERED =
+		1 << 5, /* begun outside, and its internal endpoint has said nothing yet */
+	/* TCP, bits 6 and 7: flow_more.tcp_flags has the PSH of uplink; shifted left by one, of downlink */
 	FLOW_PUSHED = 1 << 6,
-	FLOW_QUOTA = 1 << 7, /* its device has a quota of its own */
 };
 
 struct flow {
@@ -96,11 +96,12 @@ struct flow_more {
 	uint8_t class_id;
 	uint8_t tcp_flags[N_DIRECTIONS]; /* flow: all that were seen */
 	uint32_t hash[N_DIRECTIONS];     /* of both keys, to remove them */
-	uint32_t fin_end;  /* flow: the acknowledgement that the second FIN waits for */
-	uint8_t way;       /* policy: enum policy_way, from where to where it began */
-	uint8_t is_denied; /* policy: denied since; it ends when none of its packets is queued */
-	uint8_t hello : 4; /* classify: enum flow_hello */
-	uint8_t kind : 4;  /* classify: enum class_kind */
+	uint32_t fin_end;      /* flow: the acknowledgement that the second FIN waits for */
+	uint8_t way;           /* policy: enum policy_way, from where to where it began */
+	uint8_t is_denied : 1; /* policy: denied since; it ends when none of its packets is queued */
+	uint8_t is_inbound : 1; /* flow: begun outside */
+	uint8_t hello : 4;      /* classify: enum flow_hello */
+	uint8_t kind : 4;       /* classify: enum class_kind */
 	uint8_t dscp; /* classify: of the first packet, where the device sent it; else DSCP_NONE */
 	uint64_t named; /* classify: rules of classes that a name is proved of, a bit each */
 } __attribute__((aligned(64)));

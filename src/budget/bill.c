@@ -258,6 +258,8 @@ void bill_new_session(struct bill *b, const struct bill_rule *rule, int64_t now_
 	/* Nothing crosses while there is no session, so this cut has no edges. */
 	unit_close(b, rule);
 	b->cut_s = next_session_cut(rule, now_s);
+	b->is_session_used = false;
+	b->was_session_used = false;
 }
 
 static void count(struct bill_sum *s, enum direction direction, uint64_t octets, uint64_t n_packets)

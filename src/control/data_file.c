@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "places.h"
+
 #include <weir/control/data_file.h>
 
 #include <errno.h>

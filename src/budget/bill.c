@@ -323,7 +323,8 @@ static uint64_t low_at(const struct bill *b, const struct bill_rule *rule, uint6
 {
 	uint64_t quantum = quantum_of(rule);
 	uint64_t lost =
-		scale_up(carried_high(&b->total, rule, UPLINK), rule->lost_uplink_ppm, ALL_PPM);
+		scale_up(carried_high(&b->total, rule, UPLINK), rule->lost_uplink_ppm, ALL_PPM)
+		+ carried_high(&b->undone, rule, UPLINK);
 	uint64_t lost_weighed = scale_up(lost, rule->weight_ppm[UPLINK], ALL_PPM);
 	uint64_t less = spread(lost, lost_weighed, n_units, quantum);
 	uint64_t by_unit = b->low_octets + unit_at(b, rule).low_octets;

@@ -108,6 +108,18 @@ static void settle_reserves(struct budget *b, struct book *k)
 	}
 }
 
+/* What was dropped behind the meter after the bill was told of it: it is on it until as much more was sent. */
+static void note_undone(struct book *k)
+{
+	struct bill_sum *undone = &k->bill->undone;
+	uint64_t octets = more(k->settled.octets[UPLINK], k->seen.octets[UPLINK]);
+
+	if (undone->octets[UPLINK] != octets)
+		k->stand_us = 0;
+	undone->octets[UPLINK] = octets;
+	undone->packets[UPLINK] = more(k->settled.packets[UPLINK], k->seen.packets[UPLINK]);
+}
+
 void settle(struct budget *b, struct book *k, const struct ledger_time *when)
 {
 	const struct meter *m = &k->seen;
@@ -125,6 +137,7 @@ void settle(struct budget *b, struct book *k, const struct ledger_time *when)
 	pass_time(b, k, when);
 	if (bill_count(k))
 		k->stand_us = 0;
+	note_undone(k);
 	ledger_settle(b->ledger, k->plan, billed, &usage, &today);
 	settle_reserves(b, k);
 	taper_note(&k->taper, when->now_us, m->billed_octets[DOWNLINK]);

@@ -168,7 +168,7 @@ static int close_all(struct replay_run *r)
 	return rc == 0 && n_lost > 0 ? -ENOSPC : rc;
 }
 
-static int write_sums(const struct replay_run *r)
+static int write_sums(struct replay_run *r)
 {
 	char path[FILE_PATH_MAX];
 	int rc = path_of(r->out_dir, FILE_USAGE, PART, path);

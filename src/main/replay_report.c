@@ -91,12 +91,10 @@ static uint32_t check(const struct replay_run *r, const struct path_stats *s, FI
 	return n;
 }
 
-uint32_t replay_check(const struct replay_run *r, FILE *out)
+uint32_t replay_check(struct replay_run *r, FILE *out)
 {
-	struct path_stats s;
-
-	doors_stats_read(r->path, &s);
-	return check(r, &s, out);
+	doors_stats_read(r->path, &r->stats);
+	return check(r, &r->stats, out);
 }
 
 bool replay_is_damaged(const struct replay_run *r)
@@ -373,25 +371,25 @@ static json_t *clocks_json(const struct replay_run *r)
 	return list;
 }
 
-static json_t *summary_json(const struct replay_run *r)
+static json_t *summary_json(struct replay_run *r)
 {
 	json_t *o;
 	json_t *flows = json_object();
-	struct path_stats s;
+	struct path_stats *s = &r->stats;
 
-	doors_stats_read(r->path, &s);
-	o = usage_json(r, &s);
+	doors_stats_read(r->path, s);
+	o = usage_json(r, s);
 	json_object_set_new(o, "captures", captures_json(r));
 	json_object_set_new(o, "replayed", replayed_json(r));
 	json_object_set_new(o, "substitutes", substitutes_json(r));
-	json_object_set_new(o, "drops", drops_json(&s));
+	json_object_set_new(o, "drops", drops_json(s));
 	json_object_set_new(o, "clocks", clocks_json(r));
-	set_count(flows, "created", s.flows_created);
-	set_count(flows, "ended", s.flows_ended);
+	set_count(flows, "created", s->flows_created);
+	set_count(flows, "ended", s->flows_ended);
 	set_count(flows, "records", r->n_records);
-	set_count(flows, "records_lost", s.records_lost);
+	set_count(flows, "records_lost", s->records_lost);
 	json_object_set_new(o, "flows", flows);
-	json_object_set_new(o, "sums_agree", json_boolean(check(r, &s, NULL) == 0));
+	json_object_set_new(o, "sums_agree", json_boolean(check(r, s, NULL) == 0));
 	return o;
 }
 
@@ -412,25 +410,22 @@ out_json:
 	return rc;
 }
 
-int replay_write_usage(const struct replay_run *r, const char *path)
+int replay_write_usage(struct replay_run *r, const char *path)
 {
-	struct path_stats s;
-
-	doors_stats_read(r->path, &s);
-	return write_json(path, usage_json(r, &s));
+	doors_stats_read(r->path, &r->stats);
+	return write_json(path, usage_json(r, &r->stats));
 }
 
-int replay_write_drops(const struct replay_run *r, const char *path)
+int replay_write_drops(struct replay_run *r, const char *path)
 {
-	struct path_stats s;
 	json_t *drops = json_object();
 
-	doors_stats_read(r->path, &s);
-	json_object_set_new(drops, "drops", drops_json(&s));
+	doors_stats_read(r->path, &r->stats);
+	json_object_set_new(drops, "drops", drops_json(&r->stats));
 	return write_json(path, drops);
 }
 
-void replay_print(const struct replay_run *r, bool as_json, FILE *out)
+void replay_print(struct replay_run *r, bool as_json, FILE *out)
 {
 	json_t *o = summary_json(r);
 

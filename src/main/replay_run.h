@@ -88,6 +88,7 @@ struct replay_run {
 	uint64_t n_records;
 	struct replay_sum by_flows[PORTS_MAX]
 				  [N_DIRECTIONS]; /* sums of the records of each uplink */
+	struct path_stats stats;                  /* as last read: too large for a stack */
 	uint8_t *scratch;                         /* REPLAY_SCRATCH_BYTES */
 };
 
@@ -112,17 +113,17 @@ uint32_t replay_window_fill(struct replay_run *r);
 struct flow_key_v4 replay_uplink_key(const struct sides_conversation *c);
 
 /* One sentence a law that does not hold, to `out` where it is not NULL. Returns how many. */
-uint32_t replay_check(const struct replay_run *r, FILE *out);
+uint32_t replay_check(struct replay_run *r, FILE *out);
 
 /* True when a capture was damaged. */
 bool replay_is_damaged(const struct replay_run *r);
 
 /* The summary, for people or as JSON. */
-void replay_print(const struct replay_run *r, bool as_json, FILE *out);
+void replay_print(struct replay_run *r, bool as_json, FILE *out);
 
 /* usage.json and drops.json to these paths. Returns 0 or a negative errno. */
-int replay_write_usage(const struct replay_run *r, const char *path);
-int replay_write_drops(const struct replay_run *r, const char *path);
+int replay_write_usage(struct replay_run *r, const char *path);
+int replay_write_drops(struct replay_run *r, const char *path);
 
 /*
  * The files of --out. Until all is well they are called NAME.part: what has its name is whole. What an earlier run left

@@ -13,8 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define SEGMENT (8 * JOURNAL_PAGE)
-#define RECORD  2000
+#define SEGMENT (10 * JOURNAL_PAGE)
+#define RECORD  4000
 #define ARENA   (160 * SEGMENT)
 #define OPS     4000
 #define LEASE   1000u
@@ -169,7 +169,7 @@ static int open_on(struct life *l, struct journal_store *store, struct ledger **
 	struct ledger_plan *ret_plan, bool *ret_spent)
 {
 	struct ledger_params params = {
-		.journal = geometry, .n_days = 4, .n_cycles = 3, .n_devices = 4};
+		.journal = geometry, .n_days = 4, .n_cycles = 3, .n_devices = 4, .n_shares = 4};
 	struct ledger_recovery recovery;
 	int error = ledger_open(store, &params, &l->when, &recovery, ret_ledger);
 
@@ -227,7 +227,8 @@ static void step(struct life *l, uint32_t n)
 	if (l->peeks)
 		peek(l);
 	if (n == 2)
-		(void)ledger_begin_cycle(l->ledger, l->plan, l->when.wall_s, 0, &l->when);
+		(void)ledger_begin_cycle(
+			l->ledger, l->plan, l->when.wall_s, &(struct ledger_carry){0}, &l->when);
 	if (!ledger_retry(l->ledger, &l->when) && !p.is_assumed_spent)
 		(void)ledger_grant(l->ledger,
 			&(struct ledger_lease){l->plan, LEASE - p.leased_octets}, 1, &l->when);

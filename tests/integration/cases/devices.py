@@ -2,6 +2,7 @@
 """Quotas of devices: who is cut, who goes on, and what restarts and crashes remember."""
 import json
 import signal
+import time
 
 from cases import check, same, test, until
 from lab import HOST, HOST2, SERVICE
@@ -113,4 +114,27 @@ def device_stays_cut_after_kill(bench):
     weir.start()
     got = talk(lab, "lan", 3000) * 1028
     check(got <= UNSAVED + 300 * 1028, "%d octets more after the last one" % got)
+    weir.stop()
+
+
+@test
+def device_is_slowed(bench):
+    """A device that a step slows has its rate, and the other has the link."""
+    lab, _, weir = site(bench, ladder=[{"at": "50%", "do": "shape", "rate": "512kbps"}], quota="1MB")
+    talk(lab, "lan", 600)
+    until(lambda: device_of(weir, HOST).get("ceiling_bps") == 512000, "the rate holds")
+    server, client = lab.udp("car", (SERVICE, 9)), lab.udp("lan")
+    server.settimeout(1)
+    for _ in range(400):  # 3.2 Mbit in a tenth of a second
+        client.sendto(bytes(1000), (SERVICE, 9))
+    start, got = time.monotonic(), 0
+    while time.monotonic() - start < 2:
+        try:
+            server.recvfrom(2000)
+            got += 1
+        except OSError:
+            break
+    check(got * 1028 * 8 < 512000 * 3, "%d datagrams in two seconds" % got)
+    server.close()
+    same(talk(lab, "lan2", 1000), 1000, "datagrams of the other")
     weir.stop()

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "places.h"
-
 #include <weir/control/data_file.h>
 
 #include <errno.h>

@@ -86,7 +86,8 @@ struct bill {
 	uint64_t told_octets;     /* what the carrier had counted when counting began: bill_tell */
 	struct bill_sum edge_end; /* of the total: near its end, so perhaps the next cycle's */
 	struct bill_sum carried;  /* not of the total: the last cycle's edge_end */
-	struct bill_sum undone;   /* of the total: was dropped before it was sent; not kept in files */
+	struct bill_sum
+		undone; /* of the total: was dropped before it was sent; not kept in files */
 	struct bill_span cycle;
 	int64_t now_s;
 	int64_t day_s; /* when the day that counts hidden cuts ends, from the beginning of counting on */

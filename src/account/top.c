@@ -7,15 +7,20 @@
  * and then takes what it got, a list with an entry that is part of two. */
 #define READ_TRIES 1000
 
+/* Whoever reads a word of a change reads the version of its beginning, or a later one, afterwards. */
 static uint64_t word_read(const uint64_t *word)
 {
-	return __atomic_load_n(word, __ATOMIC_RELAXED);
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+static void word_write(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
 }
 
 static void begin_change(struct top *t)
 {
 	__atomic_store_n(&t->version, t->version + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
 }
 
 static void end_change(struct top *t)
@@ -26,10 +31,10 @@ static void end_change(struct top *t)
 static void enter(struct top *t, struct top_entry *e, uint64_t key, uint64_t inherited)
 {
 	begin_change(t);
-	__atomic_store_n(&e->key, key, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->octets, inherited, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->over, inherited, __ATOMIC_RELAXED);
-	__atomic_store_n(&e->packets, 0, __ATOMIC_RELAXED);
+	word_write(&e->key, key);
+	word_write(&e->octets, inherited);
+	word_write(&e->over, inherited);
+	word_write(&e->packets, 0);
 	end_change(t);
 }
 
@@ -48,7 +53,7 @@ static struct top_entry *place_of(struct top *t, uint64_t key)
 	if (t->n < TOP_PLACES) {
 		lightest = &t->entries[t->n];
 		enter(t, lightest, key, 0);
-		__atomic_store_n(&t->n, t->n + 1, __ATOMIC_RELAXED);
+		word_write(&t->n, t->n + 1);
 	} else {
 		enter(t, lightest, key, lightest->octets);
 	}
@@ -66,7 +71,7 @@ void top_count(struct top *t, uint64_t key, uint64_t octets)
 void top_clear(struct top *t)
 {
 	begin_change(t);
-	__atomic_store_n(&t->n, 0, __ATOMIC_RELAXED);
+	word_write(&t->n, 0);
 	end_change(t);
 }
 
@@ -100,7 +105,6 @@ void top_read(const struct top *t, struct top *ret_top)
 	for (int i = 0; i < READ_TRIES; i++) {
 		before = __atomic_load_n(&t->version, __ATOMIC_ACQUIRE);
 		copy(t, ret_top);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if ((before & 1) == 0 && word_read(&t->version) == before)
 			break;
 	}

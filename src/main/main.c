@@ -4,10 +4,12 @@
 #include "commands.h"
 #include "replay.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
 #define EXIT_USAGE 2
+#define MMAP_BYTES (128 << 10)
 
 struct command {
 	const char *name;
@@ -38,6 +40,9 @@ static int usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	/* Large tables are mapped and touched as they are used. glibc would move its threshold up with the first one that is freed,
+	 * and zero the next ones by hand. */
+	(void)mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
 	if (argc < 2)
 		return usage(stderr);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

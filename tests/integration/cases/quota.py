@@ -12,8 +12,8 @@ CHUNK = 10000
 LEASE = 256 << 10
 
 
-def spend(lab, is_upload):
-    """Sends up to 3 MB over TCP; returns what arrived before nothing more did."""
+def spend(lab, is_upload, n_max=3 * MB):
+    """Sends up to so much over TCP; returns what arrived before nothing more did."""
     listener = lab.listen("car", SERVICE, 9000)
     client = lab.connect("lan", (SERVICE, 9000))
     server = listener.accept()[0]
@@ -23,7 +23,7 @@ def spend(lab, is_upload):
 
     def push():
         try:
-            for _ in range(3 * MB // CHUNK):
+            for _ in range(n_max // CHUNK):
                 source.sendall(bytes(CHUNK))
         except OSError:
             pass
@@ -32,7 +32,7 @@ def spend(lab, is_upload):
     thread.start()
     n = 0
     try:
-        while n < 3 * MB:
+        while n < n_max:
             got = len(sink.recv(1 << 16))
             if got == 0:
                 break
@@ -77,6 +77,17 @@ def plan_blocks_downloads(bench):
     plan, port = weir.show("plans")[0], weir.settled_ports()["wan0"]
     check(plan["used_octets"] >= MB - LEASE, "the plan is not spent: %s" % plan)
     same(weir.show("plans")[0]["billed_downlink_octets"], port["downlink_octets"], "octets billed for the downlink")
+
+
+@test
+def plan_ends_a_fast_download(bench):
+    """10 MB at the speed of the wire end within a quarter of a megabyte of the quota, and none is billed above it."""
+    lab, weir = plan_site(bench, quota="10MB")
+    spend(lab, False, 12 * MB)
+    weir.wait_drop("meter.plan_spent", 1)
+    plan = weir.show("plans")[0]
+    check(plan["bill_high_octets"] <= 10 * MB, "the bill may be %d" % plan["bill_high_octets"])
+    check(plan["used_octets"] > 10 * MB - 256 * 1024, "%d octets were used" % plan["used_octets"])
 
 
 @test

@@ -13,11 +13,6 @@ static uint64_t word_read(const uint64_t *word)
 	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
-static void word_write(uint64_t *word, uint64_t value)
-{
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-}
-
 static void begin_change(struct top *t)
 {
 	__atomic_store_n(&t->version, t->version + 1, __ATOMIC_RELAXED);
@@ -31,10 +26,10 @@ static void end_change(struct top *t)
 static void enter(struct top *t, struct top_entry *e, uint64_t key, uint64_t inherited)
 {
 	begin_change(t);
-	word_write(&e->key, key);
-	word_write(&e->octets, inherited);
-	word_write(&e->over, inherited);
-	word_write(&e->packets, 0);
+	__atomic_store_n(&e->key, key, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->octets, inherited, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->over, inherited, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->packets, 0, __ATOMIC_RELEASE);
 	end_change(t);
 }
 
@@ -53,7 +48,7 @@ static struct top_entry *place_of(struct top *t, uint64_t key)
 	if (t->n < TOP_PLACES) {
 		lightest = &t->entries[t->n];
 		enter(t, lightest, key, 0);
-		word_write(&t->n, t->n + 1);
+		__atomic_store_n(&t->n, t->n + 1, __ATOMIC_RELEASE);
 	} else {
 		enter(t, lightest, key, lightest->octets);
 	}
@@ -71,7 +66,7 @@ void top_count(struct top *t, uint64_t key, uint64_t octets)
 void top_clear(struct top *t)
 {
 	begin_change(t);
-	word_write(&t->n, 0);
+	__atomic_store_n(&t->n, 0, __ATOMIC_RELEASE);
 	end_change(t);
 }
 

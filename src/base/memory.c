@@ -11,6 +11,13 @@
 /* Sums for the status page; the tables themselves belong to whoever made them. */
 /* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables) */
 static _Atomic size_t total_bytes, total_huge_bytes;
+/* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): set by control before it makes tables */
+static _Atomic bool takes_huge = true;
+
+void memory_set_huge(bool may_take)
+{
+	atomic_store(&takes_huge, may_take);
+}
 
 static size_t round_up(size_t len_bytes)
 {
@@ -26,7 +33,8 @@ static size_t mapped_len(size_t len_bytes)
 /* Ordinary pages, aligned so that the kernel can join them to huge ones where it may. */
 static void *map_ordinary(size_t len_bytes)
 {
-	size_t slack = len_bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
+	size_t slack =
+		atomic_load(&takes_huge) && len_bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : 0;
 	char *at = mmap(NULL, len_bytes + slack, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t lead;
@@ -49,7 +57,7 @@ int memory_create(size_t len_bytes, void **ret_memory)
 
 	if (len_bytes == 0 || mapped < len_bytes)
 		return -ENOMEM;
-	if (mapped >= HUGE_PAGE_BYTES)
+	if (atomic_load(&takes_huge) && mapped >= HUGE_PAGE_BYTES)
 		at = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
 	if (at != MAP_FAILED)

@@ -179,6 +179,7 @@ static int start_eal(struct gateway *g)
 	for (uint32_t i = 0; i < c->n_ports && pci.n < EAL_PCI_MAX; i++)
 		if (config_device_kind(c->ports[i].device) == DEVICE_PCI)
 			pci.addresses[pci.n++] = c->ports[i].device;
+	memory_set_huge(c->runtime.huge_pages == HUGE_PAGES_AUTO);
 	err = eal_start(huge, need_mib, &pci);
 	if (err < 0) {
 		log_event(LOG_ERROR, "start.eal error=\"%s\"", strerror(-err));

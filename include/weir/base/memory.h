@@ -10,7 +10,11 @@
 #ifndef WEIR_BASE_MEMORY_H
 #define WEIR_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
+
+/* Whether tables may take huge pages, from now on; they do until told. */
+void memory_set_huge(bool may_take);
 
 /* Maps at least `len_bytes`; the result is rounded up to the page size used. */
 int memory_create(size_t len_bytes, void **ret_memory);

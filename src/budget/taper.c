@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/clock.h>
 #include <weir/budget/taper.h>
 
-#define US_PER_S      1000000u
 #define MARK_US       (TAPER_FLIGHT_US / (TAPER_MARKS - 2)) /* so that the marks span a flight */
 #define QUOTA_DIVISOR 64 /* of a small quota no more is held back than this part */
 

@@ -115,7 +115,7 @@ void apply_free_class(
 			pc->plans[i].free_classes |= UINT32_C(1) << id;
 }
 
-enum ladder_action config_action(enum config_step step)
+static enum ladder_action action_of(enum config_step step)
 {
 	static const enum ladder_action actions[] = {
 		[STEP_NOTIFY] = LADDER_NOTIFY,
@@ -127,17 +127,18 @@ enum ladder_action config_action(enum config_step step)
 	return actions[step];
 }
 
-static void ladder_fill(const struct config_quota *q, struct ladder *ret_ladder)
+void config_ladder(const struct config_ladder_step *steps, uint32_t n_steps,
+	enum ladder_action last, struct ladder *ret_ladder)
 {
-	for (uint32_t i = 0; i < q->n_ladder; i++)
+	for (uint32_t i = 0; i < n_steps; i++)
 		ret_ladder->steps[ret_ladder->n_steps++] = (struct ladder_step){
-			.at_ppm = q->ladder[i].at_ppm,
-			.action = config_action(q->ladder[i].action),
-			.rate_bps = q->ladder[i].rate_bps,
+			.at_ppm = steps[i].at_ppm,
+			.action = action_of(steps[i].action),
+			.rate_bps = steps[i].rate_bps,
 		};
-	if (q->n_ladder == 0)
+	if (n_steps == 0)
 		ret_ladder->steps[ret_ladder->n_steps++] =
-			(struct ladder_step){.at_ppm = ALL_PPM, .action = LADDER_RESERVE_ONLY};
+			(struct ladder_step){.at_ppm = ALL_PPM, .action = last};
 }
 
 /* The class that owns an account; NULL for the general one and those that nobody has. */
@@ -213,7 +214,7 @@ static void quotas_fill(const struct config *c, struct path_config *pc)
 			quota->groups = GROUP_BIT(config_group_id(c, q->group));
 		quota->is_shared = q->shared;
 		quota->rule.quota_octets = q->quota_octets;
-		ladder_fill(q, &quota->rule.ladder);
+		config_ladder(q->ladder, q->n_ladder, LADDER_RESERVE_ONLY, &quota->rule.ladder);
 		share_rule_prepare(&quota->rule);
 	}
 }

@@ -8,18 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum ladder_action action_of(enum config_step step)
-{
-	static const enum ladder_action actions[] = {
-		[STEP_NOTIFY] = LADDER_NOTIFY,
-		[STEP_SHAPE] = LADDER_SHAPE,
-		[STEP_RESERVE_ONLY] = LADDER_RESERVE_ONLY,
-		[STEP_BLOCK] = LADDER_BLOCK,
-	};
-
-	return actions[step];
-}
-
 static struct cycle_rule cycle_of(const struct config_plan *p)
 {
 	struct cycle_rule rule = {
@@ -57,17 +45,8 @@ static struct rule rule_of_plan(const struct config_plan *p)
 	memcpy(r.name, p->name, sizeof(r.name));
 	memcpy(r.timezone, p->cycle_timezone, sizeof(r.timezone));
 	memcpy(r.carrier, p->carrier, sizeof(r.carrier));
-	for (uint32_t i = 0; i < p->n_ladder; i++)
-		r.ladder.steps[r.ladder.n_steps++] = (struct ladder_step){
-			.at_ppm = p->ladder[i].at_ppm,
-			.action = action_of(p->ladder[i].action),
-			.rate_bps = p->ladder[i].rate_bps,
-		};
-	if (p->n_ladder == 0)
-		r.ladder.steps[r.ladder.n_steps++] = (struct ladder_step){
-			.at_ppm = ALL_PPM,
-			.action = p->when_spent == WHEN_SPENT_BLOCK ? LADDER_BLOCK : LADDER_NOTIFY,
-		};
+	config_ladder(p->ladder, p->n_ladder,
+		p->when_spent == WHEN_SPENT_BLOCK ? LADDER_BLOCK : LADDER_NOTIFY, &r.ladder);
 	return r;
 }
 

@@ -170,8 +170,6 @@ static bool is_array(const struct schema_row *row)
 /* Gives a node its row and place, and a value to its field. False when what is below it has none. */
 static bool bind_node(struct binder *b, struct tree_node *n)
 {
-	char path[TREE_PATH_MAX];
-
 	if (is_array(n->parent->row)) {
 		bind_item(b, n);
 	} else {
@@ -190,9 +188,6 @@ static bool bind_node(struct binder *b, struct tree_node *n)
 	}
 	if (is_value(n->row))
 		bind_value(b, n);
-	if ((n->row->flags & SCHEMA_NOT_ENFORCED) != 0)
-		config_report_add(b->report, CONFIG_WARNING, n->line, n->column,
-			"%s: is not enforced by this version", tree_path(n, path));
 	return true;
 }
 

@@ -8,37 +8,21 @@
 #include <weir/control/data_file.h>
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FILE_MAX_BYTES (1 << 16)
 
-static bool is_day(const char *text)
-{
-	static const char shape[] = "0000-00-00";
-	uint32_t month;
-	uint32_t day;
-
-	for (size_t i = 0; i < sizeof(shape); i++) {
-		if (shape[i] == '0' ? !isdigit((unsigned char)text[i]) : text[i] != shape[i])
-			return false;
-	}
-	month = (uint32_t)strtoul(text + 5, NULL, 10);
-	day = (uint32_t)strtoul(text + 8, NULL, 10);
-	return month >= 1 && month <= 12 && day >= 1
-	       && day <= civil_month_days((int32_t)strtol(text, NULL, 10), month);
-}
-
 static void check_head(struct config_checker *k, const struct config_profile *p, const char *name)
 {
 	const struct tree_node *top = k->top;
+	int64_t day;
 
 	if (config_is_set(top, "name") && strcmp(p->name, name) != 0)
 		config_complain(k, CONFIG_ERROR, top, "name",
 			"is not what the file is called by; write %s", name);
-	if (config_is_set(top, "checked_on") && !is_day(p->checked_on))
+	if (config_is_set(top, "checked_on") && civil_date_parse(p->checked_on, &day) != 0)
 		config_complain(k, CONFIG_ERROR, top, "checked_on",
 			"'%.40s' is no day; write one such as 2026-01-31", p->checked_on);
 	if (p->warn_after_us > 0 && p->overdue_after_us > 0

@@ -151,7 +151,7 @@ static bool value_of(const struct schema_row *row, const char *name, const char 
 		}
 	}
 	*ret_value = row->fallback == NULL ? "" : row->fallback;
-	return is_section(row) && (row->flags & SCHEMA_NOT_ENFORCED) == 0;
+	return is_section(row);
 }
 
 static int depth_of(const struct schema_row *row)
@@ -174,8 +174,6 @@ static void help_print(const struct schema_row *row, int indent, bool is_live)
 	char range[SCHEMA_RANGE_MAX];
 
 	printf("%*s# %s\n", indent, "", row->help);
-	if (is_section(row) && (row->flags & SCHEMA_NOT_ENFORCED) != 0)
-		printf("%*s# (not enforced by this version)\n", indent, "");
 	if (is_section(row))
 		return;
 	printf("%*s# (%s; ", indent, "", schema_range(row, range));
@@ -185,8 +183,7 @@ static void help_print(const struct schema_row *row, int indent, bool is_live)
 		printf("default: %s; ", row->fallback_words);
 	else if (is_live && row->fallback != NULL)
 		printf("default: %s; ", row->fallback);
-	printf("%s%s)\n", applies_text(row),
-		(row->flags & SCHEMA_NOT_ENFORCED) != 0 ? "; not enforced by this version" : "");
+	printf("%s)\n", applies_text(row));
 }
 
 /* One key of config/weir.yaml. `is_first` of a list item carries its dash. */
@@ -307,11 +304,10 @@ static void markdown_row_print(const struct schema_row *row)
 		return;
 	printf("| `");
 	markdown_path_print(row);
-	printf("` | %s | %s | %s | %s%s%s%s |\n", schema_range(row, range),
+	printf("` | %s | %s | %s | %s%s%s |\n", schema_range(row, range),
 		(row->flags & SCHEMA_REQUIRED) != 0 ? "required" : otherwise, applies_text(row),
 		row->help, (row->flags & SCHEMA_LAN_ONLY) != 0 ? " LAN ports only." : "",
-		(row->flags & SCHEMA_UPLINK_ONLY) != 0 ? " Uplinks only." : "",
-		(row->flags & SCHEMA_NOT_ENFORCED) != 0 ? " Not enforced by this version." : "");
+		(row->flags & SCHEMA_UPLINK_ONLY) != 0 ? " Uplinks only." : "");
 }
 
 static void markdown_head_print(const char *title, const char *help)

@@ -103,6 +103,7 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 			const struct edge *edge = &ctx->edge[i][d];
 			const struct edge *attributed = &ctx->attributed[i][d];
+			struct shaper_load load;
 
 			s->edge_packets[i][d] = edge->packets;
 			s->edge_octets[i][d] = edge->octets;
@@ -117,8 +118,9 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 			}
 			if (ctx->shapers[i][d] == NULL)
 				continue;
-			s->queue_packets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_packets;
-			s->queue_octets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_octets;
+			load = shaper_load(ctx->shapers[i][d]);
+			s->queue_packets[i][d] = load.backlog_packets;
+			s->queue_octets[i][d] = load.backlog_octets;
 		}
 }
 

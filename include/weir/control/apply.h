@@ -42,8 +42,9 @@ const char *config_account_name(const struct config *c, uint8_t account);
 uint64_t config_account_reserve(const struct config *c, uint8_t account);
 uint64_t config_account_device_reserve(const struct config *c, uint8_t account);
 
-/* What a step of a ladder does, as the ladder itself says it. */
-enum ladder_action config_action(enum config_step step);
+/* A ladder of configured steps; where there are none, `last` holds from the whole quota on. `ret_ladder` begins without steps. */
+void config_ladder(const struct config_ladder_step *steps, uint32_t n_steps,
+	enum ladder_action last, struct ladder *ret_ladder);
 
 /* Id of a LAN port's tap in the path, or PORT_NONE. */
 uint8_t config_tap_id(const struct config *c, uint8_t port_id);

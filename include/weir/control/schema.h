@@ -50,10 +50,9 @@ enum schema_applies {
 
 enum schema_flag {
 	SCHEMA_REQUIRED = 1 << 0,
-	SCHEMA_LAN_ONLY = 1 << 1,     /* of ports: for those with role lan */
-	SCHEMA_UPLINK_ONLY = 1 << 2,  /* of ports: for those with role uplink */
-	SCHEMA_NOT_ENFORCED = 1 << 3, /* accepted with a warning */
-	SCHEMA_OR_ZERO = 1 << 4,      /* 0 is allowed below min: it turns the thing off */
+	SCHEMA_LAN_ONLY = 1 << 1,    /* of ports: for those with role lan */
+	SCHEMA_UPLINK_ONLY = 1 << 2, /* of ports: for those with role uplink */
+	SCHEMA_OR_ZERO = 1 << 3,     /* 0 is allowed below min: it turns the thing off */
 };
 
 struct schema_word {

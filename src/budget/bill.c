@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/amount.h>
 #include <weir/budget/bill.h>
 
-#define ALL_PPM    1000000ull
 #define DAY_S      86400
 #define PACKET_MIN 20           /* octets of the shortest IPv4 packet */
 #define OCTETS_MAX (1ull << 60) /* nobody sells more, and sums of some stay below 2^64 */
@@ -35,27 +35,6 @@ static uint64_t round_up(uint64_t octets, uint64_t quantum)
 	return over == 0 ? octets : octets + (quantum - over);
 }
 
-/* octets * a / b for a, b up to a million, without passing 64 bits. */
-static uint64_t scale_down(uint64_t octets, uint64_t a, uint64_t b)
-{
-	return octets / b * a + octets % b * a / b;
-}
-
-static uint64_t scale_up(uint64_t octets, uint64_t a, uint64_t b)
-{
-	return octets / b * a + (octets % b * a + b - 1) / b;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t greatest(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static void sum_take(struct bill_sum *from, const struct bill_sum *less)
 {
 	for (int d = 0; d < N_DIRECTIONS; d++) {
@@ -85,8 +64,9 @@ static struct bill_interval weigh(const struct bill_sum *s, const struct bill_ru
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		uint64_t low = s->octets[d] + s->packets[d] * rule->overhead_low[d];
 
-		sum.low_octets += scale_down(low, rule->weight_ppm[d], ALL_PPM);
-		sum.high_octets += scale_up(carried_high(s, rule, d), rule->weight_ppm[d], ALL_PPM);
+		sum.low_octets += amount_scale_down(low, rule->weight_ppm[d], ALL_PPM);
+		sum.high_octets +=
+			amount_scale_up(carried_high(s, rule, d), rule->weight_ppm[d], ALL_PPM);
 	}
 	return sum;
 }
@@ -316,16 +296,16 @@ static uint64_t spread(uint64_t octets, uint64_t weighed, uint64_t n_units, uint
 
 	if (weighed == 0)
 		return 0;
-	return round_up(weighed, quantum) + (least(n_units, n_packets) - 1) * quantum;
+	return round_up(weighed, quantum) + (amount_least(n_units, n_packets) - 1) * quantum;
 }
 
 static uint64_t low_at(const struct bill *b, const struct bill_rule *rule, uint64_t n_units)
 {
 	uint64_t quantum = quantum_of(rule);
-	uint64_t lost =
-		scale_up(carried_high(&b->total, rule, UPLINK), rule->lost_uplink_ppm, ALL_PPM)
-		+ carried_high(&b->undone, rule, UPLINK);
-	uint64_t lost_weighed = scale_up(lost, rule->weight_ppm[UPLINK], ALL_PPM);
+	uint64_t lost = amount_scale_up(carried_high(&b->total, rule, UPLINK),
+				rule->lost_uplink_ppm, ALL_PPM)
+			+ carried_high(&b->undone, rule, UPLINK);
+	uint64_t lost_weighed = amount_scale_up(lost, rule->weight_ppm[UPLINK], ALL_PPM);
 	uint64_t less = spread(lost, lost_weighed, n_units, quantum);
 	uint64_t by_unit = b->low_octets + unit_at(b, rule).low_octets;
 	struct bill_sum sure = b->total;
@@ -335,13 +315,14 @@ static uint64_t low_at(const struct bill *b, const struct bill_rule *rule, uint6
 	as_one = weigh(&sure, rule).low_octets;
 	by_unit = by_unit > less ? by_unit - less : 0;
 	as_one = as_one > lost_weighed ? round_up(as_one - lost_weighed, quantum) : 0;
-	return greatest(by_unit, as_one);
+	return amount_greatest(by_unit, as_one);
 }
 
 static uint64_t high_at(const struct bill *b, const struct bill_rule *rule, uint64_t n_units)
 {
 	uint64_t quantum = quantum_of(rule);
-	uint64_t weight_most = greatest(rule->weight_ppm[UPLINK], rule->weight_ppm[DOWNLINK]);
+	uint64_t weight_most =
+		amount_greatest(rule->weight_ppm[UPLINK], rule->weight_ppm[DOWNLINK]);
 	struct bill_sum most = b->total;
 	uint64_t by_unit =
 		b->high_octets + unit_at(b, rule).high_octets + inner_cuts(b, rule) * quantum;
@@ -351,15 +332,15 @@ static uint64_t high_at(const struct bill *b, const struct bill_rule *rule, uint
 
 	sum_add(&most, &b->carried);
 	/* A share of what the carrier counted, of which weir saw the rest. */
-	missed = scale_up(carried_high(&most, rule, DOWNLINK), rule->unseen_downlink_ppm,
+	missed = amount_scale_up(carried_high(&most, rule, DOWNLINK), rule->unseen_downlink_ppm,
 		ALL_PPM - rule->unseen_downlink_ppm);
-	missed_weighed = scale_up(missed, rule->weight_ppm[DOWNLINK], ALL_PPM)
-			 + scale_up(b->unseen_octets, weight_most, ALL_PPM);
+	missed_weighed = amount_scale_up(missed, rule->weight_ppm[DOWNLINK], ALL_PPM)
+			 + amount_scale_up(b->unseen_octets, weight_most, ALL_PPM);
 	missed += b->unseen_octets;
 	by_unit += spread(missed, missed_weighed, n_units, quantum);
 	/* The sum of rounded parts is at most the rounded sum and a quantum for each part but one. */
 	as_one = weigh(&most, rule).high_octets + missed_weighed;
-	return least(by_unit, round_up(as_one, quantum) + (n_units - 1) * quantum);
+	return amount_least(by_unit, round_up(as_one, quantum) + (n_units - 1) * quantum);
 }
 
 /* What the carrier had told may have ended within a quantum: of what was counted since, a part may fill it. */
@@ -369,7 +350,7 @@ static struct bill_interval with_told(
 	uint64_t quantum = quantum_of(rule);
 
 	return (struct bill_interval){
-		.low_octets = greatest(told, told - told % quantum + since.low_octets),
+		.low_octets = amount_greatest(told, told - told % quantum + since.low_octets),
 		.high_octets = round_up(told, quantum) + since.high_octets,
 	};
 }
@@ -395,7 +376,7 @@ static uint64_t high_after(const struct bill *b, const struct bill_rule *rule, u
 		struct bill more = *b;
 
 		bill_add(&more, d, octets, 0);
-		worst = greatest(worst, bill_at(&more, rule).high_octets);
+		worst = amount_greatest(worst, bill_at(&more, rule).high_octets);
 	}
 	return worst + cut;
 }
@@ -403,15 +384,15 @@ static uint64_t high_after(const struct bill *b, const struct bill_rule *rule, u
 uint64_t bill_left(const struct bill *b, const struct bill_rule *rule, uint64_t limit_octets)
 {
 	uint64_t fits = 0;
-	uint64_t too_many = least(limit_octets, OCTETS_MAX) + 1;
-	uint64_t weight = greatest(rule->weight_ppm[UPLINK], rule->weight_ppm[DOWNLINK]);
+	uint64_t too_many = amount_least(limit_octets, OCTETS_MAX) + 1;
+	uint64_t weight = amount_greatest(rule->weight_ppm[UPLINK], rule->weight_ppm[DOWNLINK]);
 
 	if (high_after(b, rule, 0) > limit_octets)
 		return 0;
 	if (weight == 0)
 		return OCTETS_MAX;
 	if (weight < ALL_PPM)
-		too_many = least(scale_up(too_many, ALL_PPM, weight), OCTETS_MAX);
+		too_many = amount_least(amount_scale_up(too_many, ALL_PPM, weight), OCTETS_MAX);
 	while (too_many - fits > 1) {
 		uint64_t middle = fits + (too_many - fits) / 2;
 

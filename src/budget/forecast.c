@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/amount.h>
 #include <weir/budget/forecast.h>
 
-#define ALL_PPM      1000000ull
 #define WEEK         7
 #define WEEKS_MAX    4
 #define BY_WEEKDAY   14           /* days known, from which weekdays are told apart */
@@ -13,11 +13,6 @@
  * deviations. */
 #define HALF_PER_THOUSAND 1606ull
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* In thousandths, without passing 64 bits. */
 static uint64_t scale(uint64_t octets, uint64_t by_1000)
 {
@@ -26,7 +21,7 @@ static uint64_t scale(uint64_t octets, uint64_t by_1000)
 
 static uint64_t day_octets(const struct forecast_input *in, uint32_t i)
 {
-	return least(in->days[i], OCTETS_MAX);
+	return amount_least(in->days[i], OCTETS_MAX);
 }
 
 /* What the first `n` days say of the one `ahead` days behind them, ahead 0 being the next. n > 0. */
@@ -79,8 +74,8 @@ static uint64_t square_root(uint64_t n)
  * are told from is off. */
 static uint64_t half_width(uint64_t error, uint64_t days_1000, uint32_t n_days)
 {
-	uint64_t told_from = n_days >= BY_WEEKDAY ? least(n_days, (uint64_t)WEEKS_MAX * WEEK)
-						  : least(n_days, WEEK);
+	uint64_t told_from = n_days >= BY_WEEKDAY ? amount_least(n_days, (uint64_t)WEEKS_MAX * WEEK)
+						  : amount_least(n_days, WEEK);
 	/* (days + days^2 / told_from), in millionths */
 	uint64_t variance = days_1000 * 1000 + days_1000 * days_1000 / told_from;
 	uint64_t root_1000 = square_root(variance);
@@ -106,9 +101,9 @@ static uint32_t spent_in(
 
 struct forecast forecast_at(const struct forecast_input *in)
 {
-	uint32_t n_days = (uint32_t)least(in->n_days, FORECAST_DAYS_MAX);
-	uint32_t to_come = (uint32_t)least(in->n_days_to_come, SUM_DAYS_MAX);
-	uint64_t left_ppm = ALL_PPM - least(in->today_ppm, ALL_PPM);
+	uint32_t n_days = (uint32_t)amount_least(in->n_days, FORECAST_DAYS_MAX);
+	uint32_t to_come = (uint32_t)amount_least(in->n_days_to_come, SUM_DAYS_MAX);
+	uint64_t left_ppm = ALL_PPM - amount_least(in->today_ppm, ALL_PPM);
 	struct forecast f = {
 		.is_known = n_days > 0,
 		.expected_octets = in->used_octets,
@@ -133,6 +128,6 @@ struct forecast forecast_at(const struct forecast_input *in)
 	f.high_octets += more + half;
 	f.spent_in_days = spent_in(in, n_days, today, 1000);
 	f.spent_in_days_early = spent_in(in, n_days, today,
-		more == 0 ? 1000 : 1000 + least(half / (more / 1000 + 1), 1000000));
+		more == 0 ? 1000 : 1000 + amount_least(half / (more / 1000 + 1), 1000000));
 	return f;
 }

@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/amount.h>
 #include <weir/budget/ladder.h>
-
-#define ALL_PPM 1000000ull
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
 
 static uint64_t add_saturating(uint64_t a, uint64_t b)
 {
 	return a + b < a ? UINT64_MAX : a + b;
-}
-
-/* octets * a / b, rounded up, for a <= b up to a million. */
-static uint64_t scale_up(uint64_t octets, uint64_t a, uint64_t b)
-{
-	return octets / b * a + (octets % b * a + b - 1) / b;
 }
 
 uint64_t quota_octets(const struct quota *q)
@@ -29,11 +17,11 @@ uint64_t quota_octets(const struct quota *q)
 struct quota quota_next(const struct quota *q, uint64_t used)
 {
 	struct quota next = *q;
-	uint64_t own = least(used, q->cycle_octets);
-	uint64_t carried = least(used - own, q->carried_octets);
-	uint64_t top_up = least(used - own - carried, q->top_up_octets);
+	uint64_t own = amount_least(used, q->cycle_octets);
+	uint64_t carried = amount_least(used - own, q->carried_octets);
+	uint64_t top_up = amount_least(used - own - carried, q->top_up_octets);
 
-	next.carried_octets = least(q->cycle_octets - own, q->carry_max_octets);
+	next.carried_octets = amount_least(q->cycle_octets - own, q->carry_max_octets);
 	next.top_up_octets = q->top_up_lasts ? q->top_up_octets - top_up : 0;
 	return next;
 }
@@ -44,7 +32,7 @@ uint64_t ladder_allowance(const struct ladder_pace *pace, uint64_t quota, struct
 
 	if (at.n_days == 0 || days >= at.n_days)
 		return quota;
-	return scale_up(quota, days, at.n_days);
+	return amount_scale_up(quota, days, at.n_days);
 }
 
 static void reach(struct ladder_now *now, enum ladder_action action, uint64_t rate_bps)
@@ -60,7 +48,7 @@ static void pace_at(
 {
 	now->is_paced = used >= allowance;
 	if (!now->is_paced)
-		now->next_octets = least(now->next_octets, allowance);
+		now->next_octets = amount_least(now->next_octets, allowance);
 	/* A shape step that is slower stays. */
 	else if (pace->action != LADDER_SHAPE || now->action != LADDER_SHAPE
 		 || pace->rate_bps < now->rate_bps)
@@ -73,7 +61,7 @@ static void keep_reserve(struct ladder_now *now, uint64_t used, uint64_t others)
 	if (now->is_reserved)
 		reach(now, LADDER_RESERVE_ONLY, 0);
 	else
-		now->next_octets = least(now->next_octets, others);
+		now->next_octets = amount_least(now->next_octets, others);
 }
 
 struct ladder_now ladder_at(const struct ladder *l, uint64_t used, uint64_t quota,
@@ -85,7 +73,7 @@ struct ladder_now ladder_at(const struct ladder *l, uint64_t used, uint64_t quot
 		return now;
 	for (uint32_t i = 0; i < l->n_steps; i++) {
 		const struct ladder_step *s = &l->steps[i];
-		uint64_t threshold = scale_up(quota, s->at_ppm, ALL_PPM);
+		uint64_t threshold = amount_scale_up(quota, s->at_ppm, ALL_PPM);
 
 		if (used < threshold) {
 			now.next_octets = threshold;

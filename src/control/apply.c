@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "apply_parts.h"
 
+#include <weir/base/amount.h>
 #include <weir/base/clock.h>
 #include <weir/control/apply.h>
 
@@ -8,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define ALL_PPM 1000000u
 
 static_assert(QUOTA_NAME_MAX == CONFIG_NAME_MAX, "names of quotas are copied whole");
 

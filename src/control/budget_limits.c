@@ -11,16 +11,6 @@
 #define LOOK_US       US_PER_S /* a bill grows by itself: by cuts, and by days */
 #define PACKET_OCTETS 2048     /* no packet on an uplink is larger, with what carriers add to it */
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t greatest(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static bool has_quota(const struct rule *rule)
 {
 	return rule->quota_octets != 0 || rule->prepaid;
@@ -31,7 +21,7 @@ static uint64_t quota_of(const struct rule *rule, const struct ledger_plan *plan
 {
 	if (!has_quota(rule))
 		return 0;
-	return greatest(rule->quota_octets + plan->top_up_octets + plan->rollover_octets, 1);
+	return amount_greatest(rule->quota_octets + plan->top_up_octets + plan->rollover_octets, 1);
 }
 
 static uint64_t all_reserves(const struct budget *b)
@@ -75,7 +65,7 @@ static uint64_t margin_of(const struct stand *s, enum ladder_action action)
 {
 	uint64_t margin = taper_least(s->quota_octets);
 
-	return action == LADDER_RESERVE_ONLY ? greatest(margin, PACKET_OCTETS) : margin;
+	return action == LADDER_RESERVE_ONLY ? amount_greatest(margin, PACKET_OCTETS) : margin;
 }
 
 /* The step that holds. */
@@ -119,7 +109,7 @@ static void find_room(
 	s->all_octets = bill_left(k->bill, &rule->bill, s->quota_octets);
 	s->lease_octets =
 		end == s->quota_octets ? s->all_octets : bill_left(k->bill, &rule->bill, end);
-	s->general_octets = least(more(s->all_octets, kept), s->lease_octets);
+	s->general_octets = amount_least(more(s->all_octets, kept), s->lease_octets);
 	if (kept > 0 && s->general_octets <= margin_of(s, LADDER_RESERVE_ONLY)
 		&& s->ladder.action < LADDER_RESERVE_ONLY) {
 		s->ladder.action = LADDER_RESERVE_ONLY;
@@ -131,7 +121,7 @@ static void find_room(
 	if (s->ladder.action == LADDER_BLOCK)
 		s->lease_octets = 0;
 	else if (s->general_octets > 0)
-		s->lease_octets = least(s->lease_octets, s->general_octets);
+		s->lease_octets = amount_least(s->lease_octets, s->general_octets);
 }
 
 void stand_up(struct budget *b, struct book *k, const struct ledger_time *when)
@@ -171,7 +161,7 @@ static uint64_t point_of(
 {
 	uint64_t own = more(b->rules.reserves[account], account_used(k, account));
 
-	return meter_account_used(&k->seen, account) + least(own, left);
+	return meter_account_used(&k->seen, account) + amount_least(own, left);
 }
 
 static uint64_t slower(uint64_t a_bps, uint64_t b_bps)

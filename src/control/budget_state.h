@@ -4,6 +4,7 @@
 #ifndef WEIR_SRC_CONTROL_BUDGET_STATE_H
 #define WEIR_SRC_CONTROL_BUDGET_STATE_H
 
+#include <weir/base/amount.h>
 #include <weir/base/zone.h>
 #include <weir/budget/cycle.h>
 #include <weir/budget/ladder.h>
@@ -15,7 +16,6 @@
 #include <stdint.h>
 
 #define INBOX_ROWS 1024 /* a power of two */
-#define ALL_PPM    1000000u
 
 /* Usage that flow records told of, until the owner takes it: by plan, class and device. */
 struct inbox_row {

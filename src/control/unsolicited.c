@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <weir/base/amount.h>
 #include <weir/base/clock.h>
 #include <weir/base/log.h>
 #include <weir/control/unsolicited.h>
@@ -11,8 +12,7 @@
 
 #define HOUR_S      3600u
 #define SPAN_US     (300 * US_PER_S)
-#define SPANS       12 /* an hour */
-#define ALL_PPM     1000000u
+#define SPANS       12           /* an hour */
 #define CYCLE_S     (30 * 86400) /* where nobody knows when it ends */
 #define CALM_PARTS  4            /* the alarm ends below three of four parts of its share */
 #define CALM_NEEDED 3
@@ -225,8 +225,7 @@ static void foresee(struct plan_watch *p, const struct budget_time *now)
 	p->view.forecast_octets =
 		p->view.used_octets
 		+ (uint64_t)((double)p->view.hour_octets * (double)left_s / HOUR_S);
-	p->view.alarm_octets =
-		quota / ALL_PPM * p->alarm_ppm + quota % ALL_PPM * p->alarm_ppm / ALL_PPM;
+	p->view.alarm_octets = amount_scale_down(quota, p->alarm_ppm, ALL_PPM);
 }
 
 void unsolicited_tick(struct unsolicited_watch *u, const struct budget_time *now)

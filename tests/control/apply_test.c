@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "config_text.h"
+
 #include <weir/base/clock.h>
 #include <weir/classify/name_set.h>
 #include <weir/control/apply.h>
@@ -20,21 +22,9 @@
 	"plans:\n"                                                                                 \
 	"  sim1: {quota: 1GB, overhead: 54B, when_spent: block}\n"
 
-static struct config *read_config(const char *text)
-{
-	struct config_report report = {0};
-	struct config *c = NULL;
-	int error = config_read(text, strlen(text), 0, &c, &report);
-
-	config_report_print(&report, "test", stderr);
-	cr_assert_eq(error, 0);
-	config_report_clean(&report);
-	return c;
-}
-
 static void to_path(const char *text, struct path_setup *setup, struct path_config **ret_pc)
 {
-	struct config *c = read_config(text);
+	struct config *c = config_of(text);
 
 	cr_assert_eq(config_to_path(c, setup, ret_pc), 0);
 	config_destroy(c);
@@ -171,7 +161,7 @@ Test(control_apply, classes_that_own_a_reserve_have_accounts_of_their_own)
 				     "classes: {a: {port: 80}, b: {port: 81, reserve: 1MB}, c: "
 				     "{port: 82}, d: {port: 83, "
 				     "reserve: 2MB, reserve_per_device: 10kB}}\n";
-	struct config *c = read_config(text);
+	struct config *c = config_of(text);
 	struct path_setup setup;
 	struct path_config *pc;
 
@@ -196,9 +186,9 @@ Test(control_apply, a_plans_way_of_counting_reaches_the_path)
 {
 	struct path_setup setup;
 	struct path_config *pc;
-	struct config *c = read_config(SITE "  sim2: {carrier: soracom, free_classes: [b]}\n"
-					    "classes: {a: {port: 80}, b: {port: 81}, c: {port: 82, "
-					    "reserve: 1MB}}\n");
+	struct config *c = config_of(SITE "  sim2: {carrier: soracom, free_classes: [b]}\n"
+					  "classes: {a: {port: 80}, b: {port: 81}, c: {port: 82, "
+					  "reserve: 1MB}}\n");
 
 	cr_assert_eq(config_to_path(c, &setup, &pc), 0);
 	cr_expect_eq(pc->plans[0].overhead_octets[UPLINK], 54);
@@ -347,8 +337,8 @@ Test(control_apply, the_two_ends_of_a_rule_leave_the_right_ways_open)
 static void compare(const char *running_text, const char *wanted_text, char *said, size_t size,
 	struct config **ret_next)
 {
-	struct config *running = read_config(running_text);
-	struct config *wanted = read_config(wanted_text);
+	struct config *running = config_of(running_text);
+	struct config *wanted = config_of(wanted_text);
 	struct config_changes changes = {0};
 	size_t len = 0;
 
@@ -501,7 +491,7 @@ Test(control_apply, schedules_decide_which_rules_are_idle_and_an_unknown_time_is
 		{{.known = 1, .holds = 0}, true, true},
 		{{.known = 0, .holds = 0}, false, true},
 	};
-	struct config *c = read_config(text);
+	struct config *c = config_of(text);
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct path_setup setup;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The books over a path that is a meter, and a ledger on a disk in memory. */
+#include "config_text.h"
 #include "sim_disk.h"
 
 #include <weir/base/clock.h>
@@ -79,18 +80,6 @@ struct site {
 	struct budget_time now;
 	struct ledger_recovery recovery;
 };
-
-static struct config *config_of(const char *text)
-{
-	struct config_report report = {0};
-	struct config *c = NULL;
-	int error = config_read(text, strlen(text), 0, &c, &report);
-
-	config_report_print(&report, "test", stderr);
-	cr_assert_eq(error, 0);
-	config_report_clean(&report);
-	return c;
-}
 
 static void open_books(struct site *s)
 {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "config_text.h"
+
 #include <weir/base/clock.h>
 #include <weir/classify/name_set.h>
 #include <weir/control/apply.h>
@@ -37,22 +39,12 @@ struct world {
 
 static struct world *w;
 
-static struct config *read_config(const char *text)
-{
-	struct config_report report = {0};
-	struct config *c = NULL;
-
-	cr_assert_eq(config_read(text, strlen(text), 0, &c, &report), 0);
-	config_report_clean(&report);
-	return c;
-}
-
 static void setup(void)
 {
 	struct path_setup path_setup;
 
 	w = calloc(1, sizeof(*w));
-	w->config = read_config(site_text);
+	w->config = config_of(site_text);
 	cr_assert_eq(config_to_path(w->config, &path_setup, &w->pc), 0);
 	w->now_us = START;
 	cr_assert_eq(clocks_create(w->config, START, &w->clocks), 0);
@@ -261,11 +253,11 @@ Test(control_clocks, rows_are_bounded_and_those_without_a_service_yield)
 
 Test(control_clocks, rows_end_with_the_profile_of_their_class)
 {
-	struct config *other = read_config("ports:\n"
-					   "  lan0: {role: lan, device: eth1, address: "
-					   "192.168.50.1/24}\n"
-					   "  wwan0: {role: uplink, device: wwan0, address: "
-					   "10.64.3.7/32, link: cellular}\n");
+	struct config *other = config_of("ports:\n"
+					 "  lan0: {role: lan, device: eth1, address: "
+					 "192.168.50.1/24}\n"
+					 "  wwan0: {role: uplink, device: wwan0, address: "
+					 "10.64.3.7/32, link: cellular}\n");
 
 	exchange(CLASS_KIND_SERVICE, 900, 900);
 	clocks_set_config(w->clocks, w->config);

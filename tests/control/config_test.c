@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "config_text.h"
+
 #include <weir/base/clock.h>
 #include <weir/control/config.h>
 
@@ -112,21 +114,9 @@ Test(control_config, every_shipped_example_loads_without_a_mistake)
 	}
 }
 
-static struct config *good(const char *text)
-{
-	struct config_report report = {0};
-	struct config *c = NULL;
-	int error = config_read(text, strlen(text), 0, &c, &report);
-
-	config_report_print(&report, "test", stderr);
-	cr_assert_eq(error, 0);
-	config_report_clean(&report);
-	return c;
-}
-
 Test(control_config, a_small_file_gets_the_safe_defaults)
 {
-	struct config *c = good(home);
+	struct config *c = config_of(home);
 
 	cr_expect_eq(c->n_ports, 2);
 	cr_expect_str_eq(c->ports[0].name, "lan0");
@@ -176,7 +166,7 @@ Test(control_config, packet_buffers_follow_from_ports_and_rates_unless_told)
 			"  wan0: {role: uplink, device: eth0, address: 192.0.2.2/24, gateway: "
 			"192.0.2.1%s}\n%s",
 			cases[i].lan, cases[i].uplink, cases[i].more);
-		c = good(text);
+		c = config_of(text);
 		cr_expect_eq(config_packet_buffers(c), cases[i].n_buffers, "case %zu: %u", i,
 			config_packet_buffers(c));
 		config_destroy(c);
@@ -185,7 +175,7 @@ Test(control_config, packet_buffers_follow_from_ports_and_rates_unless_told)
 
 Test(control_config, every_value_lands_in_its_field)
 {
-	struct config *c = good(
+	struct config *c = config_of(
 		"gateway: gw-1\n"
 		"ports:\n"
 		"  lan0: {role: lan, device: '0000:01:00.0', address: 10.1.0.1/16, vlan: 7, mtu: "

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What devices have used goes to the ledger and comes back, on a disk in memory and over a path that is a table of shares. */
+#include "config_text.h"
 #include "sim_disk.h"
 
 #include <weir/base/clock.h>
@@ -116,15 +117,10 @@ static void open_books(struct site *s)
 
 static struct site *site(const char *text)
 {
-	struct config_report report = {0};
 	struct site *s = calloc(1, sizeof(*s));
-	int error;
 
 	cr_assert_not_null(s);
-	error = config_read(text, strlen(text), 0, &s->config, &report);
-	config_report_print(&report, "test", stderr);
-	config_report_clean(&report);
-	cr_assert_eq(error, 0);
+	s->config = config_of(text);
 	sim_disk_init(&s->disk, JOURNAL_SEGMENT_BYTES, 200000, 256u << 20);
 	s->now = (struct budget_time){.now_us = US_PER_S, .wall_s = NOON_S, .is_trusted = true};
 	open_books(s);
@@ -293,14 +289,12 @@ Test(control_device_quota, reserves_that_have_changed_places_keep_what_is_theirs
 		"plans: {p: {quota: 10GB, cycle: {day: 15, timezone: UTC}}}\n"
 		"classes: {time: {port: 123, reserve: 1MB, reserve_per_device: 100kB}}\n";
 	struct site *s = site(SITE);
-	struct config_report report = {0};
 
 	share_of(&s->path, &mac_a)->reserved_octets[UPDATES] = 2 * MB;
 	share_of(&s->path, &mac_a)->reserved_octets[TIME] = 90 * KB;
 	cr_assert_eq(budget_finish(s->budget, &s->now), 0);
 	config_destroy(s->config);
-	cr_assert_eq(config_read(other, strlen(other), 0, &s->config, &report), 0);
-	config_report_clean(&report);
+	s->config = config_of(other);
 	crash(s);
 	cr_expect_eq(share_of(&s->path, &mac_a)->reserved_octets[1], 90 * KB);
 	clean(s);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "dialogue.h"
 
+#include "config_text.h"
+
 #include <weir/control/apply.h>
 
 #include <string.h>
@@ -195,13 +197,10 @@ struct path_config *default_path_config(void)
 	const char *text = "ports:\n"
 			   "  lan0: {role: lan, device: eth1, address: 192.168.50.1/24}\n"
 			   "  wan0: {role: uplink, device: wwan0, address: 10.64.3.7/32}\n";
-	struct config_report report = {0};
+	struct config *c = config_of(text);
 	struct path_setup setup;
 	struct path_config *pc;
-	struct config *c;
 
-	cr_assert_eq(config_read(text, strlen(text), 0, &c, &report), 0);
-	config_report_clean(&report);
 	cr_assert_eq(config_to_path(c, &setup, &pc), 0);
 	config_destroy(c);
 	return pc;

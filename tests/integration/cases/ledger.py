@@ -27,16 +27,17 @@ def plan_of(weir):
 
 
 @contextlib.contextmanager
-def chatter(lab, kbytes_s=400):
+def chatter(lab, kbytes_s=400, source="", port=9, octets=1000, burst=1):
     """Datagrams up, all the time."""
     stop = threading.Event()
-    s = lab.udp("lan")
+    s = lab.udp("lan", source)
 
     def talk():
         while not stop.is_set():
             with contextlib.suppress(OSError):
-                s.sendto(bytes(1000), (SERVICE, 9))
-            stop.wait(1 / kbytes_s)
+                for _ in range(burst):
+                    s.sendto(bytes(octets), (SERVICE, port))
+            stop.wait(burst * octets / 1000 / kbytes_s)
 
     thread = threading.Thread(target=talk, daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ import time
 
 from capture import Capture
 from cases import check, same, test, until
-from cases.ledger import plan_of
+from cases.ledger import chatter, plan_of
 from cases.names import answer_of, question_of
 from lab import GATEWAY, HOST, SERVICE, Failed, Skipped, run
 from wire import UDP, ip_fields, ipv4, udp
@@ -184,26 +184,9 @@ class Device:
         return time.monotonic() - start
 
 
-@contextlib.contextmanager
-def customers(lab, octets_s=1500000):
+def customers(lab):
     """Another device, which never stops sending."""
-    stop = threading.Event()
-    s = lab.udp("lan", HOST)
-
-    def talk():
-        while not stop.is_set():
-            with contextlib.suppress(OSError):
-                for _ in range(10):
-                    s.sendto(bytes(1200), (SERVICE, CUSTOMER_PORT))
-            stop.wait(12000 / octets_s)
-
-    thread = threading.Thread(target=talk, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return chatter(lab, 1500, source=HOST, port=CUSTOMER_PORT, octets=1200, burst=10)
 
 
 @contextlib.contextmanager

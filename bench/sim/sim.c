@@ -79,7 +79,8 @@ static uint64_t far_us(const struct sim *s, enum direction d)
 	return us < 0 ? 0 : (uint64_t)us;
 }
 
-static void enter_carrier(struct sim *s, enum direction d, const struct sim_packet *p, uint64_t now_us)
+static void enter_carrier(
+	struct sim *s, enum direction d, const struct sim_packet *p, uint64_t now_us)
 {
 	struct sim_way *w = &s->way[d];
 	struct sim_packet entered = *p;
@@ -116,7 +117,8 @@ static void leave_carrier(struct sim *s, enum direction d, struct sim_packet *p,
 }
 
 /* When a packet of so many octets would have left; *at moves on. */
-static uint64_t serve_us(struct sim *s, enum direction d, uint32_t octets, struct capacity_cursor *at)
+static uint64_t serve_us(
+	struct sim *s, enum direction d, uint32_t octets, struct capacity_cursor *at)
 {
 	uint64_t start_us = s->way[d].busy_since_us;
 	uint64_t ns;
@@ -304,8 +306,10 @@ static void probe(struct sim *s)
 
 	if (!sim_autorate_probe(&s->autorate, s->now_us))
 		return;
-	p = (struct sim_packet){
-		.made_us = s->now_us, .octets = SIM_PROBE_OCTETS, .flow = PROBE_FLOW, .kind = SIM_PROBE};
+	p = (struct sim_packet){.made_us = s->now_us,
+		.octets = SIM_PROBE_OCTETS,
+		.flow = PROBE_FLOW,
+		.kind = SIM_PROBE};
 	s->result->direction[UPLINK].probe_octets += p.octets;
 	enter_carrier(s, UPLINK, &p, s->now_us);
 }
@@ -333,10 +337,15 @@ static void control_by_weir(struct sim *s)
 		tick.is_backlogged[d] = s->way[d].shaper.octets > 0;
 	}
 	link_rate_tick(&s->link_rate, &tick);
-	for (int d = 0; d < N_DIRECTIONS; d++)
-		sim_shaper_set_rate(
-			&s->way[d].shaper, link_rate_bps(&s->link_rate, (enum direction)d), s->now_us);
-	s->way[DOWNLINK].shaper.hidden_us = link_rate_queue_us(&s->link_rate, DOWNLINK);
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		struct sim_shaper *shaper = &s->way[d].shaper;
+		struct link_rate_advice advice = link_rate_advice(&s->link_rate, (enum direction)d);
+
+		sim_shaper_set_rate(shaper, advice.rate_bps, s->now_us);
+		shaper->hidden_us = advice.waited_us;
+		shaper->target_us = advice.target_us;
+		shaper->interval_us = advice.interval_us;
+	}
 }
 
 static void control_by_autorate(struct sim *s)
@@ -345,8 +354,7 @@ static void control_by_autorate(struct sim *s)
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		sim_autorate_octets(
 			&s->autorate, (enum direction)d, s->way[d].edge_octets, s->now_us);
-		sim_shaper_set_rate(
-			&s->way[d].shaper, s->autorate.way[d].rate_bps, s->now_us);
+		sim_shaper_set_rate(&s->way[d].shaper, s->autorate.way[d].rate_bps, s->now_us);
 	}
 }
 
@@ -399,10 +407,12 @@ static void begin(struct sim *s)
 		capacity_cursor_init(&s->way[d].at);
 		histogram_init(&s->result->direction[d].bulk);
 		histogram_init(&s->result->direction[d].sparse);
+		s->way[d].oracle.target_us = p->oracle_target_us;
+		s->way[d].oracle.interval_us = p->oracle_interval_us;
 		if (p->controller == SIM_FIXED)
 			sim_shaper_set_rate(&s->way[d].shaper, mean_bps, 0);
 		sim_autorate_init(&s->autorate, (enum direction)d, mean_bps);
-		rates.min_bps[d] = 64000;
+		rates.min_bps[d] = 8000;
 		rates.max_bps[d] = 2000000000;
 		rates.start_bps[d] = 2000000;
 	}

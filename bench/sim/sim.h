@@ -33,8 +33,8 @@ enum sim_sender_kind {
 
 enum sim_controller {
 	SIM_UNSHAPED,
-	SIM_FIXED,    /* the capacity's mean, in both directions */
-	SIM_ORACLE,   /* the queues of the shaper stand where the radio serves, which knows the capacity */
+	SIM_FIXED, /* the capacity's mean, in both directions */
+	SIM_ORACLE, /* the queues of the shaper stand where the radio serves, which knows the capacity */
 	SIM_AUTORATE, /* active probes, after cake-autorate */
 	SIM_WEIR
 };
@@ -58,6 +58,7 @@ struct sim_params {
 	uint64_t route_us;     /* at this time the way becomes longer or shorter; 0: never */
 	int32_t route_shift_us;
 	enum sim_controller controller;
+	uint64_t oracle_target_us, oracle_interval_us; /* CoDel's; 0: RFC 8289's */
 	uint64_t duration_us;
 	uint64_t seed;
 	uint32_t n_flows;
@@ -71,7 +72,8 @@ struct sim_figures {
 	uint64_t delivered_octets; /* what reached its receiver */
 	uint64_t probe_octets;
 	uint64_t n_lost;
-	struct histogram bulk;   /* queueing of CUBIC's, BBR's and UDP's packets, in weir and at the radio */
+	struct histogram
+		bulk; /* queueing of CUBIC's, BBR's and UDP's packets, in weir and at the radio */
 	struct histogram sparse; /* of voice */
 };
 

@@ -3,14 +3,14 @@
 
 #include <weir/base/clock.h>
 
-#define PROBE_EVERY_US  50000
-#define LATE_US         30000
-#define N_WINDOW        6
-#define N_LATE          3
-#define ACHIEVED_US     200000
-#define CUT_EVERY_US    300000
-#define DECAY_EVERY_US  1000000
-#define HIGH_LOAD       0.75
+#define PROBE_EVERY_US 50000
+#define LATE_US        30000
+#define N_WINDOW       6
+#define N_LATE         3
+#define ACHIEVED_US    200000
+#define CUT_EVERY_US   300000
+#define DECAY_EVERY_US 1000000
+#define HIGH_LOAD      0.75
 
 void sim_autorate_init(struct sim_autorate *a, enum direction d, uint64_t mean_bps)
 {

@@ -168,8 +168,7 @@ static void measure_rtt(struct sim_sender *s, uint64_t rtt_us)
 		s->rttvar_us = (3 * s->rttvar_us + deviation) / 4;
 		s->srtt_us = (7 * s->srtt_us + rtt_us) / 8;
 	}
-	s->rto_us = s->srtt_us
-		    + (4 * s->rttvar_us > RTO_MIN_US ? 4 * s->rttvar_us : RTO_MIN_US);
+	s->rto_us = s->srtt_us + (4 * s->rttvar_us > RTO_MIN_US ? 4 * s->rttvar_us : RTO_MIN_US);
 }
 
 /* RFC 9406: a round whose least delay rose by an eighth ends slow start. */
@@ -255,8 +254,7 @@ static void bbr_phase(struct sim_sender *s, uint64_t now_us)
 	static const double gains[8] = {1.25, 0.75, 1, 1, 1, 1, 1, 1};
 	struct sim_bbr *b = &s->bbr;
 
-	if (b->state == BBR_DRAIN
-		&& s->next_seq - s->una <= bbr_bw(b) * (double)b->min_rtt_us) {
+	if (b->state == BBR_DRAIN && s->next_seq - s->una <= bbr_bw(b) * (double)b->min_rtt_us) {
 		b->state = BBR_PROBE_BW;
 		b->cwnd_gain = 2;
 		b->phase_at_us = 0;
@@ -353,8 +351,8 @@ static void acknowledge(struct sim_receiver *r, uint64_t now_us, struct sim_queu
 	sim_queue_put(out, &ack);
 }
 
-void sim_receiver_take(struct sim_receiver *r, const struct sim_packet *p, uint64_t now_us,
-	struct sim_queue *out)
+void sim_receiver_take(
+	struct sim_receiver *r, const struct sim_packet *p, uint64_t now_us, struct sim_queue *out)
 {
 	bool is_gap = p->seq != r->last_seq + 1;
 

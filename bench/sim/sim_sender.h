@@ -70,8 +70,8 @@ void sim_sender_send(struct sim_sender *s, uint64_t now_us, struct sim_queue *ou
 void sim_sender_ack(struct sim_sender *s, const struct sim_packet *ack, uint64_t now_us);
 
 /* Takes a packet in; an ACK goes to `out` when it is time. */
-void sim_receiver_take(struct sim_receiver *r, const struct sim_packet *p, uint64_t now_us,
-	struct sim_queue *out);
+void sim_receiver_take(
+	struct sim_receiver *r, const struct sim_packet *p, uint64_t now_us, struct sim_queue *out);
 
 /* A delayed ACK whose time has come. */
 void sim_receiver_run(struct sim_receiver *r, uint64_t now_us, struct sim_queue *out);

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_shaper.h"
 
-#include <math.h>
 #include <weir/base/clock.h>
 
+#include <math.h>
+
 #define QUANTUM     1514
-#ifdef TUNE
-extern int64_t T_CT, T_CI;
-#define INTERVAL_US ((uint64_t)T_CI)
-#define TARGET_US ((uint64_t)T_CT)
-#else
+#define TARGET_US   5000 /* RFC 8289 */
 #define INTERVAL_US 100000
-#define TARGET_US   5000
-#endif
 #define BURST_US    1000 /* a step of the simulation */
 #define LIST_NEW    0
 #define LIST_OLD    1
@@ -66,8 +61,14 @@ void sim_shaper_put(struct sim_shaper *s, const struct sim_packet *p, uint64_t n
 static uint64_t target_us(const struct sim_shaper *s)
 {
 	uint64_t packets_us = s->rate_bps == 0 ? 0 : 1500 * 12 * US_PER_S / s->rate_bps;
+	uint64_t least_us = s->target_us == 0 ? TARGET_US : s->target_us;
 
-	return packets_us > TARGET_US ? packets_us : TARGET_US;
+	return packets_us > least_us ? packets_us : least_us;
+}
+
+static uint64_t interval_us(const struct sim_shaper *s)
+{
+	return s->interval_us == 0 ? INTERVAL_US : s->interval_us;
 }
 
 static bool take_front(struct sim_shaper *s, struct sim_shaper_flow *f, uint64_t now_us,
@@ -83,18 +84,18 @@ static bool take_front(struct sim_shaper *s, struct sim_shaper_flow *f, uint64_t
 	*p = sim_queue_take(&f->queue);
 	s->octets -= p->octets;
 	sojourn_us = now_us - p->queued_us + s->hidden_us;
-	if (sojourn_us < target_us(s) || (f->queue.octets <= 1514 && s->hidden_us < TARGET_US))
+	if (sojourn_us < target_us(s) || (f->queue.octets <= 1514 && s->hidden_us < target_us(s)))
 		f->codel.first_above_us = 0;
 	else if (f->codel.first_above_us == 0)
-		f->codel.first_above_us = now_us + INTERVAL_US;
+		f->codel.first_above_us = now_us + interval_us(s);
 	else
 		*ret_ok_to_drop = now_us >= f->codel.first_above_us;
 	return true;
 }
 
-static uint64_t control_law(uint64_t t_us, uint32_t count)
+static uint64_t control_law(const struct sim_shaper *s, uint64_t t_us, uint32_t count)
 {
-	return t_us + (uint64_t)(INTERVAL_US / sqrt((double)count));
+	return t_us + (uint64_t)((double)interval_us(s) / sqrt((double)count));
 }
 
 static void drop(struct sim_shaper *s, struct sim_codel *c)
@@ -120,7 +121,7 @@ static bool codel_take(
 			if (!ok_to_drop)
 				c->is_dropping = false;
 			else
-				c->drop_next_us = control_law(c->drop_next_us, c->count);
+				c->drop_next_us = control_law(s, c->drop_next_us, c->count);
 		}
 	} else if (ok_to_drop) {
 		uint32_t delta = c->count - c->last_count;
@@ -128,8 +129,8 @@ static bool codel_take(
 		drop(s, c);
 		any = take_front(s, f, now_us, p, &ok_to_drop);
 		c->is_dropping = true;
-		c->count = delta > 1 && now_us - c->drop_next_us < 16 * INTERVAL_US ? delta : 1;
-		c->drop_next_us = control_law(now_us, c->count);
+		c->count = delta > 1 && now_us - c->drop_next_us < 16 * interval_us(s) ? delta : 1;
+		c->drop_next_us = control_law(s, now_us, c->count);
 		c->last_count = c->count;
 	}
 	return any;

@@ -34,6 +34,7 @@ struct sim_shaper {
 	uint8_t lists[2][SIM_SHAPER_FLOWS]; /* new flows, old flows: rings of flow numbers */
 	uint32_t head[2], n[2];
 	uint64_t rate_bps;
+	uint64_t target_us, interval_us; /* CoDel's; 0: RFC 8289's */
 	uint64_t hidden_us; /* what packets of this direction have waited before they came here */
 	int64_t credit_bits_us; /* millionths of a bit */
 	uint64_t credited_us;

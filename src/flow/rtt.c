@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define SPACING_US  (4 * US_PER_MS) /* between questions: as fine as the controller looks */
+#define SPACING_US  (4 * US_PER_MS)   /* between questions: as fine as the controller looks */
 #define PACE_US     (400 * US_PER_MS) /* tells ticks of 1, 4 and 10 ms apart, whatever a queue adds */
 #define PACE_MAX_US (20 * US_PER_S) /* a clock not told by then is measured anew: it stood still */
 

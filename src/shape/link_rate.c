@@ -4,23 +4,52 @@
 
 #include <string.h>
 
-#ifdef TUNE
-extern int64_t T_TARGET, T_TAU, T_SMOOTH, T_FLOORPCT, T_CEILPCT, T_DSMOOTH, T_DTARGET, T_DTAU, T_CEILD, T_UPG;
-#else
-#define T_TARGET 20000
-#define T_TAU 60000
-#define T_SMOOTH 100000
-#define T_FLOORPCT 10
-#define T_CEILPCT 150
-#define T_DTARGET 20000
-#define T_DTAU 60000
-#define T_DSMOOTH 100000
-#define T_CEILD 150
-#define T_UPG 25
-#endif
+#define LASTING_US (10 * US_PER_S)   /* a base holds 10 to 20 s without being seen again */
+#define FRESH_US   (300 * US_PER_MS) /* evidence of a queue holds so long */
+#define BLIND_US   (1 * US_PER_S)    /* without evidence for so long, nothing is known of queues */
+#define STANDS_US                                                                                  \
+	(10 * (int64_t)US_PER_MS) /* a queue, and not the jitter of grants and retransmissions */
+#define DRAIN_EVERY_US (25 * US_PER_S) /* so that a base of LASTING_US sees one */
+#define DRAIN_MAX_US   (1000 * (int64_t)US_PER_MS)
+#define SETTLED_US     (100 * US_PER_MS)
+#define SUSPECT_US     (2 * US_PER_S)
+#define MOVE_MAX_US    (300 * (int64_t)US_PER_MS) /* no handover or route adds more */
+#define DRAIN_US       (100 * US_PER_MS)
+#define OVERDUE_US     (10 * US_PER_MS) /* an answer so much later than its base waits behind a queue */
+#define SPACING_US     (4 * US_PER_MS) /* two answers as close as that tell no rate */
+#define OCTETS_LEAST   4500 /* three packets: radios serve in grants of some, with pauses between */
+#define RATE_LEAST     500000 /* up to here growth is not bounded by a factor */
+/* RFC 8289's 5 and 100 ms suit a rate that stands still. Here each dip is longer than that: senders cut back at each would
+ * leave the radio idle when it is back. */
+#define CODEL_TARGET_US   (50 * US_PER_MS)
+#define CODEL_INTERVAL_US (200 * US_PER_MS)
+#define OUT_OF_HAND_US    (150 * US_PER_MS)
+#define PEAK_SHIFT        10 /* a peak is forgotten over 1024 ticks, 10 to 20 s */
 
-#define BASE_SPAN_US (10 * US_PER_S)
-#define FRESH_US     (300 * US_PER_MS) /* evidence of a queue holds so long */
+/*
+ * How a direction's rate follows its queue. The uplink's stands behind the shaper and obeys it at once. The downlink's
+ * stands before it, and obeys by way of senders a round trip later: hard brakes there let the radio run dry. (CoDel sees
+ * that queue, too, and makes senders give way.)
+ */
+struct law {
+	int64_t target_us;                   /* of the queue at the radio */
+	int64_t settle_us;                   /* in which it is brought there */
+	int64_t follow_us;                   /* over which what is carried is averaged */
+	int64_t least_percent, most_percent; /* of what is carried */
+};
+
+static const struct law laws[N_DIRECTIONS] = {
+	[UPLINK] = {20000, 120000, 25000, 20, 150}, [DOWNLINK] = {20000, 180000, 60000, 85, 150}};
+
+/* The most that a technology carries (3GPP TS 36.306, 38.306, 25.306, 45.820), in kbit/s. */
+static const uint32_t technology_kbps[LINK_RATE_TECHNOLOGIES][N_DIRECTIONS] = {
+	[LINK_RATE_UNKNOWN] = {UINT32_MAX, UINT32_MAX},
+	[LINK_RATE_2G] = {240, 300},
+	[LINK_RATE_3G] = {23000, 84000},
+	[LINK_RATE_NB_IOT] = {160, 130},
+	[LINK_RATE_LTE_M] = {3000, 4000},
+	[LINK_RATE_LTE] = {450000, 3000000},
+	[LINK_RATE_NR] = {UINT32_MAX, UINT32_MAX}};
 
 static int64_t min_i64(int64_t a, int64_t b)
 {
@@ -37,10 +66,31 @@ static int64_t clamp_i64(int64_t v, int64_t low, int64_t high)
 	return max_i64(low, min_i64(v, high));
 }
 
+/* Octets that pass in `us` at `bps`. */
+static int64_t octets_in(uint64_t bps, int64_t us)
+{
+	return (int64_t)(bps / 1000) * us / 8000;
+}
+
+static int64_t within_bounds(const struct link_rate *l, enum direction d, int64_t bps)
+{
+	int64_t most = min_i64((int64_t)l->params.max_bps[d],
+		(int64_t)technology_kbps[l->hint.technology][d] * 1000);
+
+	return clamp_i64(
+		bps, (int64_t)l->params.min_bps[d], max_i64(most, (int64_t)l->params.min_bps[d]));
+}
+
+static void forget_paths(struct link_rate *l)
+{
+	memset(l->paths, 0, sizeof(l->paths));
+}
+
 void link_rate_init(struct link_rate *l, const struct link_rate_params *params)
 {
 	memset(l, 0, sizeof(*l));
 	l->params = *params;
+	l->was_up = true;
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		l->way[d].rate_bps = params->start_bps[d];
 		l->way[d].carried_bps = params->start_bps[d];
@@ -48,14 +98,42 @@ void link_rate_init(struct link_rate *l, const struct link_rate_params *params)
 	}
 }
 
-/* Takes a value in; returns the least by now. */
-static int64_t least_take(struct link_rate_least *m, int64_t value, uint64_t now_us)
+static void keep_bounds(struct link_rate *l)
 {
-	if (m->turned_us == 0)
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		struct link_rate_way *w = &l->way[d];
+
+		w->rate_bps = (uint64_t)within_bounds(l, (enum direction)d, (int64_t)w->rate_bps);
+		w->carried_bps =
+			(uint64_t)within_bounds(l, (enum direction)d, (int64_t)w->carried_bps);
+	}
+}
+
+void link_rate_set_params(struct link_rate *l, const struct link_rate_params *params)
+{
+	l->params = *params;
+	keep_bounds(l);
+}
+
+void link_rate_hint(struct link_rate *l, const struct link_rate_hint *h)
+{
+	if (h->technology >= LINK_RATE_TECHNOLOGIES)
+		return;
+	if (h->technology != l->hint.technology || (h->cell != 0 && h->cell != l->hint.cell))
+		forget_paths(l);
+	l->hint = *h;
+	keep_bounds(l);
+}
+
+/* Takes a value in; returns the least by now. */
+static int64_t least_take(
+	struct link_rate_least *m, uint64_t span_us, int64_t value, uint64_t now_us)
+{
+	if (!m->has_now && !m->has_before)
 		m->turned_us = now_us;
-	if (now_us - m->turned_us > BASE_SPAN_US) {
+	if (now_us - m->turned_us > span_us) {
 		m->before = m->now;
-		m->has_before = m->has_now;
+		m->has_before = m->has_now && now_us - m->turned_us <= 2 * span_us;
 		m->has_now = false;
 		m->turned_us = now_us;
 	}
@@ -63,6 +141,41 @@ static int64_t least_take(struct link_rate_least *m, int64_t value, uint64_t now
 		m->now = value;
 	m->has_now = true;
 	return m->has_before ? min_i64(m->now, m->before) : m->now;
+}
+
+static bool is_slow(const struct link_rate_way *w)
+{
+	return w->rate_bps < w->peak_bps / 2;
+}
+
+/* True when the rate has been cut, the queue has been let run dry, and the delay still has not come near its base. */
+static bool has_moved(const struct link_rate_base *b, const struct link_rate_way *w,
+	int64_t base_us, uint64_t now_us)
+{
+	return is_slow(w) && now_us > w->drained_us + SETTLED_US
+	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + STANDS_US
+	       && b->drained_us < base_us + MOVE_MAX_US;
+}
+
+/*
+ * Takes a delay of a direction in; returns how far it lies above its base. When it stays there with the queue run dry, the
+ * way itself has become longer (a handover, a route): the base is what has been seen since.
+ */
+static int64_t above_base(
+	struct link_rate_base *b, struct link_rate_way *w, int64_t delay_us, uint64_t now_us)
+{
+	int64_t base_us = least_take(&b->lasting, LASTING_US, delay_us, now_us);
+
+	if (b->drain_us != w->drain_us || delay_us < b->drained_us)
+		b->drained_us = delay_us;
+	b->drain_us = w->drain_us;
+	if (has_moved(b, w, base_us, now_us)) {
+		b->lasting = (struct link_rate_least){0};
+		base_us = least_take(&b->lasting, LASTING_US, b->drained_us, now_us);
+	}
+	if (delay_us <= base_us + STANDS_US)
+		w->near_us = now_us;
+	return delay_us - base_us;
 }
 
 static struct link_rate_path *path_of(struct link_rate *l, uint32_t path, uint64_t now_us)
@@ -104,158 +217,263 @@ static uint64_t octets_at(const struct link_rate *l, uint64_t us)
 	return after == NULL ? 0 : after->octets;
 }
 
-static void saw_queue(struct link_rate *l, enum direction d, int64_t queue_us, uint64_t now_us)
+/* Moves what a direction carries towards what it was seen to carry in a span. Less is believed only when a queue stood all
+ * the while, for else there may have been nothing to carry. */
+static void follow(
+	struct link_rate *l, enum direction d, uint64_t octets, uint64_t span_us, bool is_full)
 {
 	struct link_rate_way *w = &l->way[d];
-
-	w->least_us = min_i64(w->least_us, max_i64(queue_us, 0));
-	w->queue_at_us = now_us;
-}
-
-#define STANDS_US (10 * (int64_t)US_PER_MS) /* a queue, and not the jitter of grants */
-
-/* Moves what a direction carries towards what it was seen to carry in a span. Less is believed only while a queue stood. */
-static void follow(struct link_rate_way *w, uint64_t octets, uint64_t span_us, bool is_full, int64_t smooth)
-{
 	int64_t seen_bps = (int64_t)(octets * 8 * US_PER_S / span_us);
-	int64_t step = (seen_bps - (int64_t)w->carried_bps) * min_i64((int64_t)span_us, smooth)
-		       / smooth;
+	int64_t step = (seen_bps - (int64_t)w->carried_bps)
+		       * min_i64((int64_t)span_us, laws[d].follow_us) / laws[d].follow_us;
 
 	if (step > 0 || is_full)
-		w->carried_bps = (uint64_t)((int64_t)w->carried_bps + step);
+		w->carried_bps = (uint64_t)within_bounds(l, d, (int64_t)w->carried_bps + step);
+}
+
+static void saw_queue(struct link_rate_way *w, int64_t queue_us, uint64_t now_us)
+{
+	w->least_us = min_i64(w->least_us, max_i64(queue_us, 0));
+	w->seen_us = now_us;
+}
+
+/* A packet that left by the uplink at `sent_us` is known to have crossed, since its answer is here. */
+static void saw_crossing(struct link_rate *l, uint64_t sent_us, uint64_t at_us, bool has_stood)
+{
+	uint64_t octets = octets_at(l, sent_us);
+	uint64_t last_crossing_us = l->crossed_at_us - l->base_rtt_us;
+	bool was_behind; /* in the queue already when the one before it crossed: the radio had no pause between them */
+
+	if (at_us < l->crossed_at_us + SPACING_US || octets < l->crossed_octets
+		|| sent_us < l->crossed_sent_us)
+		return;
+	was_behind = l->crossed_at_us != 0 && sent_us <= last_crossing_us + SPACING_US;
+	if (l->crossed_at_us != 0)
+		follow(l, UPLINK, octets - l->crossed_octets, at_us - l->crossed_at_us,
+			has_stood && was_behind);
+	l->crossed_sent_us = sent_us;
+	l->crossed_at_us = at_us;
+	l->crossed_octets = octets;
+}
+
+/* The remote's clock at the answer, on our scale but for an offset that stays. */
+static int64_t remote_clock(struct link_rate_path *p, const struct link_rate_sample *s)
+{
+	p->remote_us += (int32_t)(s->remote_us - p->remote_last_us);
+	p->remote_last_us = s->remote_us;
+	return p->remote_us;
+}
+
+/* An answer whose sender's clock is known: each way has its base. */
+static void take_both_ways(
+	struct link_rate *l, struct link_rate_path *p, const struct link_rate_sample *s)
+{
+	int64_t remote_us = remote_clock(p, s);
+	int64_t down_us =
+		above_base(&p->down, &l->way[DOWNLINK], (int64_t)s->now_us - remote_us, s->now_us);
+	int64_t up_us;
+
+	saw_queue(&l->way[DOWNLINK], down_us, s->now_us);
+	l->n_one_way++;
+	if (s->sent_us == 0)
+		return;
+	up_us = above_base(&p->up, &l->way[UPLINK], remote_us - (int64_t)s->sent_us, s->now_us);
+	l->base_rtt_us = (uint64_t)max_i64((int64_t)(s->now_us - s->sent_us) - up_us - down_us, 0);
+	saw_queue(&l->way[UPLINK], up_us, s->now_us);
+	saw_crossing(l, s->sent_us, s->now_us - (uint64_t)down_us, up_us > STANDS_US);
+}
+
+/* An answer that leaves open which way is how long: each may be all of it. */
+static void take_round_trip(
+	struct link_rate *l, struct link_rate_path *p, const struct link_rate_sample *s)
+{
+	int64_t rtt_us = (int64_t)(s->now_us - s->sent_us);
+	int64_t above_us = above_base(&p->rtt, &l->way[UPLINK], rtt_us, s->now_us);
+
+	/* A resolver may take its time: a late answer proves nothing, a prompt one proves that no queue stands. */
+	if (s->source == LINK_RATE_DNS && above_us > STANDS_US)
+		return;
+	l->base_rtt_us = (uint64_t)(rtt_us - above_us);
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		saw_queue(&l->way[d], above_us, s->now_us);
+	saw_crossing(l, s->sent_us, s->now_us, above_us > STANDS_US);
 }
 
 void link_rate_sample(struct link_rate *l, const struct link_rate_sample *s)
 {
 	struct link_rate_path *p = path_of(l, s->path, s->now_us);
-	int64_t down_us = -1;
 
-	if (s->has_remote) {
-		int64_t way_us;
-
-		p->remote_us += (int32_t)(s->remote_us - p->remote_last_us);
-		p->remote_last_us = s->remote_us;
-		way_us = (int64_t)s->now_us - p->remote_us;
-		down_us = way_us - least_take(&p->down_us, way_us, s->now_us);
-		saw_queue(l, DOWNLINK, down_us, s->now_us);
-		l->n_one_way++;
-	}
-	if (s->sent_us != 0 && s->sent_us <= s->now_us) {
-		int64_t rtt_us = (int64_t)(s->now_us - s->sent_us);
-		int64_t base_us = least_take(&p->rtt_us, rtt_us, s->now_us);
-		int64_t queue_us = rtt_us - base_us;
-
-		l->n_samples[s->source]++;
-		l->base_rtt_us = (uint64_t)base_us;
-		if (down_us >= 0)
-			queue_us -= down_us;
-		else
-			saw_queue(l, DOWNLINK, queue_us, s->now_us);
-		saw_queue(l, UPLINK, queue_us, s->now_us);
-		if (s->sent_us >= l->confirmed_sent_us) {
-			uint64_t octets = octets_at(l, s->sent_us);
-			uint64_t at_us = s->now_us - (uint64_t)max_i64(down_us, 0);
-
-			if (at_us > l->confirmed_at_us + 4000 && octets >= l->confirmed_octets) {
-				follow(&l->way[UPLINK], octets - l->confirmed_octets,
-					at_us - l->confirmed_at_us, queue_us > STANDS_US, T_SMOOTH);
-				l->confirmed_sent_us = s->sent_us;
-				l->confirmed_at_us = at_us;
-				l->confirmed_octets = octets;
-			}
-		}
-	}
+	if (s->sent_us > s->now_us || s->source >= LINK_RATE_SOURCES)
+		return;
+	l->n_samples[s->source] += s->sent_us != 0;
+	if (s->has_remote)
+		take_both_ways(l, p, s);
+	else if (s->sent_us != 0)
+		take_round_trip(l, p, s);
 }
 
-#define OCTETS_LEAST 3000 /* two packets: less cannot be told from none */
-
-/* Octets that pass in `us` at `bps`. */
-static int64_t octets_in(uint64_t bps, int64_t us)
-{
-	return (int64_t)(bps / 1000) * us / 8000;
-}
-
-/* The rate that brings a queue to its target within `tau`. */
-static void move_rate(struct link_rate *l, enum direction d, int64_t queue, int64_t target_us, int64_t tau, int64_t ceil_pct)
+/*
+ * A queue that never ran dry would become the base of what is measured: now and then it is made to, and when a cut rate
+ * does not bring the delay down.
+ */
+static bool is_draining(
+	struct link_rate *l, enum direction d, int64_t target, const struct link_rate_tick *t)
 {
 	struct link_rate_way *w = &l->way[d];
-	int64_t target = max_i64(octets_in(w->carried_bps, target_us), OCTETS_LEAST);
-	int64_t carried = (int64_t)w->carried_bps;
-	int64_t rate = carried + (target - queue) * 8 * 1000000 / tau;
+	uint64_t since_us = t->now_us - w->drain_us;
+	bool is_suspect =
+		is_slow(w) && t->now_us - w->near_us > SUSPECT_US && since_us > SUSPECT_US;
 
-	rate = clamp_i64(rate, carried * T_FLOORPCT / 100, max_i64(carried * ceil_pct / 100, 500000));
-	w->rate_bps = (uint64_t)clamp_i64(
-		rate, (int64_t)l->params.min_bps[d], (int64_t)l->params.max_bps[d]);
-	w->carried_bps = (uint64_t)clamp_i64((int64_t)w->carried_bps, (int64_t)l->params.min_bps[d],
-		(int64_t)l->params.max_bps[d]);
+	if (t->is_backlogged[d] && (since_us > DRAIN_EVERY_US || is_suspect)) {
+		w->drain_us = t->now_us;
+		w->drained_us = t->now_us + DRAIN_US + l->base_rtt_us
+				+ (uint64_t)min_i64(
+					target * 16000 / max_i64((int64_t)w->carried_bps / 1000, 1),
+					DRAIN_MAX_US);
+	}
+	return t->now_us < w->drained_us;
 }
 
-static void tick_downlink(struct link_rate *l, const struct link_rate_tick *t, uint64_t span_us)
+/* The rate that brings a queue of so many octets to its target. */
+static void move_rate(
+	struct link_rate *l, enum direction d, int64_t queue, const struct link_rate_tick *t)
+{
+	struct link_rate_way *w = &l->way[d];
+	const struct law *law = &laws[d];
+	int64_t carried = (int64_t)w->carried_bps;
+	int64_t target = max_i64(octets_in(w->carried_bps, law->target_us), OCTETS_LEAST);
+	int64_t rate = carried + (target - queue) * 8 * (int64_t)US_PER_S / law->settle_us;
+
+	rate = clamp_i64(rate, carried * law->least_percent / 100,
+		max_i64(carried * law->most_percent / 100, RATE_LEAST));
+	if (is_draining(l, d, target, t))
+		rate = min_i64(rate, carried / 4);
+	w->rate_bps = (uint64_t)within_bounds(l, d, rate);
+	w->peak_bps -= w->peak_bps >> PEAK_SHIFT;
+	if (w->carried_bps > w->peak_bps)
+		w->peak_bps = w->carried_bps;
+}
+
+/* Without evidence a rate that holds packets back grows, and is no reason to hold them for long. */
+static void grow_blindly(struct link_rate *l, enum direction d, const struct link_rate_tick *t)
+{
+	struct link_rate_way *w = &l->way[d];
+
+	w->queue_us = 0;
+	if (!t->is_backlogged[d])
+		return;
+	w->carried_bps =
+		(uint64_t)within_bounds(l, d, (int64_t)(w->carried_bps + w->carried_bps / 64));
+	w->rate_bps = (uint64_t)within_bounds(l, d, (int64_t)w->carried_bps);
+}
+
+static bool is_blind(const struct link_rate_way *w, uint64_t now_us)
+{
+	return w->seen_us == 0 || now_us - w->seen_us > BLIND_US;
+}
+
+static void tick_downlink(struct link_rate *l, const struct link_rate_tick *t)
 {
 	struct link_rate_way *w = &l->way[DOWNLINK];
-	uint64_t octets = t->octets[DOWNLINK] - w->last_octets;
 
-	if (w->least_us != INT64_MAX)
+	if (w->least_us != INT64_MAX) {
+		bool stands = w->least_us > STANDS_US;
+
 		w->queue_us = w->least_us;
-	else if (t->now_us - w->queue_at_us > FRESH_US)
+		follow(l, DOWNLINK, t->octets[DOWNLINK] - w->last_octets, t->now_us - w->last_us,
+			stands && w->stood && t->now_us - w->last_us < FRESH_US);
+		w->stood = stands;
+		w->last_octets = t->octets[DOWNLINK];
+		w->last_us = t->now_us;
+	} else if (t->now_us - w->seen_us > FRESH_US) {
 		w->queue_us = 0;
-	follow(w, octets, span_us, w->queue_us > STANDS_US, T_DSMOOTH);
-	move_rate(l, DOWNLINK, octets_in(w->carried_bps, w->queue_us), T_DTARGET, T_DTAU, T_CEILD);
+		follow(l, DOWNLINK, t->octets[DOWNLINK] - w->last_octets, t->now_us - w->last_us,
+			false);
+		w->last_octets = t->octets[DOWNLINK];
+		w->last_us = t->now_us;
+	}
+	if (is_blind(w, t->now_us))
+		grow_blindly(l, DOWNLINK, t);
+	else
+		move_rate(l, DOWNLINK, octets_in(w->carried_bps, w->queue_us), t);
 }
 
-/* Octets that stand at the modem, as far as they can be told from what is known to have arrived. */
+/* Octets that stand at the modem: what has left less what must have crossed since the last crossing that is known. */
 static int64_t uplink_queue(const struct link_rate *l, const struct link_rate_tick *t)
 {
 	const struct link_rate_way *w = &l->way[UPLINK];
-	int64_t back_us = (int64_t)l->base_rtt_us;
-	int64_t sent = (int64_t)(t->octets[UPLINK] - l->confirmed_octets);
-	int64_t since_us = (int64_t)(t->now_us - l->confirmed_at_us) + back_us;
-	int64_t got = octets_in(w->carried_bps, since_us);
+	int64_t base_us = (int64_t)l->base_rtt_us;
+	int64_t since_us = (int64_t)(t->now_us - l->crossed_at_us) + base_us;
+	int64_t crossed = octets_in(w->carried_bps, since_us);
 
-	/* A question that should have been answered has not arrived: no more than what went before it. */
-	if (t->waiting_us != 0 && (int64_t)(t->now_us - t->waiting_us) > back_us + 10000) {
-		int64_t most = (int64_t)(octets_at(l, t->waiting_us) - l->confirmed_octets);
+	/* An answer is overdue: a base delay ago its question had not crossed, nor had what left after it. */
+	if (t->waiting_us != 0 && t->now_us - t->waiting_us > l->base_rtt_us + OVERDUE_US) {
+		int64_t before = (int64_t)(octets_at(l, t->waiting_us) - l->crossed_octets);
 
-		if (most >= 0)
-			got = min_i64(got, most + octets_in(w->carried_bps, back_us));
+		if (before >= 0)
+			crossed = min_i64(crossed, before + octets_in(w->carried_bps, base_us));
 	}
-	return max_i64(sent - got, 0);
+	return max_i64((int64_t)(t->octets[UPLINK] - l->crossed_octets) - crossed, 0);
 }
 
-static void tick_uplink(struct link_rate *l, const struct link_rate_tick *t, uint64_t span_us)
+static void tick_uplink(struct link_rate *l, const struct link_rate_tick *t)
 {
 	struct link_rate_way *w = &l->way[UPLINK];
 	int64_t queue;
 
 	l->marks[l->n_marks++ % LINK_RATE_MARKS] =
 		(struct link_rate_mark){.at_us = t->now_us, .octets = t->octets[UPLINK]};
+	if (is_blind(w, t->now_us)
+		&& (t->waiting_us == 0 || t->now_us - t->waiting_us < BLIND_US)) {
+		grow_blindly(l, UPLINK, t);
+		return;
+	}
 	queue = uplink_queue(l, t);
-	(void)span_us;
-	move_rate(l, UPLINK, queue, T_TARGET, T_TAU, T_CEILPCT);
-	w->queue_us = queue * 8 * 1000000 / max_i64((int64_t)w->carried_bps, 8000);
+	move_rate(l, UPLINK, queue, t);
+	w->queue_us = queue * 8000 / max_i64((int64_t)w->carried_bps / 1000, 1);
+}
+
+/* After an outage the way may be another one, and what was in it is gone. */
+static void come_up(struct link_rate *l)
+{
+	forget_paths(l);
+	l->crossed_at_us = 0;
+	l->crossed_octets = 0;
+	l->n_marks = 0;
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		l->way[d].seen_us = 0;
+		l->way[d].queue_us = 0;
+		l->way[d].stood = false;
+	}
 }
 
 void link_rate_tick(struct link_rate *l, const struct link_rate_tick *t)
 {
-	uint64_t span_us = t->now_us - l->now_us;
-
-	if (span_us == 0)
+	if (t->now_us <= l->now_us)
 		return;
-	tick_uplink(l, t, span_us);
-	tick_downlink(l, t, span_us);
-	for (int d = 0; d < N_DIRECTIONS; d++) {
-		l->way[d].last_octets = t->octets[d];
-		l->way[d].least_us = INT64_MAX;
+	if (t->is_up && !l->was_up)
+		come_up(l);
+	l->was_up = t->is_up;
+	if (t->is_up) {
+		tick_uplink(l, t);
+		tick_downlink(l, t);
 	}
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		l->way[d].least_us = INT64_MAX;
 	l->now_us = t->now_us;
 }
 
-uint64_t link_rate_bps(const struct link_rate *l, enum direction direction)
+struct link_rate_advice link_rate_advice(const struct link_rate *l, enum direction direction)
 {
-	return l->way[direction].rate_bps;
-}
+	const struct link_rate_way *w = &l->way[direction];
+	struct link_rate_advice advice = {.rate_bps = w->rate_bps,
+		.target_us = CODEL_TARGET_US,
+		.interval_us = CODEL_INTERVAL_US};
 
-uint64_t link_rate_queue_us(const struct link_rate *l, enum direction direction)
-{
-	return (uint64_t)max_i64(l->way[direction].queue_us, 0);
+	if (direction == DOWNLINK)
+		advice.waited_us = (uint64_t)max_i64(w->queue_us, 0);
+	/* A queue out of hand: senders must be told faster than one by one. */
+	if (advice.waited_us > OUT_OF_HAND_US)
+		advice.interval_us /= 4;
+	return advice;
 }

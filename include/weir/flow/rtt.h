@@ -56,7 +56,8 @@ uint64_t rtt_echo_timestamp(struct rtt_probe *p, uint32_t tsecr);
 uint64_t rtt_echo_sequence(struct rtt_probe *p, uint32_t ack);
 
 /* Takes the remote's clock from a packet that came now. True when *ret_remote_us tells its time in microseconds. */
-bool rtt_remote_clock(struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint32_t *ret_remote_us);
+bool rtt_remote_clock(
+	struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint32_t *ret_remote_us);
 
 /* When the oldest open question left; 0 when none is open. */
 uint64_t rtt_oldest_us(const struct rtt_probe *p);

@@ -9,16 +9,19 @@
 #define BLIND_US   (1 * US_PER_S)    /* without evidence for so long, nothing is known of queues */
 #define STANDS_US                                                                                  \
 	(10 * (int64_t)US_PER_MS) /* a queue, and not the jitter of grants and retransmissions */
+#define OUTAGE_US      (150 * (int64_t)US_PER_MS)
 #define DRAIN_EVERY_US (25 * US_PER_S) /* so that a base of LASTING_US sees one */
 #define DRAIN_MAX_US   (1000 * (int64_t)US_PER_MS)
 #define SETTLED_US     (100 * US_PER_MS)
 #define SUSPECT_US     (2 * US_PER_S)
+#define FALL_US        (40 * (int64_t)US_PER_MS)
 #define MOVE_MAX_US    (300 * (int64_t)US_PER_MS) /* no handover or route adds more */
 #define DRAIN_US       (100 * US_PER_MS)
-#define OVERDUE_US     (10 * US_PER_MS) /* an answer so much later than its base waits behind a queue */
-#define SPACING_US     (4 * US_PER_MS) /* two answers as close as that tell no rate */
-#define OCTETS_LEAST   4500 /* three packets: radios serve in grants of some, with pauses between */
-#define RATE_LEAST     500000 /* up to here growth is not bounded by a factor */
+#define OVERDUE_US                                                                                 \
+	(10 * (int64_t)US_PER_MS) /* an answer so much later than its base waits behind a queue */
+#define SPACING_US   (4 * US_PER_MS) /* two answers as close as that tell no rate */
+#define OCTETS_LEAST 4500   /* three packets: radios serve in grants of some, with pauses between */
+#define RATE_LEAST   500000 /* up to here growth is not bounded by a factor */
 /* RFC 8289's 5 and 100 ms suit a rate that stands still. Here each dip is longer than that: senders cut back at each would
  * leave the radio idle when it is back. */
 #define CODEL_TARGET_US   (50 * US_PER_MS)
@@ -148,13 +151,14 @@ static bool is_slow(const struct link_rate_way *w)
 	return w->rate_bps < w->peak_bps / 2;
 }
 
-/* True when the rate has been cut, the queue has been let run dry, and the delay still has not come near its base. */
+/* True when the rate has been cut, the queue has been let run dry, and the delay has neither come near its base nor fallen
+ * as that of a queue would. */
 static bool has_moved(const struct link_rate_base *b, const struct link_rate_way *w,
 	int64_t base_us, uint64_t now_us)
 {
 	return is_slow(w) && now_us > w->drained_us + SETTLED_US
 	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + STANDS_US
-	       && b->drained_us < base_us + MOVE_MAX_US;
+	       && b->drained_us < base_us + MOVE_MAX_US && b->before_us - b->drained_us < FALL_US;
 }
 
 /*
@@ -166,9 +170,12 @@ static int64_t above_base(
 {
 	int64_t base_us = least_take(&b->lasting, LASTING_US, delay_us, now_us);
 
-	if (b->drain_us != w->drain_us || delay_us < b->drained_us)
+	if (b->drain_us != w->drain_us) {
+		b->drain_us = w->drain_us;
+		b->before_us = delay_us;
 		b->drained_us = delay_us;
-	b->drain_us = w->drain_us;
+	}
+	b->drained_us = min_i64(b->drained_us, delay_us);
 	if (has_moved(b, w, base_us, now_us)) {
 		b->lasting = (struct link_rate_least){0};
 		base_us = least_take(&b->lasting, LASTING_US, b->drained_us, now_us);
@@ -334,6 +341,16 @@ static bool is_draining(
 	return t->now_us < w->drained_us;
 }
 
+/* How much later the oldest open question is than an answer would be with nothing before it in the uplink. */
+static int64_t overdue_us(const struct link_rate *l, const struct link_rate_tick *t)
+{
+	if (t->waiting_us == 0 || t->waiting_us > t->now_us)
+		return 0;
+	return max_i64((int64_t)(t->now_us - t->waiting_us) - (int64_t)l->base_rtt_us
+			       - l->way[DOWNLINK].queue_us,
+		0);
+}
+
 /* The rate that brings a queue of so many octets to its target. */
 static void move_rate(
 	struct link_rate *l, enum direction d, int64_t queue, const struct link_rate_tick *t)
@@ -343,9 +360,11 @@ static void move_rate(
 	int64_t carried = (int64_t)w->carried_bps;
 	int64_t target = max_i64(octets_in(w->carried_bps, law->target_us), OCTETS_LEAST);
 	int64_t rate = carried + (target - queue) * 8 * (int64_t)US_PER_S / law->settle_us;
+	int64_t least = carried * law->least_percent / 100;
 
-	rate = clamp_i64(rate, carried * law->least_percent / 100,
-		max_i64(carried * law->most_percent / 100, RATE_LEAST));
+	if (d == UPLINK) /* nothing gets across: less and less is sent after it */
+		least >>= min_i64(overdue_us(l, t) / OUTAGE_US, 30);
+	rate = clamp_i64(rate, least, max_i64(carried * law->most_percent / 100, RATE_LEAST));
 	if (is_draining(l, d, target, t))
 		rate = min_i64(rate, carried / 4);
 	w->rate_bps = (uint64_t)within_bounds(l, d, rate);
@@ -407,9 +426,10 @@ static int64_t uplink_queue(const struct link_rate *l, const struct link_rate_ti
 	int64_t crossed = octets_in(w->carried_bps, since_us);
 
 	/* An answer is overdue: a base delay ago its question had not crossed, nor had what left after it. */
-	if (t->waiting_us != 0 && t->now_us - t->waiting_us > l->base_rtt_us + OVERDUE_US) {
+	if (overdue_us(l, t) > OVERDUE_US) {
 		int64_t before = (int64_t)(octets_at(l, t->waiting_us) - l->crossed_octets);
 
+		base_us += l->way[DOWNLINK].queue_us;
 		if (before >= 0)
 			crossed = min_i64(crossed, before + octets_in(w->carried_bps, base_us));
 	}

@@ -82,8 +82,9 @@ struct link_rate_least {
 /* A delay that has a base: the way itself, without queues. */
 struct link_rate_base {
 	struct link_rate_least lasting; /* over half a minute and more */
-	int64_t drained_us;             /* the least since the queue was last let run dry ... */
-	uint64_t drain_us;              /* ... which was then */
+	uint64_t
+		drain_us; /* when the queue was last let run dry: the delay then, and the least since */
+	int64_t before_us, drained_us;
 };
 
 struct link_rate_path {

@@ -2,7 +2,6 @@
 #include <weir/base/clock.h>
 
 #include <time.h>
-
 #if defined(__x86_64__)
 #	include <x86intrin.h>
 #endif
@@ -20,18 +19,11 @@ struct clock_scale {
 /* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): set once by clock_init */
 static struct clock_scale scale;
 
+#if defined(__x86_64__)
+
 uint64_t clock_tsc(void)
 {
-#if defined(__x86_64__)
 	return __rdtsc();
-#elif defined(__aarch64__)
-	uint64_t ticks;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-	return ticks;
-#else
-#	error "no time stamp counter known for this architecture"
-#endif
 }
 
 static uint64_t monotonic_ns(void)
@@ -43,7 +35,7 @@ static uint64_t monotonic_ns(void)
 }
 
 /* The counter's rate against the kernel's clock over 10 ms: off by less than 10 parts a million. */
-static uint64_t measure_hz(void)
+static uint64_t counter_hz(void)
 {
 	uint64_t start_ns = monotonic_ns();
 	uint64_t start_tsc = clock_tsc();
@@ -55,16 +47,32 @@ static uint64_t measure_hz(void)
 	return (uint64_t)((unsigned __int128)(clock_tsc() - start_tsc) * 1000000000ull / ns);
 }
 
-void clock_init(void)
+#elif defined(__aarch64__)
+
+uint64_t clock_tsc(void)
 {
-#if defined(__aarch64__)
+	uint64_t ticks;
+
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	return ticks;
+}
+
+/* The architecture says it. */
+static uint64_t counter_hz(void)
+{
 	uint64_t hz;
 
 	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(hz));
-	scale.hz = hz;
+	return hz;
+}
+
 #else
-	scale.hz = measure_hz();
+#	error "no time stamp counter known for this architecture"
 #endif
+
+void clock_init(void)
+{
+	scale.hz = counter_hz();
 	scale.start_tsc = clock_tsc();
 	scale.mult = (uint64_t)(((unsigned __int128)US_PER_S << 32) / scale.hz);
 }

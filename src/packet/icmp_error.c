@@ -2,11 +2,11 @@
 #include <weir/packet/bytes.h>
 #include <weir/packet/checksum.h>
 #include <weir/packet/icmp_error.h>
+#include <weir/packet/ipv4_header.h>
 #include <weir/packet/parse.h>
 
 #define IPV4_HEADER_BYTES_MAX 60
 
-#define ICMP_TTL         64
 #define ICMP_QUOTED_L4   8    /* octets of L4 that RFC 792 promises in a quote */
 #define TOS_INTERNETWORK 0xc0 /* RFC 1812 4.3.2.5: precedence 6 */
 
@@ -43,18 +43,12 @@ uint16_t icmp_error_build(
 		min_u32(len_bytes, ICMP_ERROR_OCTETS_MAX - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES);
 	uint32_t total_bytes = IPV4_HEADER_BYTES + ICMP_HEADER_BYTES + quoted_bytes;
 
-	memset(out, 0, IPV4_HEADER_BYTES + ICMP_HEADER_BYTES);
-	out[0] = 0x45;
-	out[1] = TOS_INTERNETWORK;
-	store_be16(out + 2, (uint16_t)total_bytes);
-	store_be16(out + 6,
-		IPV4_DF); /* atomic, so that an identification of 0 is as good as any (RFC 6864) */
-	out[8] = ICMP_TTL;
-	out[9] = PROTO_ICMP;
-	store32(out + 12, error->source_be);
-	memcpy(out + 16, ip + 12, 4);
-	store16(out + 10, checksum_of(out, IPV4_HEADER_BYTES));
-
+	ipv4_header_build(out, &(struct ipv4_header){.src_be = error->source_be,
+				       .dst_be = load32(ip + 12),
+				       .total_octets = (uint16_t)total_bytes,
+				       .tos = TOS_INTERNETWORK,
+				       .proto = PROTO_ICMP});
+	memset(icmp, 0, ICMP_HEADER_BYTES);
 	icmp[0] = error->type;
 	icmp[1] = error->code;
 	store_be32(icmp + 4, error->rest);
@@ -74,7 +68,7 @@ void icmp_echo_reply(uint8_t *ip, uint16_t len_bytes)
 	/* Addresses that change places leave the header's sum as it is; TTL and type do not. */
 	store32(ip + 12, load32(ip + 16));
 	store32(ip + 16, src_be);
-	ip[8] = ICMP_TTL;
+	ip[8] = IPV4_OWN_TTL;
 	rewrite_checksum(ip + 10, checksum_delta16(old_word, load16(ip + 8)));
 	old_word = load16(icmp);
 	icmp[0] = ICMP_ECHO_REPLY;

@@ -6,6 +6,7 @@
 #include <weir/base/clock.h>
 #include <weir/packet/bytes.h>
 #include <weir/packet/checksum.h>
+#include <weir/packet/ipv4_header.h>
 #include <weir/packet/parse.h>
 #include <weir/packet/pcp.h>
 
@@ -19,21 +20,10 @@
 #define ANNOUNCE_US     (250 * US_PER_MS) /* … this long apart at first, then twice as long each time */
 #define ANNOUNCE_GAP_US US_PER_S          /* between two losses of state */
 #define ALL_HOSTS_BE    htonl(0xe0000001)
-#define ANSWER_TTL      64
 #define HEADERS_OCTETS  (IPV4_HEADER_BYTES + UDP_HEADER_BYTES)
 #define ETHER_TYPE_AT   12
 
 static const struct mac_addr all_hosts_mac = {{0x01, 0x00, 0x5e, 0x00, 0x00, 0x01}};
-
-/* As stage_limit_take(), for a limit that the server keeps. */
-static bool take(uint64_t *next_us, uint64_t now_us, uint32_t per_s)
-{
-	struct stage_limit l = {.next_us = *next_us};
-	bool is_taken = stage_limit_take(&l, now_us, per_s);
-
-	*next_us = l.next_us;
-	return is_taken;
-}
 
 static void tell(void *context, const struct lease *l, enum lease_change change)
 {
@@ -53,7 +43,7 @@ static void tell(void *context, const struct lease *l, enum lease_change change)
 
 	if (s->uplink != PORT_NONE)
 		event.remote = ctx->config->ports[s->uplink].address.addr;
-	if (!take(&s->event_next_us, ctx->now_us, EVENTS_PER_S)) {
+	if (!stage_limit_take(&s->event_limit, ctx->now_us, EVENTS_PER_S)) {
 		s->n_silent++;
 		return;
 	}
@@ -82,19 +72,6 @@ bool pcp_is_asked(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	       && ip_addr_equal(&m->dst, &p->address.addr);
 }
 
-static void build_ip(uint8_t *ip, uint32_t src_be, uint32_t dst_be, uint16_t len_bytes)
-{
-	memset(ip, 0, IPV4_HEADER_BYTES);
-	ip[0] = 0x45;
-	store_be16(ip + 2, len_bytes);
-	store_be16(ip + 6, IPV4_DF); /* atomic: the identification is never read (RFC 6864) */
-	ip[8] = ANSWER_TTL;
-	ip[9] = PROTO_UDP;
-	store32(ip + 12, src_be);
-	store32(ip + 16, dst_be);
-	store16(ip + 10, checksum_of(ip, IPV4_HEADER_BYTES));
-}
-
 /* The headers around `len_bytes` of message that stand behind them already. */
 static void build_headers(
 	uint8_t *ip, uint32_t src_be, uint32_t dst_be, uint16_t dst_port, uint16_t len_bytes)
@@ -103,7 +80,10 @@ static void build_headers(
 	uint8_t *udp = ip + IPV4_HEADER_BYTES;
 	uint16_t checksum;
 
-	build_ip(ip, src_be, dst_be, total);
+	ipv4_header_build(ip, &(struct ipv4_header){.src_be = src_be,
+				      .dst_be = dst_be,
+				      .total_octets = total,
+				      .proto = PROTO_UDP});
 	store_be16(udp, PCP_SERVER_PORT);
 	store_be16(udp + 2, dst_port);
 	store_be16(udp + 4, (uint16_t)(UDP_HEADER_BYTES + len_bytes));
@@ -191,7 +171,7 @@ enum drop_reason pcp_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct 
 		return why;
 	if (!pcp_read(message, len_bytes, &m->src, &request, &result))
 		return DROP_LOCAL_PCP_UNANSWERED;
-	if (!take(&s->answer_next_us, ctx->now_us, ANSWERS_PER_S))
+	if (!stage_limit_take(&s->answer_limit, ctx->now_us, ANSWERS_PER_S))
 		return DROP_LOCAL_PCP_LIMIT;
 	if (result == PCP_SUCCESS)
 		lease_table_answer(

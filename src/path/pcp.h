@@ -13,6 +13,8 @@
 #ifndef WEIR_PATH_PCP_H
 #define WEIR_PATH_PCP_H
 
+#include "limit.h"
+
 #include <weir/nat/lease.h>
 #include <weir/packet/drops.h>
 #include <weir/packet/meta.h>
@@ -27,11 +29,11 @@ struct pcp_server {
 	struct lease_table *leases;
 	bool is_on; /* on any LAN */
 	uint8_t uplink;
-	uint8_t n_announced;     /* since the last loss of state */
-	uint64_t announce_us;    /* when the next is due */
-	uint64_t announced_us;   /* when the last was sent */
-	uint64_t answer_next_us; /* as struct stage_limit */
-	uint64_t event_next_us;
+	uint8_t n_announced;   /* since the last loss of state */
+	uint64_t announce_us;  /* when the next is due */
+	uint64_t announced_us; /* when the last was sent */
+	struct stage_limit answer_limit;
+	struct stage_limit event_limit;
 	uint32_t n_silent; /* events that were not told */
 };
 

@@ -9,6 +9,7 @@
 #ifndef WEIR_PATH_STAGE_H
 #define WEIR_PATH_STAGE_H
 
+#include "limit.h"
 #include "pcp.h"
 #include "syn_hold.h"
 
@@ -60,11 +61,6 @@ struct aside {
 	struct rte_mbuf *pkt;
 	uint8_t port;
 	bool is_frame; /* complete, link-layer header included; else tx finds next hop and header */
-};
-
-/* One token a 1/rate of a second; for what strangers can make the gateway send. */
-struct stage_limit {
-	uint64_t next_us;
 };
 
 /* What was counted of a rule, and how often it was told. */
@@ -228,9 +224,6 @@ static inline void stage_hold(struct stage_ctx *ctx)
 
 /* Sets a packet aside for a port; drops it when too many wait. */
 void stage_aside(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port, bool is_frame);
-
-/* True when the limiter of `per_s` a second lets one more through. */
-bool stage_limit_take(struct stage_limit *l, uint64_t now_us, uint32_t per_s);
 
 /* Raises an event; lost when the ring is full. */
 void stage_event(struct stage_ctx *ctx, const struct path_event *event);

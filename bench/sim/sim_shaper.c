@@ -84,7 +84,7 @@ static bool take_front(struct sim_shaper *s, struct sim_shaper_flow *f, uint64_t
 	*p = sim_queue_take(&f->queue);
 	s->octets -= p->octets;
 	sojourn_us = now_us - p->queued_us + s->hidden_us;
-	if (sojourn_us < target_us(s) || (f->queue.octets <= 1514 && s->hidden_us < target_us(s)))
+	if (sojourn_us < target_us(s) || f->queue.octets <= 1514)
 		f->codel.first_above_us = 0;
 	else if (f->codel.first_above_us == 0)
 		f->codel.first_above_us = now_us + interval_us(s);

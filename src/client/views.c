@@ -118,9 +118,16 @@ static const struct column link_columns[] = {
 	{"SHAPED TO", "shaped_bps", CELL_RATE},
 	{"NOW", "rate_10s_bps", CELL_RATE},
 	{"WAITING", "queue_packets", CELL_COUNT},
-	{"OCTETS", "queue_octets", CELL_OCTETS},
+	{"FLOWS", "queue_flows", CELL_COUNT},
 	{"DELAY", "queue_us", CELL_TIME},
-	{"AT MOST", "queue_max_us", CELL_TIME},
+	{"P50", "delay_p50_us", CELL_TIME},
+	{"P95", "delay_p95_us", CELL_TIME},
+	{"P99", "delay_p99_us", CELL_TIME},
+	{"MARKED", "marked_packets", CELL_COUNT},
+	{"CODEL", "codel_drops", CELL_COUNT},
+	{"FULL", "full_drops", CELL_COUNT},
+	{"CEILING", "ceiling_drops", CELL_COUNT},
+	{"ACKS SAVED", "thinned_octets", CELL_OCTETS},
 };
 
 static const struct column rules[] = {

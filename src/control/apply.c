@@ -37,6 +37,8 @@ static void ports_fill(const struct config *c, struct path_config *pc)
 			.uplink_bps = p->rate_uplink_bps,
 			.downlink_bps = p->rate_downlink_bps,
 			.queue_us = p->queue_us,
+			.overhead_octets = p->link_overhead_octets,
+			.ack_thinning = p->ack_thinning,
 			.pcp = p->pcp,
 		};
 		memcpy(port->name, p->name, sizeof(port->name));
@@ -267,6 +269,34 @@ static int classes_fill(const struct config *c, struct path_config *pc)
 	return error;
 }
 
+/* How the shaper treats classes, at their places in the path. */
+static void shaping_fill(const struct config *c, struct path_config *pc)
+{
+	static const enum shaper_priority priorities[] = {
+		[PRIORITY_LOW] = SHAPER_LOW,
+		[PRIORITY_NORMAL] = SHAPER_NORMAL,
+		[PRIORITY_HIGH] = SHAPER_HIGH,
+	};
+	uint8_t id;
+
+	pc->n_shaped_classes = CLASSES_MAX;
+	for (uint32_t i = 0; i < CLASSES_MAX; i++)
+		pc->shaped_classes[i] = (struct shaper_class){
+			.priority = SHAPER_NORMAL, .weight = SHAPER_WEIGHT_UNIT};
+	for (uint32_t i = 0; i < c->n_classes; i++) {
+		const struct config_class *k = &c->classes[i];
+
+		if (!class_find(pc->classes, k->name, &id))
+			continue;
+		pc->shaped_classes[id] = (struct shaper_class){
+			.priority = priorities[k->priority],
+			.weight = k->weight,
+			.guaranteed_bps = k->guaranteed_bps,
+			.ceiling_bps = k->ceiling_bps,
+		};
+	}
+}
+
 /* A DMZ host is a forward of all ports, behind the others. */
 static void forwards_fill(const struct config *c, struct nat_forwards *ret_forwards)
 {
@@ -405,6 +435,8 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	pc->listed_only = c->devices_admission == ADMISSION_LISTED;
 	pc->quarantine_reaches_gateway = c->devices_quarantine == QUARANTINE_SERVICES;
 	error = classes_fill(c, pc);
+	if (error == 0)
+		shaping_fill(c, pc);
 	if (error == 0)
 		error = rules_create(c, now, pc->classes, &pc->rules);
 	if (error == 0)

@@ -191,6 +191,9 @@ static void check_class(struct config_checker *k, uint32_t i)
 			"there is nothing to be named; write names: [time.example.net]");
 	config_check_network(k, n, "remote", &c->remote);
 	config_check_port_of(k, n, c->proto);
+	if (c->ceiling_bps != 0 && c->guaranteed_bps > c->ceiling_bps)
+		config_complain(k, CONFIG_ERROR, n, "guaranteed",
+			"is more than its ceiling lets it have; write no more than that");
 	if (!c->translate && !config_has(n, "remote"))
 		config_complain(k, CONFIG_ERROR, n, "translate",
 			"without it only networks that have routes to the LANs can answer; write "

@@ -330,26 +330,40 @@ void plans_write(struct listing *l, struct text *part)
 	listing_tail(l, part, n_plans);
 }
 
+/* What waits, how long packets waited since the start, and what became of those that were not to wait. */
+static void queue_fields(const struct shaper_stats *s, struct text *part)
+{
+	text_field_u64(part, "queue_packets", s->load.backlog_packets);
+	text_field_u64(part, "queue_octets", s->load.backlog_octets);
+	text_field_u64(part, "queue_flows", s->n_flows);
+	text_field_u64(part, "queue_us", s->load.backlog_packets > 0 ? s->delay_us : 0);
+	text_field_u64(part, "delay_p50_us", shaper_delay_percentile(s->delays, 50));
+	text_field_u64(part, "delay_p95_us", shaper_delay_percentile(s->delays, 95));
+	text_field_u64(part, "delay_p99_us", shaper_delay_percentile(s->delays, 99));
+	text_field_u64(part, "marked_packets", s->marked);
+	text_field_u64(part, "codel_drops", s->dropped[SHAPER_DROP_CODEL]);
+	text_field_u64(part, "full_drops", s->dropped[SHAPER_DROP_FULL]);
+	text_field_u64(part, "ceiling_drops", s->dropped[SHAPER_DROP_CEILING]);
+	text_field_u64(part, "thinned_acks", s->dropped[SHAPER_DROP_ACK]);
+	text_field_u64(part, "thinned_octets", s->thinned_octets);
+}
+
 /* One direction of one uplink. */
 static void link_row(struct listing *l, uint32_t id, enum direction direction, struct text *part)
 {
 	const struct telemetry *t = l->telemetry;
 	const struct path_port *pp = &doors_config(t->path)->ports[id];
-	uint64_t shaped_bps = direction == UPLINK ? pp->uplink_bps : pp->downlink_bps;
-	uint64_t queue_octets = t->stats.queue_octets[id][direction];
+	const struct shaper_stats *s = &t->stats.shapers[id][direction];
 
 	listing_row(l, part);
 	text_field_string(part, "port", pp->name);
 	text_field_string(part, "direction", direction_names[direction]);
-	if (shaped_bps > 0)
-		text_field_u64(part, "shaped_bps", shaped_bps);
+	if (s->load.rate_bps > 0)
+		text_field_u64(part, "shaped_bps", s->load.rate_bps);
+	if (s->general_bps > 0)
+		text_field_u64(part, "general_bps", s->general_bps);
 	text_field_u64(part, "rate_10s_bps", edge_rate_bps(t, id, direction, SHORT_US, l->now_us));
-	text_field_u64(part, "queue_packets", t->stats.queue_packets[id][direction]);
-	text_field_u64(part, "queue_octets", queue_octets);
-	if (shaped_bps > 0) {
-		text_field_u64(part, "queue_us", queue_octets * 8 * US_PER_S / shaped_bps);
-		text_field_u64(part, "queue_max_us", pp->queue_us);
-	}
+	queue_fields(s, part);
 	text_close(part, '}');
 }
 

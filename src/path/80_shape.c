@@ -1,52 +1,194 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* shape: holds packets back to the rate of their uplink and direction, and lets go what is due. */
+/*
+ * shape: holds packets back to the rates of their uplink and direction, class and device, and lets go what is due. An uplink's
+ * downlink is held on the side of the LAN, for what came in by it.
+ */
 #include "stage.h"
 
-/* The queue that a packet passes: of the uplink it leaves or came by, where a rate is set; else NULL. */
-static struct fifo *queue_of(const struct stage_ctx *ctx, const struct pkt_meta *m)
+#include <weir/packet/rewrite.h>
+
+#define CEILING_LOOKS    64 /* devices looked at a call */
+#define TCP_ACK_OFFSET   8
+#define TCP_FLAGS_OFFSET 12
+#define TCP_HEADER_BYTES 20
+#define ECN_BITS         3 /* RFC 3168 section 5: none of them set: not ECN-capable */
+
+enum tcp_option {
+	TCP_OPTION_NOP = 1,
+	TCP_OPTION_TIMESTAMPS = 8,
+	TCP_OPTION_TIMESTAMPS_BYTES = 10
+};
+
+void shape_give_up(void *arg, void *pkt, enum shaper_drop why)
 {
-	if (ctx->is_uplink[m->out_port])
-		return ctx->shaped[m->out_port][UPLINK] ? ctx->queues[m->out_port][UPLINK] : NULL;
-	return ctx->shaped[m->in_port][DOWNLINK] ? ctx->queues[m->in_port][DOWNLINK] : NULL;
+	static const enum drop_reason reasons[SHAPER_DROPS] = {
+		[SHAPER_DROP_FULL] = DROP_SHAPE_QUEUE_FULL,
+		[SHAPER_DROP_CEILING] = DROP_SHAPE_CEILING,
+		[SHAPER_DROP_CODEL] = DROP_SHAPE_CODEL,
+		[SHAPER_DROP_ACK] = DROP_SHAPE_ACK,
+	};
+	struct stage_ctx *ctx = arg;
+
+	ctx->stages[STAGE_shape].taken++;
+	stage_drop(ctx, pkt, reasons[why]);
+}
+
+/* True when a segment says nothing but how far its sender has received: no data, no flag but ACK, no option but time stamps (a
+ * SACK tells more than the next one does). */
+static bool is_pure_ack(const struct pkt_meta *m, const uint8_t *l4)
+{
+	uint32_t header_bytes;
+	uint32_t at = TCP_HEADER_BYTES;
+
+	if (m->proto != PROTO_TCP || l4 == NULL || m->tcp_flags != TCP_ACK
+		|| (m->flags & (PKT_FRAGMENT_FIRST | PKT_ICMP_ERROR)) != 0)
+		return false;
+	header_bytes = (uint32_t)(l4[TCP_FLAGS_OFFSET] >> 4) * 4;
+	if (m->ip_octets != (uint32_t)(m->l4_off - m->l3_off) + header_bytes
+		|| (l4[TCP_FLAGS_OFFSET] & 0x0f) != 0)
+		return false;
+	while (at < header_bytes) {
+		if (l4[at] == TCP_OPTION_NOP)
+			at++;
+		else if (l4[at] == TCP_OPTION_TIMESTAMPS
+			 && at + TCP_OPTION_TIMESTAMPS_BYTES <= header_bytes)
+			at += TCP_OPTION_TIMESTAMPS_BYTES;
+		else
+			return false;
+	}
+	return true;
+}
+
+/* Puts a packet into the queue of its flow. */
+__attribute__((noinline)) static void hold(
+	struct stage_ctx *ctx, struct shaper *s, struct rte_mbuf *pkt, uint32_t octets)
+{
+	const struct pkt_meta *m = stage_meta(pkt);
+	const uint8_t *l4 = stage_l4(pkt, m);
+	struct shaper_packet p = {
+		.packet = pkt,
+		.octets = octets,
+		.flow_id = m->flow_id,
+		.device_id = m->device_id,
+		.class_id =
+			m->flow_id == FLOW_NONE ? CLASS_DEFAULT : stage_flow_more(ctx, m)->class_id,
+		.flags = (m->flags & PKT_RESERVED) != 0 ? SHAPER_RESERVED : 0,
+	};
+
+	if ((stage_ip(pkt, m)[1] & ECN_BITS) != 0)
+		p.flags |= SHAPER_ECT;
+	if (is_pure_ack(m, l4)) {
+		p.flags |= SHAPER_PURE_ACK;
+		p.ack = load_be32(l4 + TCP_ACK_OFFSET);
+	}
+	stage_hold(ctx);
+	shaper_put(s, &p, ctx->now_us);
 }
 
 static uint16_t release(
-	struct stage_ctx *ctx, struct fifo *q, struct rte_mbuf **pkts, uint16_t room)
+	struct stage_ctx *ctx, struct shaper *s, struct rte_mbuf **pkts, uint16_t room)
 {
 	uint16_t n = 0;
+	bool mark;
 
 	while (n < room) {
-		struct rte_mbuf *pkt = fifo_take(q, ctx->now_us);
+		struct rte_mbuf *pkt = shaper_take(s, ctx->now_us, &mark);
 
 		if (pkt == NULL)
 			break;
+		if (unlikely(mark))
+			rewrite_mark_ce(stage_ip(pkt, stage_meta(pkt)));
 		pkts[n++] = pkt;
 	}
 	ctx->stages[STAGE_shape].taken += n;
 	return n;
 }
 
+/* The shaper of packets that go one way, and what it adds to each; none where they need not pass one. */
+struct run {
+	uint16_t way;
+	uint16_t overhead;
+	struct shaper *shaper;
+};
+
+static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	bool is_up = ctx->is_uplink[m->out_port];
+	uint8_t port = is_up ? m->out_port : m->in_port;
+	uint32_t direction = is_up ? UPLINK : DOWNLINK;
+
+	return (struct run){
+		.way = stage_way(m),
+		.overhead = ctx->shape_overhead[port],
+		.shaper = ctx->shaped[port][direction] ? ctx->shapers[port][direction] : NULL,
+	};
+}
+
 uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	uint16_t kept = 0;
+	struct run run;
 
 	if (likely(!ctx->any_shaped))
 		return n_pkts;
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
-		struct fifo *q = queue_of(ctx, m);
+		uint32_t octets;
 
-		if (likely(q == NULL) || fifo_pass(q, m->ip_octets, ctx->now_us))
+		if (i == 0 || unlikely(stage_way(m) != run.way))
+			run = begin(ctx, m);
+		octets = (uint32_t)m->ip_octets + run.overhead;
+		if (run.shaper == NULL || shaper_pass(run.shaper, octets, ctx->now_us))
 			pkts[kept++] = pkts[i];
-		else if (fifo_put(q, pkts[i], m->ip_octets, ctx->now_us))
-			stage_hold(ctx);
 		else
-			stage_drop(ctx, pkts[i], DROP_SHAPE_QUEUE_FULL);
+			hold(ctx, run.shaper, pkts[i], octets);
 	}
 	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 			if (unlikely(ctx->shaped[port][d]))
-				kept += release(ctx, ctx->queues[port][d], pkts + kept,
+				kept += release(ctx, ctx->shapers[port][d], pkts + kept,
 					(uint16_t)(BURST_ROOM - kept));
 	return kept;
+}
+
+/* How fast the plan of an uplink lets go what no reserve pays for. */
+static void follow_plan(struct stage_ctx *ctx, uint8_t port)
+{
+	uint8_t plan_id = ctx->config->ports[port].plan_id;
+
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		uint64_t bps = plan_id == PLAN_NONE
+				       ? 0
+				       : __atomic_load_n(&ctx->plans[plan_id].limits.general_bps[d],
+					       __ATOMIC_RELAXED);
+
+		if (bps == ctx->general_bps[port][d])
+			continue;
+		ctx->general_bps[port][d] = bps;
+		shaper_set_general(ctx->shapers[port][d], bps, ctx->now_us);
+	}
+}
+
+static void follow_device(struct stage_ctx *ctx, uint16_t device_id)
+{
+	const struct device *device = &ctx->devices->devices[device_id];
+	uint64_t bps = device->in_use ? __atomic_load_n(&device->ceiling_bps, __ATOMIC_RELAXED) : 0;
+
+	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+			if (ctx->shapers[port][d] != NULL)
+				shaper_set_device(
+					ctx->shapers[port][d], device_id, bps, ctx->now_us);
+}
+
+void shape_follow_ceilings(struct stage_ctx *ctx)
+{
+	for (uint8_t port = 0; port < ctx->config->n_ports; port++)
+		if (ctx->is_uplink[port])
+			follow_plan(ctx, port);
+	for (uint32_t n = 0; n < CEILING_LOOKS && n < ctx->devices->n_high; n++) {
+		if (ctx->ceilings_cursor >= ctx->devices->n_high)
+			ctx->ceilings_cursor = 0;
+		follow_device(ctx, ctx->ceilings_cursor++);
+	}
 }

@@ -111,10 +111,8 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 				s->unattributed_packets[i][d] = edge->packets - attributed->packets;
 				s->unattributed_octets[i][d] = edge->octets - attributed->octets;
 			}
-			if (ctx->queues[i][d] == NULL)
-				continue;
-			s->queue_packets[i][d] = fifo_n_packets(ctx->queues[i][d]);
-			s->queue_octets[i][d] = fifo_n_octets(ctx->queues[i][d]);
+			if (ctx->shapers[i][d] != NULL)
+				shaper_stats_read(ctx->shapers[i][d], &s->shapers[i][d]);
 		}
 }
 

@@ -24,17 +24,13 @@ static enum flow_end_reason end_reason_of(const struct flow *f)
 	return FLOW_END_IDLE_TIMEOUT;
 }
 
-/* True while a packet of the flow may still wait in its uplink's queue: not older than the one in front. Such a flow must not
- * end, for the packet may yet be dropped and taken back. */
-static bool may_be_queued(const struct stage_ctx *ctx, const struct flow *f)
+/* True while a packet of the flow waits for its uplink. Such a flow must not end, for the packet may yet be dropped and taken
+ * back. */
+static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 {
-	const struct fifo *q = ctx->queues[f->wan_port][UPLINK];
-	struct rte_mbuf *oldest = q == NULL ? NULL : fifo_oldest(q);
+	const struct shaper *s = ctx->shapers[ctx->flows->flows[id].wan_port][UPLINK];
 
-	if (oldest == NULL)
-		return false;
-	return ctx->now_ms - f->last_ms[UPLINK]
-	       <= ((uint32_t)ctx->now_us - stage_meta(oldest)->rx_us) / (uint32_t)US_PER_MS + 1;
+	return s != NULL && shaper_holds(s, id);
 }
 
 static void expire_flows(struct stage_ctx *ctx)
@@ -47,7 +43,7 @@ static void expire_flows(struct stage_ctx *ctx)
 	for (uint32_t i = 0; i < n; i++) {
 		const struct flow *f = &ctx->flows->flows[ids[i]];
 
-		if (unlikely(may_be_queued(ctx, f)))
+		if (unlikely(is_queued(ctx, ids[i])))
 			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, ids[i]);
 		else
 			flow_end(ctx, ids[i], end_reason_of(f));
@@ -63,7 +59,7 @@ enum early_end {
 /* Ends a flow that is not idle. */
 static enum early_end end_early(struct stage_ctx *ctx, uint32_t id)
 {
-	if (may_be_queued(ctx, &ctx->flows->flows[id]))
+	if (is_queued(ctx, id))
 		return EARLY_QUEUED;
 	if (records_room(ctx) == 0)
 		return EARLY_NO_ROOM;
@@ -327,6 +323,7 @@ static void refresh_ports(struct stage_ctx *ctx)
 		if (bearer != 0 && bearer < ctx->mtu[i])
 			ctx->mtu[i] = bearer;
 	}
+	shape_follow_ceilings(ctx);
 	path_find_shaped(ctx);
 	if (ctx->flows->n_flows < ctx->flows->capacity)
 		ctx->table_full = false;

@@ -22,13 +22,14 @@
 #define RECORDS_RING      16384
 #define EVENTS_RING       1024
 #define FRAGMENT_HELD_ALL 1024
-#define QUEUE_PLACES      16384
-#define QUEUE_OCTETS_MIN  (16 * 1514)
-#define BURST_OCTETS_MIN  (2 * 1514)
-#define BURST_US          2000
-#define HOUSEKEEPING_US   1000
-#define IDLE_US           50000
-#define VIRTUAL_IDLE_US   US_PER_S
+#define QUEUE_PLACES_MAX  16384
+#define QUEUE_PLACES_MIN  64
+#define QUEUE_OCTETS_MIN  (64 * 1514) /* however slow: a packet each of many devices */
+#define QUEUE_OCTETS_LONG                                                                          \
+	(2 * 1024 * 1024) /* where a ceiling alone holds packets, or a rate that was found */
+#define HOUSEKEEPING_US 1000
+#define IDLE_US         50000
+#define VIRTUAL_IDLE_US US_PER_S
 
 /* Rings of packed structs: sizes must be multiples of 4. */
 static_assert(sizeof(struct flow_record) % 4 == 0, "fits rte_ring's elements");
@@ -74,23 +75,43 @@ uint64_t path_rate_bps(const struct path_config *config, uint8_t port, uint32_t 
 	return direction == UPLINK ? p->uplink_bps : p->downlink_bps;
 }
 
-static struct fifo_params fifo_params_of(
+static struct shaper_config shaper_config_of(
 	const struct path_config *config, uint8_t port, uint32_t direction)
 {
+	const struct path_port *p = &config->ports[port];
 	uint64_t rate_bps = path_rate_bps(config, port, direction);
-	uint64_t limit = rate_bps / 8 * config->ports[port].queue_us / US_PER_S;
-	uint64_t burst;
-
-	if (limit < QUEUE_OCTETS_MIN)
-		limit = QUEUE_OCTETS_MIN;
-	/* A worker that slept a little late makes good for it: two packets, or what a few milliseconds carry. */
-	burst = rate_bps / 8 * BURST_US / US_PER_S;
-	return (struct fifo_params){
-		.rate_bps = rate_bps,
-		.burst_octets = burst < BURST_OCTETS_MIN ? BURST_OCTETS_MIN
-							 : (uint32_t)RTE_MIN(burst, limit),
-		.limit_octets = limit > UINT32_MAX ? UINT32_MAX : (uint32_t)limit,
+	uint64_t limit = rate_bps / 8 * p->queue_us / US_PER_S;
+	struct shaper_config shaping = {
+		.limit_octets = rate_bps == 0 ? QUEUE_OCTETS_LONG
+					      : RTE_MAX(limit, (uint64_t)QUEUE_OCTETS_MIN),
+		.ack_thinning = p->ack_thinning,
+		.n_classes = config->n_shaped_classes,
 	};
+
+	memcpy(shaping.classes, config->shaped_classes, sizeof(shaping.classes));
+	return shaping;
+}
+
+static_assert(SHAPER_CLASSES_MAX == CLASSES_MAX, "every class is shaped by its own rules");
+
+/* Tells the shapers of an uplink what differs. */
+static void adopt_shaping(struct stage_ctx *ctx, uint8_t port, const struct path_config *config)
+{
+	const struct path_port *p = &config->ports[port];
+
+	ctx->shape_overhead[port] = p->overhead_octets;
+	if (p->plan_id != PLAN_NONE)
+		ctx->shape_overhead[port] =
+			(uint16_t)(p->overhead_octets
+				   + config->plans[p->plan_id].overhead_octets_packet);
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		struct shaper_config shaping = shaper_config_of(config, port, d);
+		uint64_t rate_bps = path_rate_bps(config, port, d);
+
+		shaper_set_config(ctx->shapers[port][d], &shaping, ctx->now_us);
+		if (ctx->config == NULL || path_rate_bps(ctx->config, port, d) != rate_bps)
+			shaper_set_rate(ctx->shapers[port][d], rate_bps, ctx->now_us);
+	}
 }
 
 void path_find_shaped(struct stage_ctx *ctx)
@@ -98,11 +119,9 @@ void path_find_shaped(struct stage_ctx *ctx)
 	ctx->any_shaped = false;
 	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-			const struct fifo *q = ctx->queues[i][d];
+			const struct shaper *s = ctx->shapers[i][d];
 
-			ctx->shaped[i][d] = q != NULL
-					    && (path_rate_bps(ctx->config, (uint8_t)i, d) != 0
-						    || fifo_n_packets(q) > 0);
+			ctx->shaped[i][d] = s != NULL && shaper_is_active(s);
 			ctx->any_shaped |= ctx->shaped[i][d];
 		}
 }
@@ -124,19 +143,14 @@ static void adopt(struct path *p, struct path_config *config)
 
 	adopt_policy(p, config);
 	learn_adopt(ctx, config);
-	for (uint32_t i = 0; i < config->n_ports; i++) {
+	for (uint8_t i = 0; i < config->n_ports; i++) {
 		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
 		if (ctx->nats[i] != NULL) {
 			nat_set_filtering(ctx->nats[i], config->filtering);
 			nat_set_forwards(ctx->nats[i], &config->forwards);
 		}
-		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-			struct fifo_params params = fifo_params_of(config, (uint8_t)i, d);
-
-			if (ctx->queues[i][d] == NULL)
-				continue;
-			fifo_set_params(ctx->queues[i][d], &params, ctx->now_us);
-		}
+		if (ctx->shapers[i][UPLINK] != NULL)
+			adopt_shaping(ctx, i, config);
 	}
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
@@ -157,6 +171,18 @@ void path_adopt_next(struct path *p)
 	atomic_store_explicit(&p->next_config, NULL, memory_order_release);
 }
 
+/* Places of one shaper: half of all buffers wait in shapers at most, so that there are some left to receive into. */
+static uint32_t places_of(const struct path *p, const struct path_config *config)
+{
+	uint32_t n_shapers = 0;
+	uint32_t places;
+
+	for (uint32_t i = 0; i < config->n_ports; i++)
+		n_shapers += config->ports[i].role == PORT_UPLINK ? N_DIRECTIONS : 0;
+	places = p->setup.pool->size / 2 / RTE_MAX(n_shapers, 1u);
+	return RTE_MIN(RTE_MAX(places, (uint32_t)QUEUE_PLACES_MIN), (uint32_t)QUEUE_PLACES_MAX);
+}
+
 static int create_uplinks(
 	struct path *p, const struct path_config *config, const struct flow_hash_key *key)
 {
@@ -168,6 +194,12 @@ static int create_uplinks(
 		.hash_key = *key,
 		.n_devices = p->setup.device_capacity,
 	};
+	struct shaper_params shaping = {
+		.n_places = places_of(p, config),
+		.n_devices = p->setup.device_capacity,
+		.drop = shape_give_up,
+		.drop_arg = &p->ctx,
+	};
 
 	for (uint8_t i = 0; i < config->n_ports; i++) {
 		int err;
@@ -175,11 +207,8 @@ static int create_uplinks(
 		if (config->ports[i].role != PORT_UPLINK)
 			continue;
 		err = nat_create(&nat, &p->rng, &p->ctx.nats[i]);
-		for (uint32_t d = 0; d < N_DIRECTIONS && err == 0; d++) {
-			struct fifo_params params = fifo_params_of(config, i, d);
-
-			err = fifo_create(&params, QUEUE_PLACES, &p->ctx.queues[i][d]);
-		}
+		for (uint32_t d = 0; d < N_DIRECTIONS && err == 0; d++)
+			err = shaper_create(&shaping, &p->ctx.shapers[i][d]);
 		if (err < 0)
 			return err;
 	}
@@ -278,11 +307,11 @@ static void empty_queues(struct stage_ctx *ctx)
 
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-			if (ctx->queues[i][d] == NULL)
+			if (ctx->shapers[i][d] == NULL)
 				continue;
-			while ((packets[0] = fifo_take_any(ctx->queues[i][d])) != NULL)
+			while ((packets[0] = shaper_take_any(ctx->shapers[i][d])) != NULL)
 				free_packets(packets, 1);
-			fifo_destroy(ctx->queues[i][d]);
+			shaper_destroy(ctx->shapers[i][d]);
 		}
 	while (ctx->neighbors != NULL
 		&& (n = neighbor_flush(ctx->neighbors, PORT_NONE, packets, BURST_MAX)) > 0)
@@ -344,7 +373,7 @@ static uint64_t queues_next_us(const struct path *p)
 	for (uint32_t i = 0; i < p->ctx.config->n_ports; i++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 			if (p->ctx.shaped[i][d])
-				next_us = RTE_MIN(next_us, fifo_next_us(p->ctx.queues[i][d]));
+				next_us = RTE_MIN(next_us, shaper_next_us(p->ctx.shapers[i][d]));
 	return next_us;
 }
 
@@ -397,8 +426,8 @@ static void drop_waiting(struct stage_ctx *ctx)
 	ctx->stage = STAGE_shape;
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
-			while (ctx->queues[i][d] != NULL
-				&& (packets[0] = fifo_take_any(ctx->queues[i][d])) != NULL) {
+			while (ctx->shapers[i][d] != NULL
+				&& (packets[0] = shaper_take_any(ctx->shapers[i][d])) != NULL) {
 				ctx->stages[STAGE_shape].taken++;
 				stage_drop(ctx, packets[0], DROP_STOPPED);
 			}

@@ -24,7 +24,7 @@
 #include <weir/path/doors.h>
 #include <weir/port/neighbor.h>
 #include <weir/port/port.h>
-#include <weir/shape/fifo.h>
+#include <weir/shape/shaper.h>
 
 #include <rte_mbuf.h>
 
@@ -102,8 +102,9 @@ struct stage_ctx {
 	struct meter plans[PLANS_MAX];
 	uint16_t mtu[PORTS_MAX]; /* of the bearer, refreshed by housekeeping */
 	bool is_uplink[PORTS_MAX];
-	bool profile;                         /* read the counter between stages */
-	bool shaped[PORTS_MAX][N_DIRECTIONS]; /* a rate is set, or packets of a former rate wait */
+	bool profile; /* read the counter between stages */
+	bool shaped[PORTS_MAX]
+		   [N_DIRECTIONS]; /* a rate or ceiling is set, or packets of a former one wait */
 	bool any_shaped;
 	bool plan_spent[PLANS_MAX]; /* the event was raised */
 	bool table_full;            /* the event was raised */
@@ -117,9 +118,12 @@ struct stage_ctx {
 	struct flow_wheel *wheel;
 	struct fragment_table *fragments;
 	struct neighbor_table *neighbors;
-	struct learner *learner;     /* NULL: nothing is learned */
-	struct nat *nats[PORTS_MAX]; /* of uplinks */
-	struct fifo *queues[PORTS_MAX][N_DIRECTIONS];
+	struct learner *learner;                         /* NULL: nothing is learned */
+	struct nat *nats[PORTS_MAX];                     /* of uplinks */
+	struct shaper *shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
+	uint64_t general_bps[PORTS_MAX][N_DIRECTIONS];   /* that they were told */
+	uint16_t shape_overhead[PORTS_MAX];              /* octets a packet */
+	uint16_t ceilings_cursor;                        /* of the walk over devices */
 	struct port *const *ports;
 	const struct path_setup *setup;
 	struct rng *rng;
@@ -378,6 +382,12 @@ void local_send_frame(
 
 /* local.c: asks who has an address. */
 void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *request);
+
+/* 80_shape.c: what a shaper gives up. */
+void shape_give_up(void *ctx, void *pkt, enum shaper_drop why);
+
+/* 80_shape.c: tells the shapers of ceilings that control has set, of plans and of some of the devices. */
+void shape_follow_ceilings(struct stage_ctx *ctx);
 
 /* housekeeping.c: expiry, fragments, neighbours, interim records; bounded work. */
 void housekeeping_run(struct stage_ctx *ctx);

@@ -67,7 +67,7 @@ Test(control_apply, ports_keep_the_order_of_the_file_and_taps_follow)
 	cr_expect_eq(ip_addr_v4_host(&pc->ports[1].gateway), 0xc0000201);
 	cr_expect_eq(pc->ports[1].uplink_bps, 5000000);
 	cr_expect_eq(pc->ports[1].downlink_bps, 20000000);
-	cr_expect_eq(pc->ports[1].queue_us, 100000);
+	cr_expect_eq(pc->ports[1].queue_us, 500000);
 	cr_expect_eq(pc->ports[2].peer, PORT_NONE);
 	cr_expect_eq(pc->ports[3].peer, 5);
 	cr_expect_eq(pc->ports[4].role, PORT_TAP);

@@ -134,7 +134,7 @@ Test(control_config, a_small_file_gets_the_safe_defaults)
 	cr_expect(c->ports[0].tap_default_route);
 	cr_expect_str_eq(c->ports[1].tap, "");
 	cr_expect_eq(c->ports[1].role, PORT_UPLINK);
-	cr_expect_eq(c->ports[1].queue_us, 100 * US_PER_MS);
+	cr_expect_eq(c->ports[1].queue_us, 500 * US_PER_MS);
 	cr_expect_str_eq(c->runtime.socket, "/run/weir/weir.sock");
 	cr_expect_eq(c->runtime.interim_us, 60 * US_PER_S);
 	cr_expect_eq(c->runtime.log_level, LOG_INFO);

@@ -470,15 +470,33 @@ Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
 	json_decref(a);
 }
 
-Test(control_telemetry, the_link_tells_how_long_its_queue_is_in_time)
+Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 {
+	struct shaper_stats *s = &path.stats.shapers[1][UPLINK];
 	json_t *a;
 
-	path.stats.queue_octets[1][UPLINK] = 12500; /* at 1 Mbit/s */
+	s->load = (struct shaper_load){
+		.rate_bps = 1000000, .backlog_packets = 10, .backlog_octets = 12500};
+	s->delay_us = 100000;
+	s->delays[0] = 90;
+	s->delays[17] = 10;
+	s->marked = 3;
+	s->dropped[SHAPER_DROP_CODEL] = 4;
+	s->thinned_octets = 5;
+	path.stats.shapers[1][DOWNLINK].delay_us = 70000; /* some time ago */
 	a = answer("{\"show\":\"link\"}");
 	cr_assert_eq(number(a, "n_rows"), 2, "one row a direction; LANs have none");
 	cr_expect_str_eq(string(row(a, "link", 0), "direction"), "uplink");
+	cr_expect_eq(number(row(a, "link", 0), "shaped_bps"), 1000000);
+	cr_expect_eq(number(row(a, "link", 0), "queue_packets"), 10);
+	cr_expect_eq(number(row(a, "link", 0), "queue_octets"), 12500);
 	cr_expect_eq(number(row(a, "link", 0), "queue_us"), 100000);
+	cr_expect_eq(number(row(a, "link", 0), "delay_p50_us"), 0);
+	cr_expect_eq(number(row(a, "link", 0), "delay_p95_us"), 131072);
+	cr_expect_eq(number(row(a, "link", 0), "marked_packets"), 3);
+	cr_expect_eq(number(row(a, "link", 0), "codel_drops"), 4);
+	cr_expect_eq(number(row(a, "link", 0), "thinned_octets"), 5);
+	cr_expect_eq(number(row(a, "link", 1), "queue_us"), 0, "nothing waits now");
 	cr_expect_null(json_object_get(row(a, "link", 1), "shaped_bps"), "unshaped");
 	json_decref(a);
 }

@@ -166,6 +166,8 @@ struct config_port {
 	uint64_t rate_uplink_bps;   /* 0: unshaped */
 	uint64_t rate_downlink_bps;
 	uint64_t queue_us;
+	uint16_t link_overhead_octets;
+	bool ack_thinning;
 	char tap[IFNAMSIZ]; /* "": none */
 	bool tap_default_route;
 	bool pcp;
@@ -204,6 +206,9 @@ struct config_class {
 	uint64_t reserve_octets;
 	uint64_t reserve_per_device_octets; /* 0: no limit but the reserve */
 	enum config_priority priority;
+	uint64_t guaranteed_bps; /* 0: none of its own */
+	uint64_t ceiling_bps;    /* 0: none */
+	uint8_t weight;
 };
 
 struct config_rule {

@@ -33,11 +33,12 @@ struct device {
 	uint8_t port;
 	uint8_t in_use;
 	uint32_t hash_next;
-	uint32_t n_inbound;       /* of n_flows: begun outside */
-	uint64_t next_new_us;     /* path: when its next flow is within its rate */
+	uint32_t n_inbound;   /* of n_flows: begun outside */
+	uint64_t next_new_us; /* path: when its next flow is within its rate */
+	uint64_t ceiling_bps; /* of its traffic that no reserve pays for, each direction; 0: none */
 	uint64_t reserved_octets; /* path: billed to the reserve of its classes in this cycle */
 	uint32_t reserved_cycle;  /* path: which that is */
-	uint8_t spare[20];        /* the table begins a page: what packets write stays in a line */
+	uint8_t spare[12];        /* the table begins a page: what packets write stays in a line */
 };
 static_assert(sizeof(struct device) == 128, "two cache lines");
 

@@ -26,7 +26,7 @@ enum pkt_flag {
 	PKT_TTL_SPENT = 1 << 8,      /* parse: TTL of 1 or 0: not to be forwarded */
 	PKT_RESERVED = 1 << 10,      /* meter: a reserve has paid for it */
 	PKT_PROVES_NOTHING = 1 << 9, /* flow: an RST that must not keep its flow alive */
-	PKT_LINK_GROUP = 1 << 10, /* parse: its frame was for all stations or for a group of them */
+	PKT_LINK_GROUP = 1 << 11, /* parse: its frame was for all stations or for a group of them */
 };
 
 /* Constant bits of an IP protocol, by number. */

@@ -108,4 +108,13 @@ static inline void rewrite_ttl(uint8_t *ip)
 	rewrite_checksum(ip + 10, REWRITE_TTL_DELTA);
 }
 
+/* Sets Congestion Experienced in a packet of a transport that reads it (RFC 3168 section 5). */
+static inline void rewrite_mark_ce(uint8_t *ip)
+{
+	uint16_t old_word = load16(ip);
+
+	ip[1] |= 3;
+	rewrite_checksum(ip + 10, checksum_delta16(old_word, load16(ip)));
+}
+
 #endif

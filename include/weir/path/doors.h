@@ -28,6 +28,7 @@
 #include <weir/policy/groups.h>
 #include <weir/policy/ruleset.h>
 #include <weir/port/port.h>
+#include <weir/shape/shaper.h>
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,7 +56,9 @@ struct path_port {
 	bool pcp;               /* LAN: its hosts may ask for mappings */
 	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
 	uint64_t downlink_bps;
-	uint64_t queue_us; /* bound of either queue, as time at its rate */
+	uint64_t queue_us;        /* bound of either queue, as time at its rate */
+	uint16_t overhead_octets; /* of the link, a packet: what shaping adds to the plan's */
+	bool ack_thinning;
 };
 
 /* What may change while the path runs. Immutable once published. */
@@ -78,6 +81,8 @@ struct path_config {
 	bool listed_only;                /* devices whose MAC no group lists are quarantined */
 	bool quarantine_reaches_gateway; /* its own services: DHCP, DNS, echo */
 	struct classes *classes;         /* owned by the config */
+	uint32_t n_shaped_classes;       /* the others are normal ones */
+	struct shaper_class shaped_classes[CLASSES_MAX];
 	uint8_t accounts[CLASSES_MAX]; /* who pays for a class, in each plan: its reserve, or all */
 	struct name_set *names;        /* owned by the config; NULL: no class has names */
 	struct names_times names_times; /* how long a device's answers prove */
@@ -184,8 +189,7 @@ struct path_stats {
 	uint32_t n_devices;
 	uint32_t n_mappings;
 	uint32_t n_leases;
-	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS];
-	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
+	struct shaper_stats shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
 	struct plan_stats plans[PLANS_MAX];
 };
 

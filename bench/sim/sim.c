@@ -319,7 +319,7 @@ static uint64_t oldest_question_us(const struct sim *s)
 	uint64_t oldest_us = 0;
 
 	for (uint32_t i = 0; i < s->params->n_flows; i++) {
-		uint64_t us = rtt_oldest_us(&s->probes[i]);
+		uint64_t us = rtt_waiting_us(&s->probes[i], s->link_rate.crossed_sent_us);
 
 		if (us != 0 && (oldest_us == 0 || us < oldest_us))
 			oldest_us = us;

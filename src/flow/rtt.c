@@ -118,15 +118,38 @@ bool rtt_remote_clock(struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint
 	return true;
 }
 
-static uint64_t oldest_of(const struct rtt_open *o)
+uint64_t rtt_waiting_us(const struct rtt_probe *p, uint64_t after_us)
 {
-	return o->n == 0 ? UINT64_MAX : o->questions[o->first].sent_us;
+	const struct rtt_open *o = &p->sequence;
+
+	for (uint32_t i = 0; i < o->n; i++) {
+		const struct rtt_question *q = &o->questions[(o->first + i) % RTT_QUESTIONS];
+
+		if (q->sent_us > after_us)
+			return q->sent_us;
+	}
+	return 0;
 }
 
-uint64_t rtt_oldest_us(const struct rtt_probe *p)
+bool rtt_sent_spin(struct rtt_probe *p, bool spin, uint64_t now_us)
 {
-	uint64_t a = oldest_of(&p->timestamps), b = oldest_of(&p->sequence);
-	uint64_t oldest_us = a < b ? a : b;
+	bool is_edge = p->has_spin && spin != p->spin;
 
-	return oldest_us == UINT64_MAX ? 0 : oldest_us;
+	if (is_edge && p->spin_us != 0)
+		return false; /* turned before it was reflected */
+	if (is_edge)
+		p->spin_us = now_us;
+	p->has_spin = true;
+	p->spin = spin;
+	return true;
+}
+
+uint64_t rtt_echo_spin(struct rtt_probe *p, bool spin)
+{
+	uint64_t sent_us = p->spin_us;
+
+	if (sent_us == 0 || spin != p->spin)
+		return 0;
+	p->spin_us = 0;
+	return sent_us;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What control can reach: see doors.h. */
+#include "link_watch.h"
 #include "path.h"
 
 #include <weir/base/clock.h>
@@ -114,6 +115,9 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 			if (ctx->shapers[i][d] != NULL)
 				shaper_stats_read(ctx->shapers[i][d], &s->shapers[i][d]);
 		}
+	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
+		if (ctx->links[i] != NULL)
+			link_watch_read(ctx->links[i], &s->links[i]);
 }
 
 static void read_plan(const struct meter *m, struct plan_stats *s)

@@ -24,10 +24,10 @@
 #define RATE_LEAST   500000 /* up to here growth is not bounded by a factor */
 /* RFC 8289's 5 and 100 ms suit a rate that stands still. Here each dip is longer than that: senders cut back at each would
  * leave the radio idle when it is back. */
-#define CODEL_TARGET_US   (50 * US_PER_MS)
-#define CODEL_INTERVAL_US (200 * US_PER_MS)
-#define OUT_OF_HAND_US    (150 * US_PER_MS)
-#define PEAK_SHIFT        10 /* a peak is forgotten over 1024 ticks, 10 to 20 s */
+#define WILD_TARGET_US   (50 * US_PER_MS)
+#define WILD_INTERVAL_US (200 * US_PER_MS)
+#define OUT_OF_HAND_US   (150 * US_PER_MS)
+#define PEAK_SHIFT       10 /* a peak is forgotten over 1024 ticks, 10 to 20 s */
 
 /*
  * How a direction's rate follows its queue. The uplink's stands behind the shaper and obeys it at once. The downlink's
@@ -487,8 +487,8 @@ struct link_rate_advice link_rate_advice(const struct link_rate *l, enum directi
 {
 	const struct link_rate_way *w = &l->way[direction];
 	struct link_rate_advice advice = {.rate_bps = w->rate_bps,
-		.target_us = CODEL_TARGET_US,
-		.interval_us = CODEL_INTERVAL_US};
+		.target_us = WILD_TARGET_US,
+		.interval_us = WILD_INTERVAL_US};
 
 	if (direction == DOWNLINK)
 		advice.waited_us = (uint64_t)max_i64(w->queue_us, 0);

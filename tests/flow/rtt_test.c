@@ -22,11 +22,10 @@ Test(flow_rtt, an_echo_answers_the_first_segment_that_bore_its_timestamp)
 	rtt_sent_timestamp(&p, 100,
 		MS(1005)); /* RFC 7323: of two segments in one tick the echo tells nothing */
 	rtt_sent_timestamp(&p, 110, MS(1010));
-	cr_assert_eq(rtt_oldest_us(&p), MS(1000));
+	cr_assert_eq(rtt_waiting_us(&p, 0), 0, "what has no data need not be answered");
 	cr_assert_eq(rtt_echo_timestamp(&p, 100), MS(1000));
 	cr_assert_eq(rtt_echo_timestamp(&p, 100), 0, "only the first echo comes without a wait");
 	cr_assert_eq(rtt_echo_timestamp(&p, 110), MS(1010));
-	cr_assert_eq(rtt_oldest_us(&p), 0);
 }
 
 Test(flow_rtt, an_echo_of_what_was_not_kept_settles_what_is_older)
@@ -37,7 +36,6 @@ Test(flow_rtt, an_echo_of_what_was_not_kept_settles_what_is_older)
 	rtt_sent_timestamp(&p, 102, MS(1002)); /* too close to be kept */
 	rtt_sent_timestamp(&p, 120, MS(1020));
 	cr_assert_eq(rtt_echo_timestamp(&p, 102), 0);
-	cr_assert_eq(rtt_oldest_us(&p), MS(1020));
 	cr_assert_eq(rtt_echo_timestamp(&p, 120), MS(1020));
 }
 
@@ -51,7 +49,7 @@ Test(flow_rtt, timestamps_and_sequence_numbers_wrap)
 	rtt_sent_sequence(&p, UINT32_MAX - 10, MS(20));
 	rtt_sent_sequence(&p, 1400, MS(30));
 	cr_assert_eq(rtt_echo_sequence(&p, 1400), MS(30));
-	cr_assert_eq(rtt_oldest_us(&p), 0);
+	cr_assert_eq(rtt_waiting_us(&p, 0), 0);
 }
 
 Test(flow_rtt, an_acknowledgement_answers_the_newest_segment_it_covers)
@@ -63,6 +61,9 @@ Test(flow_rtt, an_acknowledgement_answers_the_newest_segment_it_covers)
 	cr_assert_eq(rtt_echo_sequence(&p, 999), 0);
 	cr_assert_eq(rtt_echo_sequence(&p, 2000), MS(20));
 	cr_assert_eq(rtt_echo_sequence(&p, 2000), 0, "a duplicate answers nothing");
+	cr_assert_eq(rtt_waiting_us(&p, 0), MS(30));
+	cr_assert_eq(rtt_waiting_us(&p, MS(30)), MS(40), "of those that left later");
+	cr_assert_eq(rtt_waiting_us(&p, MS(40)), 0);
 	cr_assert_eq(rtt_echo_sequence(&p, 9999), MS(40));
 }
 
@@ -82,7 +83,7 @@ Test(flow_rtt, holds_so_many_questions_and_forgets_none_of_them_for_later_ones)
 
 	for (uint32_t i = 1; i <= 4 * RTT_QUESTIONS; i++)
 		rtt_sent_sequence(&p, i * 1000, MS(10 * i));
-	cr_assert_eq(rtt_oldest_us(&p), MS(10));
+	cr_assert_eq(rtt_waiting_us(&p, 0), MS(10));
 	cr_assert_eq(rtt_echo_sequence(&p, 4 * RTT_QUESTIONS * 1000), MS(10 * RTT_QUESTIONS));
 }
 
@@ -124,4 +125,29 @@ Test(flow_rtt, a_clock_that_goes_back_tells_nothing)
 	cr_assert(rtt_remote_clock(&p, 8010, MS(1110), &remote_us));
 	cr_assert_not(
 		rtt_remote_clock(&p, 7999, MS(1111), &remote_us), "a segment that was overtaken");
+}
+
+Test(flow_rtt, a_spin_bit_is_answered_by_its_reflection)
+{
+	struct rtt_probe p = probe_of_flow();
+
+	cr_assert(rtt_sent_spin(&p, false, MS(10)));
+	cr_assert_eq(rtt_echo_spin(&p, false), 0, "no edge yet");
+	cr_assert(rtt_sent_spin(&p, true, MS(20)));
+	cr_assert(rtt_sent_spin(&p, true, MS(25)));
+	cr_assert_eq(rtt_echo_spin(&p, false), 0, "sent before the edge came there");
+	cr_assert_eq(rtt_echo_spin(&p, true), MS(20));
+	cr_assert_eq(rtt_echo_spin(&p, true), 0);
+	cr_assert(rtt_sent_spin(&p, false, MS(70)));
+	cr_assert_eq(rtt_echo_spin(&p, false), MS(70));
+}
+
+Test(flow_rtt, a_random_spin_bit_is_found_out)
+{
+	struct rtt_probe p = probe_of_flow();
+
+	cr_assert(rtt_sent_spin(&p, false, MS(10)));
+	cr_assert(rtt_sent_spin(&p, true, MS(11)));
+	cr_assert_not(
+		rtt_sent_spin(&p, false, MS(12)), "nobody can have reflected the edge before");
 }

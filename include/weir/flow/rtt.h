@@ -2,7 +2,8 @@
 /*
  * Round-trip times of flows beyond the uplink, from packets that pass anyway.
  *
- * Source:   RFC 7323 section 4 (timestamps and who echoes what), RFC 6298 section 3 (Karn: nothing of what was sent twice).
+ * Source:   RFC 7323 section 4 (timestamps and who echoes what), RFC 6298 section 3 (Karn: nothing of what was sent twice),
+ *           RFC 9000 section 17.4 (spin bit: the client turns it when the server has reflected it).
  * Shapes:   a probe watches one flow: questions are kept when they leave, in order; an answer settles all that are older.
  *           With timestamps a question is a TSval and its answer the echo; else a sequence number and what acknowledges it.
  *           The remote's clock becomes microseconds once the length of its tick (1, 4 or 10 ms) is known from its pace.
@@ -34,6 +35,8 @@ struct rtt_open {
 struct rtt_probe {
 	struct rtt_open timestamps;
 	struct rtt_open sequence;
+	uint64_t spin_us; /* when the edge left that is not reflected yet; 0: there is none */
+	bool has_spin, spin;
 	/* The remote's clock, and its pace */
 	uint64_t remote_at_us; /* first seen; 0: not yet */
 	uint32_t remote_first, remote_last;
@@ -59,7 +62,14 @@ uint64_t rtt_echo_sequence(struct rtt_probe *p, uint32_t ack);
 bool rtt_remote_clock(
 	struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint32_t *ret_remote_us);
 
-/* When the oldest open question left; 0 when none is open. */
-uint64_t rtt_oldest_us(const struct rtt_probe *p);
+/* When the oldest open question about data left, of those that left after `after_us`; 0 when there is none. (What has no data
+ * need not be answered at all.) */
+uint64_t rtt_waiting_us(const struct rtt_probe *p, uint64_t after_us);
+
+/* A datagram with a spin bit leaves (RFC 9000 section 17.4). False when it spins as no spin bit does: it is random. */
+bool rtt_sent_spin(struct rtt_probe *p, bool spin, uint64_t now_us);
+
+/* A datagram with a spin bit has come: when the edge left that it reflects; 0 when it reflects none. */
+uint64_t rtt_echo_spin(struct rtt_probe *p, bool spin);
 
 #endif

@@ -56,7 +56,9 @@ struct path_port {
 	bool pcp;               /* LAN: its hosts may ask for mappings */
 	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
 	uint64_t downlink_bps;
-	uint64_t queue_us;        /* bound of either queue, as time at its rate */
+	bool follows_link;  /* the rates are what the radio carries; those above are the most */
+	uint64_t least_bps; /* then */
+	uint64_t queue_us;  /* bound of either queue, as time at its rate */
 	uint16_t overhead_octets; /* of the link, a packet: what shaping adds to the plan's */
 	bool ack_thinning;
 };
@@ -165,6 +167,17 @@ struct plan_stats {
 	uint64_t packets[N_DIRECTIONS];
 };
 
+/* What is known of an uplink whose rates follow what it carries (shape/link_rate.h). */
+struct link_stats {
+	bool is_followed;
+	uint64_t base_rtt_us; /* to the remote that answered last, without queues */
+	uint64_t carried_bps[N_DIRECTIONS];
+	uint64_t radio_queue_us[N_DIRECTIONS]; /* what packets wait at the radio */
+	uint64_t seen_us[N_DIRECTIONS];        /* when evidence of that came last; 0: never */
+	uint64_t n_one_way;                    /* samples that told the directions apart */
+	uint64_t n_tcp, n_dns, n_quic;         /* answers timed */
+};
+
 #define STAGES_MAX 16
 
 struct path_stats {
@@ -190,6 +203,7 @@ struct path_stats {
 	uint32_t n_mappings;
 	uint32_t n_leases;
 	struct shaper_stats shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
+	struct link_stats links[PORTS_MAX];
 	struct plan_stats plans[PLANS_MAX];
 };
 

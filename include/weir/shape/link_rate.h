@@ -19,8 +19,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LINK_RATE_PATHS 32
-#define LINK_RATE_MARKS 512 /* ticks of the uplink that are remembered: 5 s at 10 ms */
+#define LINK_RATE_MAX_BPS 100000000000ull
+#define LINK_RATE_PATHS   32
+#define LINK_RATE_MARKS   512 /* ticks of the uplink that are remembered: 5 s at 10 ms */
 
 enum link_rate_source {
 	LINK_RATE_TCP_TIMESTAMP,

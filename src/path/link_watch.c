@@ -120,22 +120,25 @@ static void read_times(const uint8_t *tcp, uint32_t header_bytes, struct segment
 	}
 }
 
-static struct segment read_segment(const struct pkt_meta *m, const uint8_t *tcp)
+/* False for a header that says of itself that it is shorter than one, or longer than the packet. */
+static bool read_segment(const struct pkt_meta *m, const uint8_t *tcp, struct segment *ret)
 {
 	uint32_t octets = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
 	uint32_t header_bytes = (uint32_t)(tcp[TCP_DATA_OFFSET] >> 4) * 4;
 	uint32_t length = octets - header_bytes;
-	struct segment s = {.acked = load_be32(tcp + TCP_ACKED)};
 
+	if (header_bytes < TCP_OPTIONS || header_bytes > octets)
+		return false;
 	length += (m->tcp_flags & TCP_SYN) != 0;
 	length += (m->tcp_flags & TCP_FIN) != 0;
-	s.has_data = length > 0;
-	s.seq_end = load_be32(tcp + TCP_SEQ) + length;
-	read_times(tcp, header_bytes, &s);
-	return s;
+	*ret = (struct segment){.seq_end = load_be32(tcp + TCP_SEQ) + length,
+		.acked = load_be32(tcp + TCP_ACKED),
+		.has_data = length > 0};
+	read_times(tcp, header_bytes, ret);
+	return true;
 }
 
-/* False for what has no L4 header of its own, or whose TCP header is cut: parse lets that through only in fragments. */
+/* False for what has no flow, or no whole L4 header of its own. */
 static bool can_be_read(const struct pkt_meta *m)
 {
 	return m->flow_id != FLOW_NONE && m->l4_off != 0
@@ -211,9 +214,10 @@ void link_watch_up(
 		return;
 	f->used_us = ctx->now_us;
 	if (m->proto == PROTO_TCP) {
-		struct segment s = read_segment(m, stage_l4(pkt, m));
+		struct segment s;
 
-		ask_by_segment(f, &s, ctx->now_us);
+		if (read_segment(m, stage_l4(pkt, m), &s))
+			ask_by_segment(f, &s, ctx->now_us);
 	} else
 		ask_by_datagram(f, flow, m, stage_l4(pkt, m), ctx->now_us);
 }
@@ -273,9 +277,10 @@ void link_watch_down(
 	f->used_us = ctx->now_us;
 	f->down_octets += m->ip_octets;
 	if (m->proto == PROTO_TCP) {
-		struct segment s = read_segment(m, stage_l4(pkt, m));
+		struct segment s;
 
-		answer_by_segment(w, f, &s, ctx->now_us);
+		if (read_segment(m, stage_l4(pkt, m), &s))
+			answer_by_segment(w, f, &s, ctx->now_us);
 	} else
 		answer_by_datagram(w, f, stage_flow(ctx, m), m, stage_l4(pkt, m), ctx->now_us);
 }

@@ -158,9 +158,9 @@ Test(control_config, packet_buffers_follow_from_ports_and_rates_unless_told)
 	} cases[] = {
 		{"", "", "", 4096},
 		{", driver: af-xdp", "", "", 4096 + 2048},
-		/* 100 ms of 8 Mbit/s is 100 kB, in packets of 512 octets */
-		{"", ", rate: {uplink: 8Mbps}", "", 4096 + 195},
-		{"", ", rate: {uplink: 4Mbps, downlink: 4Mbps}", "", 4096 + 195},
+		/* 500 ms of 8 Mbit/s is 500 kB, in packets of 512 octets */
+		{"", ", rate: {uplink: 8Mbps}", "", 4096 + 976},
+		{"", ", rate: {uplink: 4Mbps, downlink: 4Mbps}", "", 4096 + 976},
 		{"", ", rate: {uplink: 100Gbps, downlink: 100Gbps}, queue: 10s", "", 4096 + 16384},
 		{", driver: af-xdp", ", rate: {uplink: 8Mbps}", "runtime: {packet_buffers: 5000}\n",
 			5000},

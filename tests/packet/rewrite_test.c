@@ -264,3 +264,21 @@ Test(packet_rewrite, clamping_leaves_a_header_alone_that_is_not_whole)
 	}
 	packet_clean(&p);
 }
+
+Test(packet_rewrite, a_mark_keeps_the_header_true)
+{
+	struct rng rng;
+
+	rng_init(&rng, 3168);
+	for (uint32_t i = 0; i < N_RANDOM; i++) {
+		struct packet p = random_packet(&rng);
+		uint8_t *ip = packet_ip(&p);
+
+		ip[1] = (uint8_t)rng_next(&rng);
+		packet_fix_ip_checksum(&p);
+		rewrite_mark_ce(ip);
+		cr_assert_eq(ip[1] & 3, 3);
+		cr_assert(packet_is_checksum_good(&p));
+		packet_clean(&p);
+	}
+}

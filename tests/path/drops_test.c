@@ -521,14 +521,16 @@ Test(path_drops, a_full_queue_drops_and_what_it_holds_at_the_end_is_not_billed)
 	struct path_world *w = path_world_create(&params);
 	struct path_stats s;
 
-	/* 2 go by the burst, 16 frames' worth of octets wait. */
-	for (uint16_t i = 0; i < 20; i++)
+	/* 2 go by the burst, 64 frames' worth of octets wait. */
+	for (uint16_t i = 0; i < 68; i++) {
 		path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 1472});
-	path_world_step(w);
+		if (i % 34 == 33)
+			path_world_step(w);
+	}
 	expect_only(w, DROP_SHAPE_QUEUE_FULL, 2);
 	cr_expect_eq(path_world_discard(w, WORLD_UPLINK), 2);
 	cr_assert(path_end_flows(w->path, FLOW_END_FORCED, w->now_us));
-	cr_expect_eq(path_world_drops(w, DROP_STOPPED), 16);
+	cr_expect_eq(path_world_drops(w, DROP_STOPPED), 64);
 	doors_stats_read(w->path, &s);
 	cr_expect_eq(s.edge_octets[WORLD_UPLINK][UPLINK], 3000);
 	path_world_destroy(w);

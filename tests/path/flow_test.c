@@ -155,10 +155,12 @@ Test(path_flow, a_shaped_uplink_releases_in_order_at_its_rate)
 	doors_publish(w->path, config);
 	for (uint16_t i = 1; i <= 60; i++)
 		path_world_put(w, WORLD_LAN,
-			&(struct packet_spec){.id = i, .payload_bytes = 1222}); /* 1250 */
+			&(struct packet_spec){.id = i,
+				.tos = 2, /* ECT(0): late ones are marked, none is dropped */
+				.payload_bytes = 1222}); /* 1250 */
 	path_world_step(w);
 	for (uint64_t ms = 0; ms <= 700; ms += 10) {
-		uint64_t fair = 3028 + 1250 * ms / 10;
+		uint64_t fair = 1514 + 1250 + 1250 * ms / 10;
 
 		while (path_world_take(w, WORLD_UPLINK, &p)) {
 			cr_expect_eq(load_be16(packet_ip(&p) + 4), next_id);

@@ -673,9 +673,11 @@ Test(path_rfc1812, rfc6633_source_quench_is_never_sent)
 	struct path_world_params params = {.tune = shape_narrow};
 	struct path_world *w = path_world_create(&params);
 
-	for (uint16_t i = 0; i < 40; i++)
+	for (uint16_t i = 0; i < 80; i++) {
 		path_world_put(w, WORLD_LAN, &(struct packet_spec){.payload_bytes = 1472});
-	path_world_step(w);
+		if (i % 40 == 39)
+			path_world_step(w);
+	}
 	cr_expect_gt(path_world_drops(w, DROP_SHAPE_QUEUE_FULL), 0);
 	cr_expect_eq(path_world_discard(w, WORLD_LAN), 0);
 	path_world_destroy(w);

@@ -274,7 +274,7 @@ Test(shape_shaper, sends_rate_times_time_within_a_burst, .timeout = 100)
 		uint64_t earned = rows[i].bps * rows[i].span_s / 8;
 		uint64_t burst = rows[i].bps * 2 / 8000;
 
-		burst = burst < 3028 ? 3028 : burst;
+		burst = burst < 1514 ? 1514 : burst;
 		add_source(
 			sim, (struct source){
 				     .octets = rows[i].octets, .backlog = 20, .flags = SHAPER_ECT});
@@ -620,8 +620,8 @@ Test(shape_shaper, many_devices_at_their_ceilings_leave_on_time, .timeout = 60)
 					.flags = SHAPER_ECT});
 	}
 	sim_run(sim, 30 * US_PER_S);
-	for (uint32_t d = 0; d < 120; d++) /* a burst of 3028 octets comes on top */
-		cr_expect(is_about(sim->sources[d].sent_octets - 3028, (10000 + 1000u * d) * 30 / 8,
+	for (uint32_t d = 0; d < 120; d++) /* a burst of 1514 octets comes on top */
+		cr_expect(is_about(sim->sources[d].sent_octets - 1514, (10000 + 1000u * d) * 30 / 8,
 				  2),
 			"device %u: %lu", d, sim->sources[d].sent_octets);
 	sim_destroy(sim);
@@ -696,7 +696,7 @@ Test(shape_shaper, a_rate_that_moves_all_the_time_still_adds_up)
 		shaper_set_rate(sim->shaper, bps, sim->now_us);
 	}
 	earned /= 8 * US_PER_S;
-	cr_assert(sim->sent_octets <= earned + 3128 && sim->sent_octets + 100 >= earned,
+	cr_assert(sim->sent_octets <= earned + 1614 && sim->sent_octets + 100 >= earned,
 		"%lu sent, %lu earned", sim->sent_octets, (uint64_t)earned);
 	sim_destroy(sim);
 }

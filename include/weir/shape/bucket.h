@@ -19,9 +19,9 @@
 
 #define BUCKET_OCTET ((int64_t)(8 * US_PER_S)) /* in millionths of a bit */
 
-/* What may go at once after a pause: two full packets, or what 2 ms carry, so that a worker that slept a little late can make
- * good for it. */
-#define BUCKET_BURST_OCTETS 3028
+/* What may go at once after a pause: a full packet, or what 2 ms carry, so that a worker that slept a little late can make good
+ * for it; and the one that leaves a debt. */
+#define BUCKET_BURST_OCTETS 1514
 #define BUCKET_BURST_US     2000
 
 struct bucket {

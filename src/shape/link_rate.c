@@ -17,6 +17,7 @@
 #define FALL_US        (40 * (int64_t)US_PER_MS)
 #define MOVE_MAX_US    (300 * (int64_t)US_PER_MS) /* no handover or route adds more */
 #define DRAIN_US       (100 * US_PER_MS)
+#define LATE_US        (60 * (int64_t)US_PER_MS) /* no remote waits for a second segment so long */
 #define OVERDUE_US                                                                                 \
 	(10 * (int64_t)US_PER_MS) /* an answer so much later than its base waits behind a queue */
 #define SPACING_US   (4 * US_PER_MS) /* two answers as close as that tell no rate */
@@ -244,21 +245,39 @@ static void saw_queue(struct link_rate_way *w, int64_t queue_us, uint64_t now_us
 	w->seen_us = now_us;
 }
 
-/* A packet that left by the uplink at `sent_us` is known to have crossed, since its answer is here. */
-static void saw_crossing(struct link_rate *l, uint64_t sent_us, uint64_t at_us, bool has_stood)
+/*
+ * True when what made the way up longer by `above_us` can have been a queue: as much was sent just before. A late grant, or a
+ * remote that takes its time, makes a few acknowledgements late, too. Answers to bare acknowledgements are the remote's to
+ * delay: it takes more to believe them. Data that is so late has met a queue, even if little was sent since.
+ */
+static bool has_stood(const struct link_rate *l, const struct link_rate_sample *s, int64_t above_us)
 {
-	uint64_t octets = octets_at(l, sent_us);
+	bool is_bare = s->source == LINK_RATE_TCP_TIMESTAMP;
+	uint64_t least = is_bare ? 3 * OCTETS_LEAST : OCTETS_LEAST;
+
+	if (!is_bare && above_us > LATE_US)
+		return true;
+	return above_us > STANDS_US && (uint64_t)above_us < s->sent_us
+	       && octets_at(l, s->sent_us) - octets_at(l, s->sent_us - (uint64_t)above_us) >= least;
+}
+
+/* A packet that left by the uplink is known to have crossed, since its answer is here: it would have been at `at_us` with
+ * nothing before it in the downlink. */
+static void saw_crossing(
+	struct link_rate *l, const struct link_rate_sample *s, uint64_t at_us, int64_t above_us)
+{
+	uint64_t octets = octets_at(l, s->sent_us);
 	uint64_t last_crossing_us = l->crossed_at_us - l->base_rtt_us;
 	bool was_behind; /* in the queue already when the one before it crossed: the radio had no pause between them */
 
 	if (at_us < l->crossed_at_us + SPACING_US || octets < l->crossed_octets
-		|| sent_us < l->crossed_sent_us)
+		|| s->sent_us < l->crossed_sent_us)
 		return;
-	was_behind = l->crossed_at_us != 0 && sent_us <= last_crossing_us + SPACING_US;
+	was_behind = l->crossed_at_us != 0 && s->sent_us <= last_crossing_us + SPACING_US;
 	if (l->crossed_at_us != 0)
 		follow(l, UPLINK, octets - l->crossed_octets, at_us - l->crossed_at_us,
-			has_stood && was_behind);
-	l->crossed_sent_us = sent_us;
+			was_behind && has_stood(l, s, above_us));
+	l->crossed_sent_us = s->sent_us;
 	l->crossed_at_us = at_us;
 	l->crossed_octets = octets;
 }
@@ -287,7 +306,7 @@ static void take_both_ways(
 	up_us = above_base(&p->up, &l->way[UPLINK], remote_us - (int64_t)s->sent_us, s->now_us);
 	l->base_rtt_us = (uint64_t)max_i64((int64_t)(s->now_us - s->sent_us) - up_us - down_us, 0);
 	saw_queue(&l->way[UPLINK], up_us, s->now_us);
-	saw_crossing(l, s->sent_us, s->now_us - (uint64_t)down_us, up_us > STANDS_US);
+	saw_crossing(l, s, s->now_us - (uint64_t)down_us, up_us);
 }
 
 /* An answer that leaves open which way is how long: each may be all of it. */
@@ -303,7 +322,7 @@ static void take_round_trip(
 	l->base_rtt_us = (uint64_t)(rtt_us - above_us);
 	for (int d = 0; d < N_DIRECTIONS; d++)
 		saw_queue(&l->way[d], above_us, s->now_us);
-	saw_crossing(l, s->sent_us, s->now_us, above_us > STANDS_US);
+	saw_crossing(l, s, s->now_us, above_us);
 }
 
 void link_rate_sample(struct link_rate *l, const struct link_rate_sample *s)

@@ -209,8 +209,9 @@ static bool is_watched(const struct sim *s, const struct sim_packet *p)
 
 static void watch_downlink(struct sim *s, const struct sim_packet *p)
 {
-	struct link_rate_sample sample = {
-		.now_us = s->now_us, .path = p->flow, .source = LINK_RATE_TCP_TIMESTAMP};
+	struct link_rate_sample sample = {.now_us = s->now_us,
+		.path = p->flow,
+		.source = p->kind == SIM_ACK ? LINK_RATE_TCP_SEQUENCE : LINK_RATE_TCP_TIMESTAMP};
 	struct rtt_probe *probe = &s->probes[p->flow];
 
 	if (!is_watched(s, p))

@@ -220,7 +220,7 @@ Test(shape_link_rate, a_radio_that_slows_down_is_followed_within_a_second_or_two
 		run_ms(w, 10000);
 		w->capacity_bps[d] /= 5;
 		run_ms(w, 2000);
-		cr_assert_leq(rate_of(w, (enum direction)d), w->capacity_bps[d] * 13 / 10);
+		cr_assert_leq(rate_of(w, (enum direction)d), w->capacity_bps[d] * 16 / 10);
 		cr_assert_leq(wait_us(w, (enum direction)d), 150000, "%d: %llu", d,
 			(unsigned long long)wait_us(w, (enum direction)d));
 		cr_assert_geq(share_of(w, (enum direction)d, 3000), 85);

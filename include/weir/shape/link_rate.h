@@ -2,7 +2,7 @@
 /*
  * Finds what the radio carries now, in both directions of an uplink, from what passes anyway; says how fast to send.
  *
- * Source:   design of our own; docs/shaping.md tells it. Akin: Copa (Arun and Balakrishnan, NSDI 2018), Sprout (Winstein
+ * Source:   design of our own; docs/link-rate.md tells it. Akin: Copa (Arun and Balakrishnan, NSDI 2018), Sprout (Winstein
  *           et al., NSDI 2013).
  * Shapes:   link_rate_sample takes an answer to a packet that left by the uplink, or the remote clock's time in one that came;
  *           link_rate_tick, called each 10 to 20 ms, says what passed, and moves the rates. Samples may be few, late or missing.

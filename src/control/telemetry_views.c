@@ -370,19 +370,22 @@ static void link_row(struct listing *l, uint32_t id, enum direction direction, s
 {
 	const struct telemetry *t = l->telemetry;
 	const struct path_port *pp = &doors_config(t->path)->ports[id];
-	const struct shaper_stats *s = &t->stats.shapers[id][direction];
+	struct shaper_stats s;
+	struct link_stats link;
 
+	if (!doors_shaper_read(t->path, (uint8_t)id, direction, &s))
+		return;
 	listing_row(l, part);
 	text_field_string(part, "port", pp->name);
 	text_field_string(part, "direction", direction_names[direction]);
-	if (s->load.rate_bps > 0)
-		text_field_u64(part, "shaped_bps", s->load.rate_bps);
-	if (s->general_bps > 0)
-		text_field_u64(part, "general_bps", s->general_bps);
+	if (s.load.rate_bps > 0)
+		text_field_u64(part, "shaped_bps", s.load.rate_bps);
+	if (s.general_bps > 0)
+		text_field_u64(part, "general_bps", s.general_bps);
 	text_field_u64(part, "rate_10s_bps", edge_rate_bps(t, id, direction, SHORT_US, l->now_us));
-	queue_fields(s, part);
-	if (t->stats.links[id].is_followed)
-		followed_fields(&t->stats.links[id], direction, l->now_us, part);
+	queue_fields(&s, part);
+	if (doors_link_read(t->path, (uint8_t)id, &link))
+		followed_fields(&link, direction, l->now_us, part);
 	text_close(part, '}');
 }
 

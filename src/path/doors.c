@@ -112,12 +112,11 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 				s->unattributed_packets[i][d] = edge->packets - attributed->packets;
 				s->unattributed_octets[i][d] = edge->octets - attributed->octets;
 			}
-			if (ctx->shapers[i][d] != NULL)
-				shaper_stats_read(ctx->shapers[i][d], &s->shapers[i][d]);
+			if (ctx->shapers[i][d] == NULL)
+				continue;
+			s->queue_packets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_packets;
+			s->queue_octets[i][d] = shaper_load(ctx->shapers[i][d]).backlog_octets;
 		}
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
-		if (ctx->links[i] != NULL)
-			link_watch_read(ctx->links[i], &s->links[i]);
 }
 
 static void read_plan(const struct meter *m, struct plan_stats *s)
@@ -152,6 +151,24 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		if (ctx->nats[i] != NULL)
 			s->n_mappings += nat_n_mappings(ctx->nats[i]);
+}
+
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats)
+{
+	const struct shaper *s = p->ctx.shapers[port][direction];
+
+	if (s != NULL)
+		shaper_stats_read(s, ret_stats);
+	return s != NULL;
+}
+
+bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats)
+{
+	if (!p->ctx.followed[port])
+		return false;
+	link_watch_read(p->ctx.links[port], ret_stats);
+	return true;
 }
 
 /* The flow's totals, in the shape of a record. */

@@ -337,8 +337,7 @@ void link_watch_read(const struct link_watch *w, struct link_stats *ret_stats)
 {
 	const struct link_rate *l = &w->rate;
 
-	*ret_stats = (struct link_stats){.is_followed = w->follows,
-		.base_rtt_us = l->base_rtt_us,
+	*ret_stats = (struct link_stats){.base_rtt_us = l->base_rtt_us,
 		.n_one_way = l->n_one_way,
 		.n_tcp = l->n_samples[LINK_RATE_TCP_TIMESTAMP]
 			 + l->n_samples[LINK_RATE_TCP_SEQUENCE],

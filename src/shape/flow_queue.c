@@ -166,32 +166,32 @@ static void resize_device(struct flow_queues *q, struct device_queue *d, uint32_
 	}
 }
 
+/* Of the devices that are told apart as largest, the largest of a few. */
+static struct device_queue *fattest_device(const struct flow_queues *q)
+{
+	struct device_queue *fattest = LIST_FIRST(&q->sizes[31 - __builtin_clz(q->size_mask)]);
+	struct device_queue *d = fattest;
+
+	for (uint32_t n = 1; n < FATTEST_LOOKS && (d = LIST_NEXT(d, alike)) != NULL; n++)
+		if (d->n_octets > fattest->n_octets)
+			fattest = d;
+	return fattest;
+}
+
 struct flow_queue *flow_queue_fattest(const struct flow_queues *q)
 {
-	struct device_queue *device = NULL;
-	struct flow_queue *flow = NULL;
-	struct device_queue *d;
+	const struct device_queue *d = q->size_mask == 0 ? NULL : fattest_device(q);
+	struct flow_queue *fattest;
 	struct flow_queue *f;
-	uint32_t n = 0;
 
-	if (q->size_mask == 0)
+	if (d == NULL)
 		return NULL;
-	LIST_FOREACH(d, &q->sizes[31 - __builtin_clz(q->size_mask)], alike)
-	{
-		if (device == NULL || d->n_octets > device->n_octets)
-			device = d;
-		if (++n == FATTEST_LOOKS)
-			break;
-	}
-	n = 0;
-	LIST_FOREACH(f, &device->sizes[31 - __builtin_clz(device->size_mask)], alike)
-	{
-		if (flow == NULL || f->n_octets > flow->n_octets)
-			flow = f;
-		if (++n == FATTEST_LOOKS)
-			break;
-	}
-	return flow;
+	fattest = LIST_FIRST(&d->sizes[31 - __builtin_clz(d->size_mask)]);
+	f = fattest;
+	for (uint32_t n = 1; n < FATTEST_LOOKS && (f = LIST_NEXT(f, alike)) != NULL; n++)
+		if (f->n_octets > fattest->n_octets)
+			fattest = f;
+	return fattest;
 }
 
 /* --- devices that are held until a time: a binary heap --- */

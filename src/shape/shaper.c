@@ -48,6 +48,7 @@ struct shaper {
 	uint64_t waited_us; /* before packets came here */
 	struct ceiling general;
 	struct ceiling *devices; /* params.n_devices of them */
+	bool has_ceilings;
 	uint32_t n_devices_held;
 	uint32_t n_classes_held;
 	uint64_t limit_octets;
@@ -57,7 +58,6 @@ struct shaper {
 	uint64_t next_us;
 	uint64_t busy_since_us;
 	uint64_t sent_octets;
-	uint64_t sent_packets;
 	uint64_t delay_sum_us; /* smoothed, times DELAY_SMOOTHING */
 	uint64_t delays[SHAPER_DELAY_SLOTS];
 	uint64_t marked;
@@ -112,10 +112,11 @@ static void share_first(struct shaper *s, uint64_t now_us)
 }
 
 /* What was held until a time that another rate has changed is asked about again. */
-static void unpark_all(struct shaper *s)
+static void begin_anew(struct shaper *s)
 {
 	struct device_queue *d;
 
+	s->has_ceilings = (s->general.bucket.bps | s->n_devices_held | s->n_classes_held) != 0;
 	while ((d = device_queue_unpark(s->queues, UINT64_MAX)) != NULL)
 		;
 	s->ready = 0;
@@ -134,7 +135,7 @@ void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us)
 	ceiling_set(&s->link, bps, now_us);
 	s->waited_us = 0;
 	share_first(s, now_us);
-	unpark_all(s);
+	begin_anew(s);
 }
 
 void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us)
@@ -154,7 +155,7 @@ void shaper_set_general(struct shaper *s, uint64_t bps, uint64_t now_us)
 	assert(bps <= SHAPER_RATE_MAX_BPS);
 	ceiling_set(&s->general, bps, now_us);
 	share_first(s, now_us);
-	unpark_all(s);
+	begin_anew(s);
 }
 
 void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint64_t now_us)
@@ -170,7 +171,7 @@ void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint6
 	s->n_devices_held += c->bucket.bps == 0;
 	s->n_devices_held -= bps == 0;
 	ceiling_set(c, bps, now_us);
-	unpark_all(s);
+	begin_anew(s);
 }
 
 void shaper_set_config(struct shaper *s, const struct shaper_config *config, uint64_t now_us)
@@ -193,14 +194,12 @@ void shaper_set_config(struct shaper *s, const struct shaper_config *config, uin
 		s->n_classes_held += c->config.ceiling_bps != 0;
 	}
 	share_first(s, now_us);
-	unpark_all(s);
+	begin_anew(s);
 }
 
 bool shaper_is_active(const struct shaper *s)
 {
-	return (s->link.bucket.bps | s->general.bucket.bps | s->n_devices_held | s->n_classes_held
-		       | flow_queues_n_packets(s->queues))
-	       != 0;
+	return s->link.bucket.bps != 0 || s->has_ceilings || flow_queues_n_packets(s->queues) > 0;
 }
 
 /* --- begin and end --- */
@@ -254,22 +253,15 @@ void shaper_destroy(struct shaper *s)
 
 /* --- in --- */
 
-static void count_sent(struct shaper *s, uint32_t octets)
-{
-	s->sent_octets += octets;
-	s->sent_packets++;
-}
-
 bool shaper_pass(struct shaper *s, uint32_t octets, uint64_t now_us)
 {
-	if (s->next_us != UINT64_MAX
-		|| (s->general.bucket.bps | s->n_devices_held | s->n_classes_held) != 0)
+	if (s->next_us != UINT64_MAX || s->has_ceilings)
 		return false;
 	bucket_refill(&s->link.bucket, now_us);
 	if (!bucket_is_ready(&s->link.bucket))
 		return false;
 	bucket_pay(&s->link.bucket, octets);
-	count_sent(s, octets);
+	s->sent_octets += octets;
 	s->delays[0]++;
 	return true;
 }
@@ -510,7 +502,7 @@ static void charge(struct shaper *s, const struct choice *choice, struct flow_qu
 		bucket_pay(&s->general.bucket, octets);
 		bucket_pay(&device->bucket, octets);
 	}
-	count_sent(s, octets);
+	s->sent_octets += octets;
 }
 
 /* The ceiling of the device whose queue it is, where one can hold it; else NULL. */
@@ -614,6 +606,16 @@ bool shaper_holds(const struct shaper *s, uint32_t flow_id)
 	return false;
 }
 
+/* Each packet that left is in one slot. */
+static uint64_t sent_packets(const struct shaper *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < SHAPER_DELAY_SLOTS; i++)
+		n += s->delays[i];
+	return n;
+}
+
 struct shaper_load shaper_load(const struct shaper *s)
 {
 	return (struct shaper_load){
@@ -621,7 +623,7 @@ struct shaper_load shaper_load(const struct shaper *s)
 		.backlog_packets = flow_queues_n_packets(s->queues),
 		.backlog_octets = flow_queues_n_octets(s->queues),
 		.sent_octets = s->sent_octets,
-		.sent_packets = s->sent_packets,
+		.sent_packets = sent_packets(s),
 		.busy_since_us = s->busy_since_us,
 	};
 }

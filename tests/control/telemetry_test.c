@@ -16,6 +16,7 @@
 struct path {
 	struct path_config config;
 	struct path_stats stats;
+	struct shaper_stats shapers[N_DIRECTIONS]; /* of port 1 */
 	uint32_t n_flows;
 	uint32_t n_devices;
 	bool silent; /* the worker does not answer */
@@ -50,6 +51,13 @@ bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_vie
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 {
 	*ret_stats = p->stats;
+}
+
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats)
+{
+	*ret_stats = p->shapers[direction];
+	return port == 1;
 }
 
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
@@ -472,7 +480,7 @@ Test(control_telemetry, a_plan_tells_its_cycle_and_where_it_stands)
 
 Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 {
-	struct shaper_stats *s = &path.stats.shapers[1][UPLINK];
+	struct shaper_stats *s = &path.shapers[UPLINK];
 	json_t *a;
 
 	s->load = (struct shaper_load){
@@ -483,7 +491,7 @@ Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 	s->marked = 3;
 	s->dropped[SHAPER_DROP_CODEL] = 4;
 	s->thinned_octets = 5;
-	path.stats.shapers[1][DOWNLINK].delay_us = 70000; /* some time ago */
+	path.shapers[DOWNLINK].delay_us = 70000; /* some time ago */
 	a = answer("{\"show\":\"link\"}");
 	cr_assert_eq(number(a, "n_rows"), 2, "one row a direction; LANs have none");
 	cr_expect_str_eq(string(row(a, "link", 0), "direction"), "uplink");

@@ -239,9 +239,8 @@ static void run_storm(uint64_t seed, const struct path_world_params *params)
 	cr_expect_gt(s.flows_created, 500, "the storm was too gentle: %lu", s.flows_created);
 	cr_expect_gt(s.edge_packets[WORLD_UPLINK][UPLINK], 300);
 	cr_expect_eq(s.plans[0].octets[UPLINK],
-		s.edge_octets[WORLD_UPLINK][UPLINK]
-			+ s.shapers[WORLD_UPLINK][UPLINK].load.backlog_octets
-			- 7 * s.shapers[WORLD_UPLINK][UPLINK].load.backlog_packets,
+		s.edge_octets[WORLD_UPLINK][UPLINK] + s.queue_octets[WORLD_UPLINK][UPLINK]
+			- 7 * s.queue_packets[WORLD_UPLINK][UPLINK],
 		"but for what waits");
 	cr_expect_eq(s.plans[0].octets[DOWNLINK], s.edge_octets[WORLD_UPLINK][DOWNLINK]);
 	path_world_destroy(w);

@@ -169,7 +169,6 @@ struct plan_stats {
 
 /* What is known of an uplink whose rates follow what it carries (shape/link_rate.h). */
 struct link_stats {
-	bool is_followed;
 	uint64_t base_rtt_us; /* to the remote that answered last, without queues */
 	uint64_t carried_bps[N_DIRECTIONS];
 	uint64_t radio_queue_us[N_DIRECTIONS]; /* what packets wait at the radio */
@@ -202,13 +201,20 @@ struct path_stats {
 	uint32_t n_devices;
 	uint32_t n_mappings;
 	uint32_t n_leases;
-	struct shaper_stats shapers[PORTS_MAX][N_DIRECTIONS]; /* of uplinks */
-	struct link_stats links[PORTS_MAX];
+	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS]; /* in the shapers of uplinks */
+	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct plan_stats plans[PLANS_MAX];
 };
 
 /* A snapshot of the counters. */
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
+
+/* What a shaper of an uplink has counted; false for a port that has none. */
+bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
+	struct shaper_stats *ret_stats);
+
+/* What is known of the link of a port; false unless the port is an uplink whose rates are followed. */
+bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats);
 
 /* One flow in a listing: totals, not deltas. */
 struct flow_view {

@@ -50,6 +50,11 @@ void rtt_sent_sequence(struct rtt_probe *p, uint32_t seq_end, uint64_t now_us)
 	keep(o, seq_end, now_us);
 }
 
+void rtt_lost_sequence(struct rtt_probe *p)
+{
+	p->sequence.n = 0;
+}
+
 /* Settles the questions up to `key`; the newest of them goes to *ret. False when there was none. */
 static bool settle(struct rtt_open *p, uint32_t key, struct rtt_question *ret)
 {

@@ -24,6 +24,8 @@ enum tcp_layout {
 	TCP_OPTIONS = 20,
 	TCP_OPTION_END = 0,
 	TCP_OPTION_PAD = 1,
+	TCP_OPTION_SACK = 5,
+	TCP_OPTION_SACK_BYTES = 10, /* with one block */
 	TCP_OPTION_TIMES = 8,
 	TCP_OPTION_TIMES_BYTES = 10
 };
@@ -38,6 +40,7 @@ enum quic_bit {
 struct watched {
 	uint32_t flow_id;
 	uint64_t used_us;     /* 0: free */
+	uint32_t acked;       /* last */
 	uint32_t down_octets; /* since the last question by a bare acknowledgement */
 	bool is_random;       /* its spin bit says nothing */
 	struct rtt_probe probe;
@@ -53,10 +56,11 @@ struct link_watch {
 /* What a TCP header says that matters here. */
 struct segment {
 	uint32_t seq_end;
-	uint32_t acked;
+	uint32_t acked, newest; /* the newest that has come, as far as told */
 	uint32_t tsval, tsecr;
 	bool has_data; /* or SYN: something that is acknowledged */
 	bool has_times;
+	bool has_sack;
 };
 
 struct link_watch *link_watch_create(void)
@@ -100,23 +104,35 @@ void link_watch_adopt(struct stage_ctx *ctx, uint8_t port, const struct path_con
 	ctx->followed[port] = p->follows_link;
 }
 
-/* The options of a segment, up to its time stamps. */
-static void read_times(const uint8_t *tcp, uint32_t header_bytes, struct segment *s)
+static void read_option(const uint8_t *option, uint32_t length, struct segment *s)
+{
+	if (option[0] == TCP_OPTION_TIMES && length == TCP_OPTION_TIMES_BYTES) {
+		s->has_times = true;
+		s->tsval = load_be32(option + 2);
+		s->tsecr = load_be32(option + 6);
+	}
+	/* RFC 2018 section 4: the first block holds the segment that has just come. */
+	if (option[0] == TCP_OPTION_SACK && length >= TCP_OPTION_SACK_BYTES) {
+		uint32_t end = load_be32(option + 6);
+
+		s->has_sack = true;
+		if ((int32_t)(end - s->newest) > 0)
+			s->newest = end;
+	}
+}
+
+static void read_options(const uint8_t *tcp, uint32_t header_bytes, struct segment *s)
 {
 	uint32_t at = TCP_OPTIONS;
 
-	while (at + TCP_OPTION_TIMES_BYTES <= header_bytes) {
-		if (tcp[at] == TCP_OPTION_TIMES && tcp[at + 1] == TCP_OPTION_TIMES_BYTES) {
-			s->has_times = true;
-			s->tsval = load_be32(tcp + at + 2);
-			s->tsecr = load_be32(tcp + at + 6);
+	while (at + 1 < header_bytes && tcp[at] != TCP_OPTION_END) {
+		uint32_t length = tcp[at] == TCP_OPTION_PAD ? 1 : tcp[at + 1];
+
+		if (length == 0 || at + length > header_bytes)
 			return;
-		}
-		if (tcp[at] == TCP_OPTION_END)
-			return;
-		if (tcp[at] != TCP_OPTION_PAD && tcp[at + 1] < 2)
-			return;
-		at += tcp[at] == TCP_OPTION_PAD ? 1 : tcp[at + 1];
+		if (length > 1)
+			read_option(tcp + at, length, s);
+		at += length;
 	}
 }
 
@@ -133,8 +149,9 @@ static bool read_segment(const struct pkt_meta *m, const uint8_t *tcp, struct se
 	length += (m->tcp_flags & TCP_FIN) != 0;
 	*ret = (struct segment){.seq_end = load_be32(tcp + TCP_SEQ) + length,
 		.acked = load_be32(tcp + TCP_ACKED),
+		.newest = load_be32(tcp + TCP_ACKED),
 		.has_data = length > 0};
-	read_times(tcp, header_bytes, ret);
+	read_options(tcp, header_bytes, ret);
 	return true;
 }
 
@@ -228,7 +245,10 @@ static void answer_by_segment(
 	struct link_rate_sample sample = {
 		.now_us = now_us, .path = f->flow_id, .source = LINK_RATE_TCP_SEQUENCE};
 
-	sample.sent_us = rtt_echo_sequence(&f->probe, s->acked);
+	if (s->acked == f->acked && !s->has_data && !s->has_sack)
+		rtt_lost_sequence(&f->probe);
+	f->acked = s->acked;
+	sample.sent_us = rtt_echo_sequence(&f->probe, s->newest);
 	if (s->has_times) {
 		uint64_t sent_us = rtt_echo_timestamp(&f->probe, s->tsecr);
 

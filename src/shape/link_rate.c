@@ -4,31 +4,40 @@
 
 #include <string.h>
 
-#define LASTING_US (10 * US_PER_S)   /* a base holds 10 to 20 s without being seen again */
-#define FRESH_US   (300 * US_PER_MS) /* evidence of a queue holds so long */
+#define MS(n) ((int64_t)(n) * (int64_t)US_PER_MS)
+
+/* Bases of delay */
+#define LASTING_US     (30 * US_PER_S) /* one holds 30 to 60 s without being seen again */
+#define DRAIN_EVERY_US (25 * US_PER_S) /* so that each LASTING_US sees one */
+#define SUSPECT_US                                                                                 \
+	(2 * US_PER_S) /* or earlier, when a cut rate has not brought a delay down for so long */
+#define DRAIN_US     (100 * US_PER_MS) /* besides a round trip, and twice what the target takes */
+#define DRAIN_MAX_US ((int64_t)US_PER_S)
+#define SETTLED_US   (100 * US_PER_MS) /* after a drain: what comes now has seen it */
+#define FALL_MS      40                /* by so much the delay of a queue falls in a drain */
+#define MOVE_MAX_MS  300               /* no handover or route adds more */
+
+/* Evidence */
+#define STANDS_MS  10  /* a queue, and not the jitter of grants and retransmissions */
+#define LATE_MS    60  /* no remote waits for a second segment so long */
+#define OVERDUE_MS 10  /* an answer so much later than its base waits behind a queue */
+#define OUTAGE_MS  150 /* in which an overdue answer halves what is sent after it */
+#define FRESH_US   (300 * US_PER_MS) /* what was seen of a queue holds so long */
 #define BLIND_US   (1 * US_PER_S)    /* without evidence for so long, nothing is known of queues */
-#define STANDS_US                                                                                  \
-	(10 * (int64_t)US_PER_MS) /* a queue, and not the jitter of grants and retransmissions */
-#define OUTAGE_US      (150 * (int64_t)US_PER_MS)
-#define DRAIN_EVERY_US (25 * US_PER_S) /* so that a base of LASTING_US sees one */
-#define DRAIN_MAX_US   (1000 * (int64_t)US_PER_MS)
-#define SETTLED_US     (100 * US_PER_MS)
-#define SUSPECT_US     (2 * US_PER_S)
-#define FALL_US        (40 * (int64_t)US_PER_MS)
-#define MOVE_MAX_US    (300 * (int64_t)US_PER_MS) /* no handover or route adds more */
-#define DRAIN_US       (100 * US_PER_MS)
-#define LATE_US        (60 * (int64_t)US_PER_MS) /* no remote waits for a second segment so long */
-#define OVERDUE_US                                                                                 \
-	(10 * (int64_t)US_PER_MS) /* an answer so much later than its base waits behind a queue */
-#define SPACING_US   (4 * US_PER_MS) /* two answers as close as that tell no rate */
-#define OCTETS_LEAST 4500   /* three packets: radios serve in grants of some, with pauses between */
-#define RATE_LEAST   500000 /* up to here growth is not bounded by a factor */
+#define SPACING_US (4 * US_PER_MS)   /* two answers as close as that tell no rate */
+
+/* Octets and rates */
+#define OCTETS_LEAST     4500 /* three packets: radios serve in grants of some, with pauses between */
+#define RATE_LEAST       500000 /* up to here growth is not bounded by a factor */
+#define PEAK_SHIFT       10     /* a peak is forgotten over 1024 ticks, 10 to 20 s */
+#define SPAN_MAX_US      (60 * (int64_t)US_PER_S) /* this, and the next: sums stay far from 2^63 */
+#define QUEUE_MAX_OCTETS (INT64_C(1) << 30)
+
 /* RFC 8289's 5 and 100 ms suit a rate that stands still. Here each dip is longer than that: senders cut back at each would
  * leave the radio idle when it is back. */
 #define WILD_TARGET_US   (50 * US_PER_MS)
 #define WILD_INTERVAL_US (200 * US_PER_MS)
 #define OUT_OF_HAND_US   (150 * US_PER_MS)
-#define PEAK_SHIFT       10 /* a peak is forgotten over 1024 ticks, 10 to 20 s */
 
 /*
  * How a direction's rate follows its queue. The uplink's stands behind the shaper and obeys it at once. The downlink's
@@ -70,10 +79,10 @@ static int64_t clamp_i64(int64_t v, int64_t low, int64_t high)
 	return max_i64(low, min_i64(v, high));
 }
 
-/* Octets that pass in `us` at `bps`. */
+/* Octets that pass in `us` at `bps`; of long spans, in the first minute. */
 static int64_t octets_in(uint64_t bps, int64_t us)
 {
-	return (int64_t)(bps / 1000) * us / 8000;
+	return (int64_t)(bps / 1000) * min_i64(us, SPAN_MAX_US) / 8000;
 }
 
 static int64_t within_bounds(const struct link_rate *l, enum direction d, int64_t bps)
@@ -158,8 +167,9 @@ static bool has_moved(const struct link_rate_base *b, const struct link_rate_way
 	int64_t base_us, uint64_t now_us)
 {
 	return is_slow(w) && now_us > w->drained_us + SETTLED_US
-	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + STANDS_US
-	       && b->drained_us < base_us + MOVE_MAX_US && b->before_us - b->drained_us < FALL_US;
+	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + MS(STANDS_MS)
+	       && b->drained_us < base_us + MS(MOVE_MAX_MS)
+	       && b->before_us - b->drained_us < MS(FALL_MS);
 }
 
 /*
@@ -181,7 +191,7 @@ static int64_t above_base(
 		b->lasting = (struct link_rate_least){0};
 		base_us = least_take(&b->lasting, LASTING_US, b->drained_us, now_us);
 	}
-	if (delay_us <= base_us + STANDS_US)
+	if (delay_us <= base_us + MS(STANDS_MS))
 		w->near_us = now_us;
 	return delay_us - base_us;
 }
@@ -255,9 +265,9 @@ static bool has_stood(const struct link_rate *l, const struct link_rate_sample *
 	bool is_bare = s->source == LINK_RATE_TCP_TIMESTAMP;
 	uint64_t least = is_bare ? 3 * OCTETS_LEAST : OCTETS_LEAST;
 
-	if (!is_bare && above_us > LATE_US)
+	if (!is_bare && above_us > MS(LATE_MS))
 		return true;
-	return above_us > STANDS_US && (uint64_t)above_us < s->sent_us
+	return above_us > MS(STANDS_MS) && (uint64_t)above_us < s->sent_us
 	       && octets_at(l, s->sent_us) - octets_at(l, s->sent_us - (uint64_t)above_us) >= least;
 }
 
@@ -274,7 +284,7 @@ static void saw_crossing(
 		|| s->sent_us < l->crossed_sent_us)
 		return;
 	was_behind = l->crossed_at_us != 0 && s->sent_us <= last_crossing_us + SPACING_US;
-	if (l->crossed_at_us != 0)
+	if (l->crossed_at_us != 0 && at_us - l->crossed_at_us < SPAN_MAX_US)
 		follow(l, UPLINK, octets - l->crossed_octets, at_us - l->crossed_at_us,
 			was_behind && has_stood(l, s, above_us));
 	l->crossed_sent_us = s->sent_us;
@@ -317,7 +327,7 @@ static void take_round_trip(
 	int64_t above_us = above_base(&p->rtt, &l->way[UPLINK], rtt_us, s->now_us);
 
 	/* A resolver may take its time: a late answer proves nothing, a prompt one proves that no queue stands. */
-	if (s->source == LINK_RATE_DNS && above_us > STANDS_US)
+	if (s->source == LINK_RATE_DNS && above_us > MS(STANDS_MS))
 		return;
 	l->base_rtt_us = (uint64_t)(rtt_us - above_us);
 	for (int d = 0; d < N_DIRECTIONS; d++)
@@ -382,7 +392,7 @@ static void move_rate(
 	int64_t least = carried * law->least_percent / 100;
 
 	if (d == UPLINK) /* nothing gets across: less and less is sent after it */
-		least >>= min_i64(overdue_us(l, t) / OUTAGE_US, 30);
+		least >>= min_i64(overdue_us(l, t) / MS(OUTAGE_MS), 30);
 	rate = clamp_i64(rate, least, max_i64(carried * law->most_percent / 100, RATE_LEAST));
 	if (is_draining(l, d, target, t))
 		rate = min_i64(rate, carried / 4);
@@ -415,7 +425,7 @@ static void tick_downlink(struct link_rate *l, const struct link_rate_tick *t)
 	struct link_rate_way *w = &l->way[DOWNLINK];
 
 	if (w->least_us != INT64_MAX) {
-		bool stands = w->least_us > STANDS_US;
+		bool stands = w->least_us > MS(STANDS_MS);
 
 		w->queue_us = w->least_us;
 		follow(l, DOWNLINK, t->octets[DOWNLINK] - w->last_octets, t->now_us - w->last_us,
@@ -445,14 +455,23 @@ static int64_t uplink_queue(const struct link_rate *l, const struct link_rate_ti
 	int64_t crossed = octets_in(w->carried_bps, since_us);
 
 	/* An answer is overdue: a base delay ago its question had not crossed, nor had what left after it. */
-	if (overdue_us(l, t) > OVERDUE_US) {
+	if (overdue_us(l, t) > MS(OVERDUE_MS)) {
 		int64_t before = (int64_t)(octets_at(l, t->waiting_us) - l->crossed_octets);
 
 		base_us += l->way[DOWNLINK].queue_us;
 		if (before >= 0)
 			crossed = min_i64(crossed, before + octets_in(w->carried_bps, base_us));
 	}
-	return max_i64((int64_t)(t->octets[UPLINK] - l->crossed_octets) - crossed, 0);
+	return clamp_i64(
+		(int64_t)(t->octets[UPLINK] - l->crossed_octets) - crossed, 0, QUEUE_MAX_OCTETS);
+}
+
+/* Nothing is known of the uplink: no answer has come, or none for long, and none is owed. */
+static bool is_uplink_blind(const struct link_rate *l, const struct link_rate_tick *t)
+{
+	bool is_owed = t->waiting_us != 0 && t->now_us - t->waiting_us >= BLIND_US;
+
+	return l->crossed_at_us == 0 || (is_blind(&l->way[UPLINK], t->now_us) && !is_owed);
 }
 
 static void tick_uplink(struct link_rate *l, const struct link_rate_tick *t)
@@ -462,8 +481,7 @@ static void tick_uplink(struct link_rate *l, const struct link_rate_tick *t)
 
 	l->marks[l->n_marks++ % LINK_RATE_MARKS] =
 		(struct link_rate_mark){.at_us = t->now_us, .octets = t->octets[UPLINK]};
-	if (is_blind(w, t->now_us)
-		&& (t->waiting_us == 0 || t->now_us - t->waiting_us < BLIND_US)) {
+	if (is_uplink_blind(l, t)) {
 		grow_blindly(l, UPLINK, t);
 		return;
 	}

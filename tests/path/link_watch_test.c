@@ -164,6 +164,27 @@ Test(path_link_watch, time_stamps_tell_the_directions_apart)
 	path_world_destroy(t.w);
 }
 
+Test(path_link_watch, behind_a_gap_the_selective_acknowledgement_tells)
+{
+	struct talk t = {.w = path_world_create(&followed), .proto = PROTO_TCP, .remote_port = 80};
+	uint8_t sack[12] = {1, 1, 5, 10};
+	struct packet_spec spec = {.tcp_seq = 5000, .tcp_ack = 1000};
+
+	open(&t);
+	/* 1000 to 2000 was lost before it came here */
+	say(&t, UPLINK,
+		(struct packet_spec){.tcp_seq = 2000, .tcp_ack = 5000, .payload_bytes = 1000}, 0);
+	path_world_pass(t.w, FAR_US, WORLD_MS);
+	store_be32(sack + 4, 2000);
+	store_be32(sack + 8, 3000);
+	spec.tcp_options = sack;
+	spec.tcp_options_bytes = sizeof(sack);
+	say(&t, DOWNLINK, spec, 0);
+	cr_assert_eq(stats_of(t.w).n_tcp, 2);
+	cr_assert_eq(stats_of(t.w).base_rtt_us, FAR_US);
+	path_world_destroy(t.w);
+}
+
 Test(path_link_watch, a_resolver_and_a_spin_bit_tell_it_too)
 {
 	struct talk dns = {

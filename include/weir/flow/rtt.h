@@ -52,6 +52,9 @@ void rtt_sent_timestamp(struct rtt_probe *p, uint32_t tsval, uint64_t now_us);
 /* A segment with data leaves, whose last octet is `seq_end` - 1. */
 void rtt_sent_sequence(struct rtt_probe *p, uint32_t seq_end, uint64_t now_us);
 
+/* A duplicate acknowledgement that does not say which segments have come: those behind a gap will not be answered in time. */
+void rtt_lost_sequence(struct rtt_probe *p);
+
 /* When the question left that this echo answers first; 0 when it answers none that was kept. */
 uint64_t rtt_echo_timestamp(struct rtt_probe *p, uint32_t tsecr);
 

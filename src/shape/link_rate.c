@@ -420,23 +420,31 @@ static bool is_blind(const struct link_rate_way *w, uint64_t now_us)
 	return w->seen_us == 0 || now_us - w->seen_us > BLIND_US;
 }
 
+/* True when a delay of the downlink can have been a queue, of what came at such a rate: acknowledgements alone make none. */
+static bool can_stand(int64_t above_us, uint64_t octets, uint64_t span_us)
+{
+	return above_us > MS(STANDS_MS) && (uint64_t)above_us * octets / span_us >= OCTETS_LEAST;
+}
+
 static void tick_downlink(struct link_rate *l, const struct link_rate_tick *t)
 {
 	struct link_rate_way *w = &l->way[DOWNLINK];
+	uint64_t octets = t->octets[DOWNLINK] - w->last_octets;
+	uint64_t span_us = t->now_us - w->last_us;
+	bool is_told = w->least_us != INT64_MAX;
 
-	if (w->least_us != INT64_MAX) {
-		bool stands = w->least_us > MS(STANDS_MS);
+	if (is_told) {
+		bool stands = can_stand(w->least_us, octets, span_us);
 
 		w->queue_us = w->least_us;
-		follow(l, DOWNLINK, t->octets[DOWNLINK] - w->last_octets, t->now_us - w->last_us,
-			stands && w->stood && t->now_us - w->last_us < FRESH_US);
+		follow(l, DOWNLINK, octets, span_us, stands && w->stood && span_us < FRESH_US);
 		w->stood = stands;
-		w->last_octets = t->octets[DOWNLINK];
-		w->last_us = t->now_us;
 	} else if (t->now_us - w->seen_us > FRESH_US) {
 		w->queue_us = 0;
-		follow(l, DOWNLINK, t->octets[DOWNLINK] - w->last_octets, t->now_us - w->last_us,
-			false);
+		follow(l, DOWNLINK, octets, span_us, false);
+		is_told = true;
+	}
+	if (is_told) {
 		w->last_octets = t->octets[DOWNLINK];
 		w->last_us = t->now_us;
 	}

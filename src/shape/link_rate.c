@@ -14,8 +14,8 @@
 #define DRAIN_US     (100 * US_PER_MS) /* besides a round trip, and twice what the target takes */
 #define DRAIN_MAX_US ((int64_t)US_PER_S)
 #define SETTLED_US   (100 * US_PER_MS) /* after a drain: what comes now has seen it */
-#define FALL_MS      40                /* by so much the delay of a queue falls in a drain */
-#define MOVE_MAX_MS  300               /* no handover or route adds more */
+#define STEADY_MS    40  /* a way varies less; a queue that is let run dry falls by more */
+#define MOVE_MAX_MS  300 /* no handover or route adds more */
 
 /* Evidence */
 #define STANDS_MS  10  /* a queue, and not the jitter of grants and retransmissions */
@@ -37,7 +37,8 @@
  * leave the radio idle when it is back. */
 #define WILD_TARGET_US   (50 * US_PER_MS)
 #define WILD_INTERVAL_US (200 * US_PER_MS)
-#define OUT_OF_HAND_US   (150 * US_PER_MS)
+#define OUT_OF_HAND_US   MS(150)
+#define LEAST_PERCENT    60 /* then the queue is better here, where calls pass it, than at the radio */
 
 /*
  * How a direction's rate follows its queue. The uplink's stands behind the shaper and obeys it at once. The downlink's
@@ -161,7 +162,7 @@ static bool is_slow(const struct link_rate_way *w)
 	return w->rate_bps < w->peak_bps / 2;
 }
 
-/* True when the rate has been cut, the queue has been let run dry, and the delay has neither come near its base nor fallen
+/* True when the rate has been cut, the queue has been let run dry, and the delay has neither come near its base nor moved
  * as that of a queue would. */
 static bool has_moved(const struct link_rate_base *b, const struct link_rate_way *w,
 	int64_t base_us, uint64_t now_us)
@@ -169,7 +170,7 @@ static bool has_moved(const struct link_rate_base *b, const struct link_rate_way
 	return is_slow(w) && now_us > w->drained_us + SETTLED_US
 	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + MS(STANDS_MS)
 	       && b->drained_us < base_us + MS(MOVE_MAX_MS)
-	       && b->before_us - b->drained_us < MS(FALL_MS);
+	       && b->most_us - b->drained_us < MS(STEADY_MS);
 }
 
 /*
@@ -183,10 +184,11 @@ static int64_t above_base(
 
 	if (b->drain_us != w->drain_us) {
 		b->drain_us = w->drain_us;
-		b->before_us = delay_us;
+		b->most_us = delay_us;
 		b->drained_us = delay_us;
 	}
 	b->drained_us = min_i64(b->drained_us, delay_us);
+	b->most_us = max_i64(b->most_us, delay_us);
 	if (has_moved(b, w, base_us, now_us)) {
 		b->lasting = (struct link_rate_least){0};
 		base_us = least_take(&b->lasting, LASTING_US, b->drained_us, now_us);
@@ -389,7 +391,8 @@ static void move_rate(
 	int64_t carried = (int64_t)w->carried_bps;
 	int64_t target = max_i64(octets_in(w->carried_bps, law->target_us), OCTETS_LEAST);
 	int64_t rate = carried + (target - queue) * 8 * (int64_t)US_PER_S / law->settle_us;
-	int64_t least = carried * law->least_percent / 100;
+	bool is_out_of_hand = d == DOWNLINK && w->queue_us > OUT_OF_HAND_US;
+	int64_t least = carried * (is_out_of_hand ? LEAST_PERCENT : law->least_percent) / 100;
 
 	if (d == UPLINK) /* nothing gets across: less and less is sent after it */
 		least >>= min_i64(overdue_us(l, t) / MS(OUTAGE_MS), 30);
@@ -538,7 +541,7 @@ struct link_rate_advice link_rate_advice(const struct link_rate *l, enum directi
 	if (direction == DOWNLINK)
 		advice.waited_us = (uint64_t)max_i64(w->queue_us, 0);
 	/* A queue out of hand: senders must be told faster than one by one. */
-	if (advice.waited_us > OUT_OF_HAND_US)
+	if (advice.waited_us > (uint64_t)OUT_OF_HAND_US)
 		advice.interval_us /= 4;
 	return advice;
 }

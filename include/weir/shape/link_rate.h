@@ -83,9 +83,8 @@ struct link_rate_least {
 /* A delay that has a base: the way itself, without queues. */
 struct link_rate_base {
 	struct link_rate_least lasting; /* over half a minute and more */
-	uint64_t
-		drain_us; /* when the queue was last let run dry: the delay then, and the least since */
-	int64_t before_us, drained_us;
+	uint64_t drain_us;              /* when the queue was last let run dry */
+	int64_t drained_us, most_us;    /* the least and the most since then */
 };
 
 struct link_rate_path {

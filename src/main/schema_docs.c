@@ -55,6 +55,8 @@ static const struct {
 	{"classes.telemetry.remote", "203.0.113.0/24", true},
 	{"classes.telemetry.port", "8883", true},
 	{"classes.telemetry.profile", "azure-sphere", false},
+	{"classes.telemetry.guaranteed", "256kbps", false},
+	{"classes.telemetry.ceiling", "1Mbps", false},
 	{"policy.rules.[].from", "lan", true},
 	{"policy.rules.[].to", "uplink", true},
 	{"policy.rules.[].protocol", "tcp", true},

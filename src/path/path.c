@@ -150,14 +150,14 @@ static void adopt(struct path *p, struct path_config *config)
 
 	adopt_policy(p, config);
 	learn_adopt(ctx, config);
-	for (uint8_t i = 0; i < config->n_ports; i++) {
+	for (uint32_t i = 0; i < config->n_ports; i++) {
 		ctx->is_uplink[i] = config->ports[i].role == PORT_UPLINK;
 		if (ctx->nats[i] != NULL) {
 			nat_set_filtering(ctx->nats[i], config->filtering);
 			nat_set_forwards(ctx->nats[i], &config->forwards);
 		}
 		if (ctx->shapers[i][UPLINK] != NULL)
-			adopt_shaping(ctx, i, config);
+			adopt_shaping(ctx, (uint8_t)i, config);
 	}
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);

@@ -387,8 +387,8 @@ void local_send_frame(
 /* local.c: asks who has an address. */
 void local_arp_request(struct stage_ctx *ctx, const struct neighbor_request *request);
 
-/* 80_shape.c: what a shaper gives up. */
-void shape_give_up(void *ctx, void *pkt, enum shaper_drop why);
+/* 80_shape.c: what a shaper gives up; `arg` is its stage_ctx. */
+void shape_give_up(void *arg, void *pkt, enum shaper_drop why);
 
 /* 80_shape.c: tells the shapers of ceilings that control has set, of plans and of some of the devices. */
 void shape_follow_ceilings(struct stage_ctx *ctx);

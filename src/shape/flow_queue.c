@@ -392,27 +392,31 @@ static struct flow_queue *express_pick(struct lane *lane)
 	return NULL;
 }
 
+/* The device whose turn it is in the round, with packets. Those before it that have had their quantum go to the end, and those
+ * that are empty and owe nothing go. */
+static struct device_queue *round_pick(struct flow_queues *q, struct lane *lane)
+{
+	for (;;) {
+		struct device_queue *d = TAILQ_FIRST(&lane->round);
+
+		if (d->deficit > 0 && d->n_packets > 0)
+			return d;
+		if (d->deficit > 0) {
+			free_device(q, d);
+			continue;
+		}
+		d->deficit += FLOW_QUANTUM_OCTETS;
+		TAILQ_REMOVE(&lane->round, d, turn);
+		TAILQ_INSERT_TAIL(&lane->round, d, turn);
+		enter_express(d);
+	}
+}
+
 struct flow_queue *lane_pick(struct flow_queues *q, struct lane *lane)
 {
 	struct flow_queue *f = express_pick(lane);
 
-	assert(lane->n_packets > 0);
-	if (f != NULL)
-		return f;
-	for (;;) {
-		struct device_queue *d = TAILQ_FIRST(&lane->round);
-
-		if (d->deficit <= 0) {
-			d->deficit += FLOW_QUANTUM_OCTETS;
-			TAILQ_REMOVE(&lane->round, d, turn);
-			TAILQ_INSERT_TAIL(&lane->round, d, turn);
-			enter_express(d);
-		} else if (d->n_packets == 0) {
-			free_device(q, d);
-		} else {
-			return device_pick(q, d);
-		}
-	}
+	return f != NULL ? f : device_pick(q, round_pick(q, lane));
 }
 
 void flow_queue_charge(struct flow_queue *f, uint32_t octets)

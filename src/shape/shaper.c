@@ -114,10 +114,8 @@ static void share_first(struct shaper *s, uint64_t now_us)
 /* What was held until a time that another rate has changed is asked about again. */
 static void begin_anew(struct shaper *s)
 {
-	struct device_queue *d;
-
 	s->has_ceilings = (s->general.bucket.bps | s->n_devices_held | s->n_classes_held) != 0;
-	while ((d = device_queue_unpark(s->queues, UINT64_MAX)) != NULL)
+	while (device_queue_unpark(s->queues, UINT64_MAX) != NULL)
 		;
 	s->ready = 0;
 	for (uint32_t i = 0; i < SHAPER_CLASSES_MAX; i++) {

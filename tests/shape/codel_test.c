@@ -146,7 +146,7 @@ static void wander(struct arrival *arrivals, uint32_t n, uint64_t seed)
 	}
 }
 
-Test(shape_codel, gives_up_what_the_pseudo_code_of_rfc_8289_gives_up, .timeout = 60)
+Test(shape_codel, gives_up_what_the_pseudo_code_of_rfc_8289_gives_up)
 {
 	static struct arrival arrivals[N_ARRIVALS];
 	uint32_t n_all = 0;

@@ -252,7 +252,7 @@ Test(shape_shaper, lets_all_pass_that_has_no_rate)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, sends_rate_times_time_within_a_burst, .timeout = 100)
+Test(shape_shaper, sends_rate_times_time_within_a_burst)
 {
 	static const struct {
 		const char *claim;
@@ -332,7 +332,7 @@ static void add_64_devices(struct sim *sim)
 		add_source(sim, (struct source){.flow_id = 1000 + f, .device_id = 0, .backlog = 8});
 }
 
-Test(shape_shaper, a_hog_with_a_hundred_flows_gets_what_each_of_64_devices_gets, .timeout = 60)
+Test(shape_shaper, a_hog_with_a_hundred_flows_gets_what_each_of_64_devices_gets)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 	uint64_t span_us = 60 * US_PER_S;
@@ -353,7 +353,7 @@ Test(shape_shaper, a_hog_with_a_hundred_flows_gets_what_each_of_64_devices_gets,
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, sizes_of_packets_do_not_buy_a_larger_share, .timeout = 60)
+Test(shape_shaper, sizes_of_packets_do_not_buy_a_larger_share)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 	static const uint32_t sizes[] = {1500, 9000, 60, 577, 1500, 20};
@@ -372,7 +372,7 @@ Test(shape_shaper, sizes_of_packets_do_not_buy_a_larger_share, .timeout = 60)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is, .timeout = 60)
+Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is)
 {
 	uint64_t packet_us = 1500 * 8 * US_PER_S / (10 * MBPS);
 	static const struct {
@@ -405,7 +405,7 @@ Test(shape_shaper, a_sparse_flow_waits_for_a_packet_or_two_whosever_it_is, .time
 	}
 }
 
-Test(shape_shaper, a_device_cannot_live_on_new_flows, .timeout = 60)
+Test(shape_shaper, a_device_cannot_live_on_new_flows)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 	struct source *cheat;
@@ -447,7 +447,7 @@ static uint32_t n_classes(const struct shaper_class *classes)
 	return n;
 }
 
-Test(shape_shaper, divides_a_rate_between_classes, .timeout = 60)
+Test(shape_shaper, divides_a_rate_between_classes)
 {
 	static const struct {
 		const char *claim;
@@ -513,7 +513,7 @@ Test(shape_shaper, divides_a_rate_between_classes, .timeout = 60)
 	}
 }
 
-Test(shape_shaper, a_high_class_waits_for_one_packet, .timeout = 60)
+Test(shape_shaper, a_high_class_waits_for_one_packet)
 {
 	static const struct shaper_class classes[] = {{1, 10, 0, 0}, {2, 10, 0, 0}};
 	struct sim *sim = sim_create(2 * MBPS, 4096, 4000000);
@@ -532,7 +532,7 @@ Test(shape_shaper, a_high_class_waits_for_one_packet, .timeout = 60)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, holds_what_no_reserve_pays_for_to_the_general_ceiling, .timeout = 60)
+Test(shape_shaper, holds_what_no_reserve_pays_for_to_the_general_ceiling)
 {
 	static const struct {
 		const char *claim;
@@ -567,7 +567,7 @@ Test(shape_shaper, holds_what_no_reserve_pays_for_to_the_general_ceiling, .timeo
 	}
 }
 
-Test(shape_shaper, holds_devices_to_their_ceilings, .timeout = 60)
+Test(shape_shaper, holds_devices_to_their_ceilings)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 	static const uint64_t ceilings[] = {100000, 1000000, 0, 7000};
@@ -607,7 +607,7 @@ Test(shape_shaper, holds_devices_to_their_ceilings, .timeout = 60)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, many_devices_at_their_ceilings_leave_on_time, .timeout = 60)
+Test(shape_shaper, many_devices_at_their_ceilings_leave_on_time)
 {
 	struct sim *sim = sim_create(0, 4096, 4000000);
 
@@ -747,7 +747,7 @@ Test(shape_shaper, says_when_a_ceiling_was_why_it_was_full)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, codel_gives_up_or_marks_what_stands, .timeout = 60)
+Test(shape_shaper, codel_gives_up_or_marks_what_stands)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);
 	struct source *deaf =
@@ -769,7 +769,7 @@ Test(shape_shaper, codel_gives_up_or_marks_what_stands, .timeout = 60)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, codel_leaves_alone_what_is_within_its_rate, .timeout = 60)
+Test(shape_shaper, codel_leaves_alone_what_is_within_its_rate)
 {
 	struct sim *sim = sim_create(256000, 4096, 4000000);
 
@@ -899,7 +899,7 @@ Test(shape_shaper, knows_which_flows_it_holds_packets_of)
 	sim_destroy(sim);
 }
 
-Test(shape_shaper, a_flow_that_becomes_of_another_class_keeps_its_order, .timeout = 60)
+Test(shape_shaper, a_flow_that_becomes_of_another_class_keeps_its_order)
 {
 	static const struct shaper_class classes[] = {{0, 10, 0, 0}, {2, 10, 0, 0}};
 	struct sim *sim = sim_create(1 * MBPS, 256, 400000);
@@ -972,7 +972,7 @@ Test(shape_shaper, tells_how_long_packets_waited)
 }
 
 /* All that can be asked of it in any order: sums stay true, nothing is lost or stuck. */
-Test(shape_shaper, anything_in_any_order_adds_up, .timeout = 100)
+Test(shape_shaper, anything_in_any_order_adds_up)
 {
 	for (uint64_t seed = 1; seed <= 30; seed++) {
 		struct sim *sim = sim_create(1 * MBPS, 200, 150000);

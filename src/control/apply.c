@@ -41,6 +41,8 @@ static void ports_fill(const struct config *c, struct path_config *pc)
 			.vlan = p->vlan,
 			.uplink_bps = p->rate_uplink_bps,
 			.downlink_bps = p->rate_downlink_bps,
+			.follows_link = p->rate_follow,
+			.least_bps = p->rate_least_bps,
 			.queue_us = p->queue_us,
 			.overhead_octets = p->link_overhead_octets,
 			.ack_thinning = p->ack_thinning,

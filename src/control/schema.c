@@ -234,6 +234,12 @@ static const struct schema_row rows[] = {
 	{ .path = "ports.*.rate.downlink", .type = SCHEMA_RATE, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
 	  FIELD(config_port, rate_downlink_bps), .min = 8 * KBPS, .max = 100 * GBPS,
 	  .fallback_words = "none: not shaped", .help = "Bits a second towards the devices." },
+	{ .path = "ports.*.rate.follow", .type = SCHEMA_BOOL, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, rate_follow), .fallback = "false",
+	  .help = "Follow what the radio carries; uplink and downlink above are then the most." },
+	{ .path = "ports.*.rate.least", .type = SCHEMA_RATE, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
+	  FIELD(config_port, rate_least_bps), .min = 8 * KBPS, .max = 1 * GBPS, .fallback = "16kbps",
+	  .help = "The least that is sent where rates are followed, even into an outage." },
 	/* CoDel keeps queues short; this is room for bursts, and for what is deaf to CoDel. */
 	{ .path = "ports.*.queue", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, .flags = SCHEMA_UPLINK_ONLY,
 	  FIELD(config_port, queue_us), .min = 5 * US_PER_MS, .max = 10 * US_PER_S, .fallback = "500ms",

@@ -392,12 +392,30 @@ static void queue_fields(const struct shaper_stats *s, struct text *part)
 	text_field_u64(part, "thinned_octets", s->thinned_octets);
 }
 
+/* What a followed rate follows, and from what evidence. */
+static void followed_fields(
+	const struct link_stats *s, enum direction direction, uint64_t now_us, struct text *part)
+{
+	uint64_t seen_us = s->seen_us[direction];
+
+	text_field_u64(part, "carried_bps", s->carried_bps[direction]);
+	text_field_u64(part, "radio_queue_us", s->radio_queue_us[direction]);
+	text_field_u64(part, "rtt_base_us", s->base_rtt_us);
+	if (seen_us != 0)
+		text_field_u64(part, "evidence_age_us", now_us < seen_us ? 0 : now_us - seen_us);
+	text_field_u64(part, "answers_tcp", s->n_tcp);
+	text_field_u64(part, "answers_dns", s->n_dns);
+	text_field_u64(part, "answers_quic", s->n_quic);
+	text_field_u64(part, "one_way", s->n_one_way);
+}
+
 /* One direction of one uplink. */
 static void link_row(struct listing *l, uint32_t id, enum direction direction, struct text *part)
 {
 	const struct telemetry *t = l->telemetry;
 	const struct path_port *pp = &doors_config(t->path)->ports[id];
 	struct shaper_stats s;
+	struct link_stats link;
 
 	if (!doors_shaper_read(t->path, (uint8_t)id, direction, &s))
 		return;
@@ -410,6 +428,8 @@ static void link_row(struct listing *l, uint32_t id, enum direction direction, s
 		text_field_u64(part, "general_bps", s.general_bps);
 	text_field_u64(part, "rate_10s_bps", edge_rate_bps(t, id, direction, SHORT_US, l->now_us));
 	queue_fields(&s, part);
+	if (doors_link_read(t->path, (uint8_t)id, &link))
+		followed_fields(&link, direction, l->now_us, part);
 	text_close(part, '}');
 }
 

@@ -3,6 +3,7 @@
  * shape: holds packets back to the rates of their uplink and direction, class and device, and lets go what is due. An uplink's
  * downlink is held on the side of the LAN, for what came in by it.
  */
+#include "link_watch.h"
 #include "stage.h"
 
 #include <weir/packet/rewrite.h>
@@ -104,11 +105,25 @@ static uint16_t release(
 	return n;
 }
 
+/* As release(), for one direction of an uplink: what leaves by it is seen by who watches it. */
+static uint16_t release_way(struct stage_ctx *ctx, uint8_t port, uint32_t direction,
+	struct rte_mbuf **pkts, uint16_t room)
+{
+	uint16_t n = release(ctx, ctx->shapers[port][direction], pkts, room);
+
+	if (direction == UPLINK && ctx->followed[port])
+		for (uint16_t i = 0; i < n; i++)
+			link_watch_up(ctx, ctx->links[port], pkts[i], stage_meta(pkts[i]));
+	return n;
+}
+
 /* The shaper of packets that go one way, and what it adds to each; none where they need not pass one. */
 struct run {
 	uint16_t way;
 	uint16_t overhead;
 	struct shaper *shaper;
+	struct link_watch *up,
+		*down; /* who watches packets that leave, or have come, by a followed uplink */
 };
 
 static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
@@ -121,6 +136,8 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 		.way = stage_way(m),
 		.overhead = ctx->shape_overhead[port][direction],
 		.shaper = ctx->shaped[port][direction] ? ctx->shapers[port][direction] : NULL,
+		.up = is_up && ctx->followed[port] ? ctx->links[port] : NULL,
+		.down = !is_up && ctx->followed[port] ? ctx->links[port] : NULL,
 	};
 }
 
@@ -138,15 +155,19 @@ uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkt
 		if (i == 0 || unlikely(stage_way(m) != run.way))
 			run = begin(ctx, m);
 		octets = (uint32_t)m->ip_octets + run.overhead;
-		if (run.shaper == NULL || shaper_pass(run.shaper, octets, ctx->now_us))
+		if (run.down != NULL)
+			link_watch_down(ctx, run.down, pkts[i], m);
+		if (run.shaper == NULL || shaper_pass(run.shaper, octets, ctx->now_us)) {
+			if (run.up != NULL)
+				link_watch_up(ctx, run.up, pkts[i], m);
 			pkts[kept++] = pkts[i];
-		else
+		} else
 			hold(ctx, run.shaper, pkts[i], octets);
 	}
 	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 			if (unlikely(ctx->shaped[port][d]))
-				kept += release(ctx, ctx->shapers[port][d], pkts + kept,
+				kept += release_way(ctx, (uint8_t)port, d, pkts + kept,
 					(uint16_t)(BURST_ROOM - kept));
 	return kept;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What control can reach: see doors.h. */
+#include "link_watch.h"
 #include "path.h"
 
 #include <weir/base/clock.h>
@@ -166,6 +167,14 @@ bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direct
 	if (s != NULL)
 		shaper_stats_read(s, ret_stats);
 	return s != NULL;
+}
+
+bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats)
+{
+	if (!p->ctx.followed[port])
+		return false;
+	link_watch_read(p->ctx.links[port], ret_stats);
+	return true;
 }
 
 /* The flow's totals, in the shape of a record. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What time does: idle flows end, fragments and next hops age, long flows are reported. Bounded work a call. */
+#include "link_watch.h"
 #include "path.h"
 
 #include <weir/base/clock.h>
@@ -324,6 +325,7 @@ static void refresh_ports(struct stage_ctx *ctx)
 			ctx->mtu[i] = bearer;
 	}
 	shape_follow_ceilings(ctx);
+	link_watch_run(ctx);
 	path_find_shaped(ctx);
 	if (ctx->flows->n_flows < ctx->flows->capacity)
 		ctx->table_full = false;

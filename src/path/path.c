@@ -2,6 +2,8 @@
 /* A path: made over open ports, stepped, ended. */
 #include "path.h"
 
+#include "link_watch.h"
+
 #include <weir/base/clock.h>
 #include <weir/base/rng.h>
 #include <weir/classify/learner.h>
@@ -82,8 +84,9 @@ static struct shaper_config shaper_config_of(
 	uint64_t rate_bps = path_rate_bps(config, port, direction);
 	uint64_t limit = rate_bps / 8 * p->queue_us / US_PER_S;
 	struct shaper_config shaping = {
-		.limit_octets = rate_bps == 0 ? QUEUE_OCTETS_LONG
-					      : RTE_MAX(limit, (uint64_t)QUEUE_OCTETS_MIN),
+		.limit_octets = rate_bps == 0 || p->follows_link
+					? QUEUE_OCTETS_LONG
+					: RTE_MAX(limit, (uint64_t)QUEUE_OCTETS_MIN),
 		.ack_thinning = p->ack_thinning,
 		.n_classes = config->n_shaped_classes,
 	};
@@ -109,9 +112,13 @@ static void adopt_shaping(struct stage_ctx *ctx, uint8_t port, const struct path
 						   ? 0
 						   : config->plans[p->plan_id].overhead_octets[d]));
 		shaper_set_config(ctx->shapers[port][d], &shaping, ctx->now_us);
-		if (ctx->config == NULL || path_rate_bps(ctx->config, port, d) != rate_bps)
+		if (p->follows_link)
+			continue;
+		if (ctx->config == NULL || ctx->followed[port]
+			|| path_rate_bps(ctx->config, port, d) != rate_bps)
 			shaper_set_rate(ctx->shapers[port][d], rate_bps, ctx->now_us);
 	}
+	link_watch_adopt(ctx, port, config);
 }
 
 void path_find_shaped(struct stage_ctx *ctx)
@@ -210,6 +217,9 @@ static int create_uplinks(
 		err = nat_create(&nat, &p->rng, &p->ctx.nats[i]);
 		for (uint32_t d = 0; d < N_DIRECTIONS && err == 0; d++)
 			err = shaper_create(&shaping, &p->ctx.shapers[i][d]);
+		p->ctx.links[i] = link_watch_create();
+		if (err == 0 && p->ctx.links[i] == NULL)
+			err = -ENOMEM;
 		if (err < 0)
 			return err;
 	}
@@ -310,6 +320,8 @@ static void empty_queues(struct stage_ctx *ctx)
 	void *packets[BURST_MAX];
 	uint32_t n;
 
+	for (uint32_t i = 0; i < PORTS_MAX; i++)
+		link_watch_destroy(ctx->links[i]);
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 			if (ctx->shapers[i][d] == NULL)

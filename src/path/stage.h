@@ -47,6 +47,8 @@ enum stage_id {
 #define ASIDE_MAX   BURST_ROOM /* answers by the gateway that wait for tx */
 #define REQUEUE_MAX (BURST_MAX * (FRAGMENT_HELD_MAX + 1))
 
+struct link_watch;
+
 struct stage_counters {
 	uint64_t in;
 	uint64_t out;
@@ -142,6 +144,8 @@ struct stage_ctx {
 	struct nat *nats[PORTS_MAX];                      /* of uplinks */
 	struct shaper *shapers[PORTS_MAX][N_DIRECTIONS];  /* of uplinks */
 	uint64_t general_bps[PORTS_MAX][N_DIRECTIONS];    /* that they were told */
+	struct link_watch *links[PORTS_MAX];              /* of uplinks */
+	bool followed[PORTS_MAX];                         /* their rates are moved */
 	uint16_t shape_overhead[PORTS_MAX][N_DIRECTIONS]; /* octets a packet */
 	uint16_t ceilings_cursor;                         /* of the walk over devices */
 	struct port *const *ports;

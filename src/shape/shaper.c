@@ -45,6 +45,7 @@ struct shaper {
 	struct shaper_params params;
 	struct flow_queues *queues;
 	struct ceiling link;
+	uint64_t waited_us; /* before packets came here */
 	struct ceiling general;
 	struct ceiling *devices; /* params.n_devices of them */
 	bool has_ceilings;
@@ -130,8 +131,21 @@ void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us)
 {
 	assert(bps <= SHAPER_RATE_MAX_BPS);
 	ceiling_set(&s->link, bps, now_us);
+	s->waited_us = 0;
 	share_first(s, now_us);
 	begin_anew(s);
+}
+
+void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us)
+{
+	struct codel_params *codel = &s->link.codel;
+
+	shaper_set_rate(s, link->bps, now_us);
+	s->waited_us = link->waited_us;
+	if (codel->target_us < link->target_us)
+		codel->target_us = link->target_us;
+	if (codel->interval_us < link->interval_us)
+		codel->interval_us = link->interval_us;
 }
 
 void shaper_set_general(struct shaper *s, uint64_t bps, uint64_t now_us)
@@ -449,8 +463,8 @@ static struct queued_packet codel_take(struct shaper *s, struct flow_queue *f,
 {
 	for (;;) {
 		struct queued_packet packet = flow_queue_pop(s->queues, f);
-		bool is_over =
-			codel_judge(&f->codel, params, now_us - packet.put_us, f->n_octets, now_us);
+		bool is_over = codel_judge(&f->codel, params, now_us - packet.put_us + s->waited_us,
+			f->n_octets, now_us);
 
 		if (!is_over || (packet.flags & SHAPER_ECT) != 0) {
 			*ret_mark = is_over;

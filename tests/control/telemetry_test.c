@@ -17,6 +17,8 @@ struct path {
 	struct path_config config;
 	struct path_stats stats;
 	struct shaper_stats shapers[N_DIRECTIONS]; /* of port 1 */
+	struct link_stats link;                    /* the same, where it is followed */
+	bool is_followed;
 	uint32_t n_flows;
 	uint32_t n_devices;
 	bool silent; /* the worker does not answer */
@@ -105,6 +107,12 @@ bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direct
 {
 	*ret_stats = p->shapers[direction];
 	return port == 1;
+}
+
+bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats)
+{
+	*ret_stats = p->link;
+	return p->is_followed && port == 1;
 }
 
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
@@ -661,6 +669,36 @@ Test(control_telemetry, the_link_tells_what_waits_and_for_how_long)
 	cr_expect_eq(number(row(a, "link", 1), "queue_us"), 0, "nothing waits now");
 	cr_expect_null(json_object_get(row(a, "link", 1), "shaped_bps"), "unshaped");
 	json_decref(a);
+}
+
+Test(control_telemetry, a_followed_link_tells_what_it_carries_and_from_what_evidence)
+{
+	json_t *a = answer("{\"show\":\"link\"}");
+
+	cr_expect_null(json_object_get(row(a, "link", 0), "carried_bps"), "not followed");
+	json_decref(a);
+	path.is_followed = true;
+	path.link = (struct link_stats){.base_rtt_us = 50000,
+		.carried_bps = {2000000, 9000000},
+		.radio_queue_us = {0, 20000},
+		.seen_us = {1, 0},
+		.n_tcp = 7,
+		.n_dns = 2,
+		.n_quic = 3,
+		.n_one_way = 5};
+	a = answer("{\"show\":\"link\"}");
+	cr_expect_eq(number(row(a, "link", 0), "carried_bps"), 2000000);
+	cr_expect_eq(number(row(a, "link", 1), "carried_bps"), 9000000);
+	cr_expect_eq(number(row(a, "link", 1), "radio_queue_us"), 20000);
+	cr_expect_eq(number(row(a, "link", 0), "rtt_base_us"), 50000);
+	cr_expect_eq(number(row(a, "link", 0), "answers_tcp"), 7);
+	cr_expect_eq(number(row(a, "link", 0), "answers_dns"), 2);
+	cr_expect_eq(number(row(a, "link", 0), "answers_quic"), 3);
+	cr_expect_eq(number(row(a, "link", 0), "one_way"), 5);
+	cr_expect_not_null(json_object_get(row(a, "link", 0), "evidence_age_us"));
+	cr_expect_null(json_object_get(row(a, "link", 1), "evidence_age_us"), "nothing seen yet");
+	json_decref(a);
+	path.is_followed = false;
 }
 
 Test(control_telemetry, flows_come_piece_by_piece_each_once)

@@ -175,6 +175,8 @@ struct config_port {
 	uint16_t vlan;              /* 0: untagged */
 	uint64_t rate_uplink_bps;   /* 0: unshaped */
 	uint64_t rate_downlink_bps;
+	bool rate_follow; /* what the radio carries; the rates above are the most */
+	uint64_t rate_least_bps;
 	uint64_t queue_us;
 	uint16_t link_overhead_octets;
 	bool ack_thinning;

@@ -58,7 +58,9 @@ struct path_port {
 	bool pcp;               /* LAN: its hosts may ask for mappings */
 	uint64_t uplink_bps;    /* uplink port: shaped rates; 0: unshaped */
 	uint64_t downlink_bps;
-	uint64_t queue_us;        /* bound of either queue, as time at its rate */
+	bool follows_link;  /* the rates are what the radio carries; those above are the most */
+	uint64_t least_bps; /* then */
+	uint64_t queue_us;  /* bound of either queue, as time at its rate */
 	uint16_t overhead_octets; /* of the link, a packet: what shaping adds to the plan's */
 	bool ack_thinning;
 };
@@ -181,6 +183,16 @@ struct plan_stats {
 	uint64_t packets[N_DIRECTIONS];
 };
 
+/* What is known of an uplink whose rates follow what it carries (shape/link_rate.h). */
+struct link_stats {
+	uint64_t base_rtt_us; /* to the remote that answered last, without queues */
+	uint64_t carried_bps[N_DIRECTIONS];
+	uint64_t radio_queue_us[N_DIRECTIONS]; /* what packets wait at the radio */
+	uint64_t seen_us[N_DIRECTIONS];        /* when evidence of that came last; 0: never */
+	uint64_t n_one_way;                    /* samples that told the directions apart */
+	uint64_t n_tcp, n_dns, n_quic;         /* answers timed */
+};
+
 #define STAGES_MAX 16
 
 struct path_stats {
@@ -219,6 +231,9 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
 /* What a shaper of an uplink has counted; false for a port that has none. */
 bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,
 	struct shaper_stats *ret_stats);
+
+/* What is known of the link of a port; false unless the port is an uplink whose rates are followed. */
+bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats);
 
 /* One flow in a listing: totals, not deltas. */
 struct flow_view {

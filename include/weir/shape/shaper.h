@@ -101,6 +101,18 @@ void shaper_set_config(struct shaper *s, const struct shaper_config *config, uin
 /* The rate at which packets leave, all classes together; 0: at will. Counts from this moment; up to SHAPER_RATE_MAX_BPS. */
 void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us);
 
+/* What is found of a link that tells no rate (shape/link_rate.h). */
+struct shaper_link {
+	uint64_t bps;
+	uint64_t
+		waited_us; /* what packets have waited at the radio, before they came here: CoDel counts it too */
+	uint32_t target_us; /* CoDel's, where the rate asks for no more */
+	uint32_t interval_us;
+};
+
+/* As shaper_set_rate(), with what else was found. shaper_set_rate() takes that back. */
+void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us);
+
 /* The ceiling of all that no reserve pays for; 0: none. */
 void shaper_set_general(struct shaper *s, uint64_t bps, uint64_t now_us);
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A raw-IP uplink over an emulated LTE bearer: what a site has."""
 import os
+import re
+import threading
+import time
 
 from cases import check, close_records, same, test, until
 from cases.quota import iperf3
@@ -51,6 +54,31 @@ def cellular_shaped(bench):
         report = iperf3(lab, "-t", "6", "-O", "1", *options)
         mbps = report["end"]["sum_received"]["bits_per_second"] / 1e6
         check(low < mbps < high, "%.1f Mbit/s %s" % (mbps, " ".join(options)))
+    close_records(weir, weir.settled_ports()["wan0"])
+
+
+def pinged_under(lab, *options):
+    """Round trips in ms of pings beside a transfer, sorted."""
+    transfer = threading.Thread(target=iperf3, args=(lab, "-t", "12", *options))
+    transfer.start()
+    time.sleep(4)
+    said = lab.ping("lan", SERVICE, "-i", "0.05", "-W", "3", count=100, may_fail=True).stdout
+    transfer.join()
+    return sorted(float(ms) for ms in re.findall(r"time=([0-9.]+) ms", said))
+
+
+@test
+def cellular_followed(bench):
+    """Where no rate is configured but followed, a transfer fills the bearer and a ping beside it does not wait for a deep buffer."""
+    lab, weir = cellular_site(bench, rate={"follow": True})
+    for options in ([], ["-R"]):
+        times = pinged_under(lab, *options)
+        p95 = times[len(times) * 95 // 100]
+        check(len(times) >= 90, "%d of 100 pings came back" % len(times))
+        check(p95 < 200, "p95 of ping beside iperf3 %s: %.0f ms" % (" ".join(options), p95))
+    rows = weir.show("link")
+    check(all(row["answers_tcp"] > 20 for row in rows), "hardly any evidence: %s" % rows)
+    check(all(row["carried_bps"] > 4e6 for row in rows), "lte-good carries more: %s" % rows)
     close_records(weir, weir.settled_ports()["wan0"])
 
 

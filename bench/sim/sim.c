@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "sim_autorate.h"
+#include "sim_sender.h"
+#include "sim_shaper.h"
+
+#include <weir/base/clock.h>
+#include <weir/flow/rtt.h>
+#include <weir/shape/link_rate.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONTROL_US  10000
+#define NS_US(us)   ((us)*NS_PER_US)
+#define PROBE_FLOW  (SIM_FLOWS_MAX - 1)
+#define CARRIER_MAX 20000 /* packets that a modem or base station holds, however small */
+
+struct sim_way {
+	struct sim_shaper shaper;   /* weir's */
+	struct sim_shaper oracle;   /* in the radio's place */
+	struct sim_queue carrier;   /* modem's or base station's buffer */
+	struct sim_queue far, near; /* delay lines: beyond the radio, between it and weir */
+	struct capacity_cursor at;
+	uint64_t busy_since_us;
+	uint64_t last_far_us, last_near_us;
+	uint64_t edge_octets;
+};
+
+struct sim {
+	const struct sim_params *params;
+	struct sim_result *result;
+	struct rng rng;
+	struct sim_way way[N_DIRECTIONS];
+	struct sim_sender senders[SIM_FLOWS_MAX];
+	struct sim_receiver receivers[SIM_FLOWS_MAX];
+	struct rtt_probe probes[SIM_FLOWS_MAX];
+	struct link_rate link_rate;
+	struct sim_autorate autorate;
+	struct sim_queue out; /* what a sender has just sent */
+	struct outages no_outages;
+	uint64_t now_us, radio_used_us, radio_ready_us;
+	FILE *trace;
+	uint64_t trace_octets[N_DIRECTIONS];
+};
+
+static bool is_tcp(const struct sim_packet *p)
+{
+	return p->kind == SIM_DATA || p->kind == SIM_ACK;
+}
+
+/* A delay line keeps order, so jitter can only hold back. */
+static void delay(struct sim *s, struct sim_queue *line, uint64_t *last_us, uint64_t due_us,
+	const struct sim_packet *p)
+{
+	struct sim_packet delayed = *p;
+
+	(void)s;
+	delayed.due_us = due_us > *last_us ? due_us : *last_us;
+	*last_us = delayed.due_us;
+	sim_queue_put(line, &delayed);
+}
+
+static uint64_t jitter_us(struct sim *s, enum direction d)
+{
+	uint32_t most = s->params->jitter_us[d];
+
+	return most == 0 ? 0 : rng_below(&s->rng, most + 1);
+}
+
+/* The way between radio and server. */
+static uint64_t far_us(const struct sim *s, enum direction d)
+{
+	int64_t us = s->params->delay_us[d];
+
+	if (s->params->route_us != 0 && s->now_us >= s->params->route_us)
+		us += s->params->route_shift_us;
+	return us < 0 ? 0 : (uint64_t)us;
+}
+
+static void enter_carrier(
+	struct sim *s, enum direction d, const struct sim_packet *p, uint64_t now_us)
+{
+	struct sim_way *w = &s->way[d];
+	struct sim_packet entered = *p;
+
+	entered.queued_us = now_us;
+	if (s->params->idle_us != 0 && s->radio_used_us + s->params->idle_us < now_us)
+		s->radio_ready_us = now_us + s->params->promotion_us;
+	s->radio_used_us = now_us;
+	if (w->carrier.n == 0 && w->oracle.octets == 0)
+		w->busy_since_us = now_us;
+	if (s->params->controller == SIM_ORACLE) {
+		sim_shaper_put(&w->oracle, &entered, now_us);
+		return;
+	}
+	if (w->carrier.octets + p->octets > s->params->buffer_octets[d]
+		|| w->carrier.n >= CARRIER_MAX) {
+		s->result->direction[d].n_lost++;
+		return;
+	}
+	sim_queue_put(&w->carrier, &entered);
+}
+
+/* A packet that has crossed the radio. */
+static void leave_carrier(struct sim *s, enum direction d, struct sim_packet *p, uint64_t left_us)
+{
+	struct sim_way *w = &s->way[d];
+
+	s->result->direction[d].carried_octets += p->octets;
+	s->radio_used_us = left_us;
+	if (d == UPLINK)
+		delay(s, &w->far, &w->last_far_us, left_us + far_us(s, d) + jitter_us(s, d), p);
+	else
+		delay(s, &w->near, &w->last_near_us, left_us + jitter_us(s, d), p);
+}
+
+/* When a packet of so many octets would have left; *at moves on. */
+static uint64_t serve_us(
+	struct sim *s, enum direction d, uint32_t octets, struct capacity_cursor *at)
+{
+	uint64_t start_us = s->way[d].busy_since_us;
+	uint64_t ns;
+
+	if (start_us < s->radio_ready_us)
+		start_us = s->radio_ready_us;
+	ns = capacity_serve(s->params->capacity[d], &s->no_outages, at, NS_US(start_us), octets);
+	return ns == TIME_NEVER ? UINT64_MAX : (ns + NS_PER_US - 1) / NS_PER_US;
+}
+
+static void serve_oracle(struct sim *s, enum direction d, uint64_t end_us)
+{
+	struct sim_way *w = &s->way[d];
+
+	while (w->oracle.octets > 0) {
+		struct capacity_cursor at = w->at;
+		struct sim_packet p;
+		uint64_t left_us = serve_us(s, d, 1, &at);
+
+		if (left_us > end_us)
+			return;
+		left_us = left_us < s->now_us ? s->now_us : left_us;
+		if (!sim_shaper_take_any(&w->oracle, left_us, &p))
+			return;
+		left_us = serve_us(s, d, p.octets, &w->at);
+		leave_carrier(s, d, &p, left_us);
+	}
+}
+
+static void serve(struct sim *s, enum direction d, uint64_t end_us)
+{
+	struct sim_way *w = &s->way[d];
+	struct sim_packet *front;
+
+	if (s->params->controller == SIM_ORACLE) {
+		serve_oracle(s, d, end_us);
+		return;
+	}
+	while ((front = sim_queue_front(&w->carrier)) != NULL) {
+		struct capacity_cursor at = w->at;
+		uint64_t left_us = serve_us(s, d, front->octets, &at);
+		struct sim_packet p;
+
+		if (left_us > end_us)
+			return;
+		w->at = at;
+		p = sim_queue_take(&w->carrier);
+		p.waited_us += left_us > p.queued_us ? left_us - p.queued_us : 0;
+		leave_carrier(s, d, &p, left_us);
+	}
+}
+
+/* A packet has come to the end of its way, in direction `d`. */
+static void arrive(struct sim *s, enum direction d, struct sim_packet *p)
+{
+	struct sim_figures *f = &s->result->direction[d];
+	enum sim_sender_kind kind = s->params->flows[p->flow].kind;
+
+	f->delivered_octets += p->octets;
+	if (p->kind == SIM_ACK) {
+		sim_sender_ack(&s->senders[p->flow], p, s->now_us);
+		return;
+	}
+	histogram_add(kind == SIM_VOICE ? &f->sparse : &f->bulk, NS_US(p->waited_us));
+	if (p->kind == SIM_DATA)
+		sim_receiver_take(&s->receivers[p->flow], p, s->now_us, &s->out);
+}
+
+/* Where what a host sends in direction `d` begins. */
+static void depart(struct sim *s, enum direction d)
+{
+	struct sim_way *w = &s->way[d];
+
+	while (s->out.n > 0) {
+		struct sim_packet p = sim_queue_take(&s->out);
+
+		if (d == UPLINK)
+			sim_shaper_put(&w->shaper, &p, s->now_us);
+		else
+			delay(s, &w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
+	}
+}
+
+static bool is_watched(const struct sim *s, const struct sim_packet *p)
+{
+	return is_tcp(p) && s->params->flows[p->flow].has_timestamps;
+}
+
+static void watch_downlink(struct sim *s, const struct sim_packet *p)
+{
+	struct link_rate_sample sample = {.now_us = s->now_us,
+		.path = p->flow,
+		.source = p->kind == SIM_ACK ? LINK_RATE_TCP_SEQUENCE : LINK_RATE_TCP_TIMESTAMP};
+	struct rtt_probe *probe = &s->probes[p->flow];
+
+	if (!is_watched(s, p))
+		return;
+	sample.sent_us = p->kind == SIM_ACK ? rtt_echo_sequence(probe, p->seq + 1)
+					    : rtt_echo_timestamp(probe, p->tsecr);
+	sample.has_remote = rtt_remote_clock(probe, p->tsval, s->now_us, &sample.remote_us);
+	if (sample.sent_us != 0 || sample.has_remote)
+		link_rate_sample(&s->link_rate, &sample);
+}
+
+static void downlink_into_weir(struct sim *s)
+{
+	struct sim_way *w = &s->way[DOWNLINK];
+	struct sim_packet *front;
+
+	while ((front = sim_queue_front(&w->near)) != NULL && front->due_us <= s->now_us) {
+		struct sim_packet p = sim_queue_take(&w->near);
+
+		w->edge_octets += p.octets;
+		if (p.kind == SIM_PROBE) {
+			sim_autorate_answer(&s->autorate, p.made_us, s->now_us);
+			continue;
+		}
+		watch_downlink(s, &p);
+		sim_shaper_put(&w->shaper, &p, s->now_us);
+	}
+}
+
+static void uplink_out_of_weir(struct sim *s)
+{
+	struct sim_way *w = &s->way[UPLINK];
+	struct sim_packet p;
+
+	while (sim_shaper_take(&w->shaper, s->now_us, &p)) {
+		if (is_watched(s, &p) && p.kind == SIM_DATA)
+			rtt_sent_sequence(&s->probes[p.flow], p.seq + 1, s->now_us);
+		else if (is_watched(s, &p))
+			rtt_sent_timestamp(&s->probes[p.flow], p.tsval, s->now_us);
+		w->edge_octets += p.octets;
+		enter_carrier(s, UPLINK, &p, s->now_us);
+	}
+}
+
+static void hosts_on_the_lan(struct sim *s)
+{
+	struct sim_packet p;
+
+	while (sim_shaper_take(&s->way[DOWNLINK].shaper, s->now_us, &p)) {
+		arrive(s, DOWNLINK, &p);
+		depart(s, UPLINK);
+	}
+}
+
+static void hosts_far_away(struct sim *s)
+{
+	struct sim_queue *line = &s->way[UPLINK].far;
+	struct sim_packet *front;
+
+	while ((front = sim_queue_front(line)) != NULL && front->due_us <= s->now_us) {
+		struct sim_packet p = sim_queue_take(line);
+
+		if (p.kind == SIM_PROBE) {
+			s->result->direction[DOWNLINK].probe_octets += p.octets;
+			sim_queue_put(&s->out, &p);
+		} else
+			arrive(s, UPLINK, &p);
+		depart(s, DOWNLINK);
+	}
+	line = &s->way[DOWNLINK].far;
+	while ((front = sim_queue_front(line)) != NULL && front->due_us <= s->now_us) {
+		struct sim_packet p = sim_queue_take(line);
+
+		enter_carrier(s, DOWNLINK, &p, s->now_us);
+	}
+}
+
+static void everybody_sends(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->params->n_flows; i++) {
+		enum direction d = s->params->flows[i].direction;
+
+		sim_sender_send(&s->senders[i], s->now_us, &s->out);
+		depart(s, d);
+		sim_receiver_run(&s->receivers[i], s->now_us, &s->out);
+		depart(s, d == UPLINK ? DOWNLINK : UPLINK);
+	}
+}
+
+static void probe(struct sim *s)
+{
+	struct sim_packet p;
+
+	if (!sim_autorate_probe(&s->autorate, s->now_us))
+		return;
+	p = (struct sim_packet){.made_us = s->now_us,
+		.octets = SIM_PROBE_OCTETS,
+		.flow = PROBE_FLOW,
+		.kind = SIM_PROBE};
+	s->result->direction[UPLINK].probe_octets += p.octets;
+	enter_carrier(s, UPLINK, &p, s->now_us);
+}
+
+static uint64_t oldest_question_us(const struct sim *s)
+{
+	uint64_t oldest_us = 0;
+
+	for (uint32_t i = 0; i < s->params->n_flows; i++) {
+		uint64_t us = rtt_waiting_us(&s->probes[i], s->link_rate.crossed_sent_us);
+
+		if (us != 0 && (oldest_us == 0 || us < oldest_us))
+			oldest_us = us;
+	}
+	return oldest_us;
+}
+
+static void control_by_weir(struct sim *s)
+{
+	struct link_rate_tick tick = {
+		.now_us = s->now_us, .is_up = true, .waiting_us = oldest_question_us(s)};
+
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		tick.octets[d] = s->way[d].edge_octets;
+		tick.is_backlogged[d] = s->way[d].shaper.octets > 0;
+	}
+	link_rate_tick(&s->link_rate, &tick);
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		struct sim_shaper *shaper = &s->way[d].shaper;
+		struct link_rate_advice advice = link_rate_advice(&s->link_rate, (enum direction)d);
+
+		sim_shaper_set_rate(shaper, advice.rate_bps, s->now_us);
+		shaper->hidden_us = advice.waited_us;
+		shaper->target_us = advice.target_us;
+		shaper->interval_us = advice.interval_us;
+	}
+}
+
+static void control_by_autorate(struct sim *s)
+{
+	probe(s);
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		sim_autorate_octets(
+			&s->autorate, (enum direction)d, s->way[d].edge_octets, s->now_us);
+		sim_shaper_set_rate(&s->way[d].shaper, s->autorate.way[d].rate_bps, s->now_us);
+	}
+}
+
+static void write_trace(struct sim *s)
+{
+	if (s->trace == NULL)
+		return;
+	(void)fprintf(s->trace, "%llu", (unsigned long long)(s->now_us / US_PER_MS));
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		const struct sim_way *w = &s->way[d];
+		uint64_t carried = s->result->direction[d].carried_octets;
+
+		(void)fprintf(s->trace, " %llu %llu %llu %llu %lld %llu",
+			(unsigned long long)(w->shaper.rate_bps / 1000),
+			(unsigned long long)((carried - s->trace_octets[d]) * 8 / 10),
+			(unsigned long long)w->carrier.octets, (unsigned long long)w->shaper.octets,
+			(long long)s->link_rate.way[d].queue_us / 1000,
+			(unsigned long long)s->link_rate.way[d].carried_bps / 1000);
+		s->trace_octets[d] = carried;
+	}
+	(void)fputc('\n', s->trace);
+}
+
+static void control(struct sim *s)
+{
+	if (s->now_us % CONTROL_US != 0)
+		return;
+	if (s->params->controller == SIM_WEIR)
+		control_by_weir(s);
+	else if (s->params->controller == SIM_AUTORATE)
+		control_by_autorate(s);
+	write_trace(s);
+}
+
+static void begin(struct sim *s)
+{
+	const struct sim_params *p = s->params;
+	struct link_rate_params rates = {0};
+
+	rng_init(&s->rng, p->seed);
+	for (uint32_t i = 0; i < p->n_flows; i++) {
+		sim_sender_init(&s->senders[i], &p->flows[i], (uint8_t)i, &s->rng);
+		s->receivers[i] = (struct sim_receiver){
+			.last_seq = UINT32_MAX, .ts_offset = (uint32_t)rng_next(&s->rng)};
+		rtt_probe_init(&s->probes[i]);
+	}
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		uint64_t mean_bps = capacity_mean_bps(p->capacity[d]);
+
+		capacity_cursor_init(&s->way[d].at);
+		histogram_init(&s->result->direction[d].bulk);
+		histogram_init(&s->result->direction[d].sparse);
+		s->way[d].oracle.target_us = p->oracle_target_us;
+		s->way[d].oracle.interval_us = p->oracle_interval_us;
+		if (p->controller == SIM_FIXED)
+			sim_shaper_set_rate(&s->way[d].shaper, mean_bps, 0);
+		sim_autorate_init(&s->autorate, (enum direction)d, mean_bps);
+		rates.min_bps[d] = 8000;
+		rates.max_bps[d] = 2000000000;
+		rates.start_bps[d] = 2000000;
+	}
+	link_rate_init(&s->link_rate, &rates);
+	if (p->trace_path != NULL)
+		s->trace = fopen(p->trace_path, "we");
+}
+
+/* What the radio could have carried until the end. */
+static uint64_t carried_at_most(const struct sim_params *p, enum direction d)
+{
+	struct outages none = {0};
+	struct capacity_cursor at;
+	uint64_t octets = 0;
+
+	capacity_cursor_init(&at);
+	while (capacity_serve(p->capacity[d], &none, &at, 0, OPPORTUNITY_OCTETS)
+		<= NS_US(p->duration_us))
+		octets += OPPORTUNITY_OCTETS;
+	return octets;
+}
+
+static void end(struct sim *s)
+{
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		struct sim_way *w = &s->way[d];
+
+		s->result->direction[d].capacity_octets =
+			carried_at_most(s->params, (enum direction)d);
+		s->result->direction[d].n_lost += w->shaper.n_dropped + w->oracle.n_dropped;
+		sim_shaper_clean(&w->shaper);
+		sim_shaper_clean(&w->oracle);
+		sim_queue_clean(&w->carrier);
+		sim_queue_clean(&w->far);
+		sim_queue_clean(&w->near);
+	}
+	sim_queue_clean(&s->out);
+	if (s->trace != NULL)
+		(void)fclose(s->trace);
+}
+
+int sim_run(const struct sim_params *params, struct sim_result *ret_result)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return -ENOMEM;
+	memset(ret_result, 0, sizeof(*ret_result));
+	s->params = params;
+	s->result = ret_result;
+	begin(s);
+	for (s->now_us = SIM_STEP_US; s->now_us < params->duration_us; s->now_us += SIM_STEP_US) {
+		hosts_far_away(s);
+		downlink_into_weir(s);
+		hosts_on_the_lan(s);
+		everybody_sends(s);
+		control(s);
+		uplink_out_of_weir(s);
+		for (int d = 0; d < N_DIRECTIONS; d++)
+			serve(s, (enum direction)d, s->now_us + SIM_STEP_US);
+	}
+	end(s);
+	free(s);
+	return 0;
+}

@@ -213,12 +213,23 @@ static void watch_downlink(struct sim *s, const struct sim_packet *p)
 		.path = p->flow,
 		.source = p->kind == SIM_ACK ? LINK_RATE_TCP_SEQUENCE : LINK_RATE_TCP_TIMESTAMP};
 	struct rtt_probe *probe = &s->probes[p->flow];
+	struct rtt_reading reading = {.now_us = s->now_us};
 
 	if (!is_watched(s, p))
 		return;
 	sample.sent_us = p->kind == SIM_ACK ? rtt_echo_sequence(probe, p->seq + 1)
 					    : rtt_echo_timestamp(probe, p->tsecr);
-	sample.has_remote = rtt_remote_clock(probe, p->tsval, s->now_us, &sample.remote_us);
+	reading.sent_us = sample.sent_us;
+	sample.has_remote = rtt_remote_clock(probe, p->tsval, &reading);
+	sample.remote_us = reading.remote_us;
+	if (rtt_first_reading(probe, &reading)) {
+		struct link_rate_sample recalled = {.now_us = reading.now_us,
+			.sent_us = reading.sent_us,
+			.path = p->flow,
+			.has_remote = true};
+
+		link_rate_recall(&s->link_rate, &recalled);
+	}
 	if (sample.sent_us != 0 || sample.has_remote)
 		link_rate_sample(&s->link_rate, &sample);
 }

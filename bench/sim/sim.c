@@ -12,10 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTROL_US  10000
-#define NS_US(us)   ((us)*NS_PER_US)
-#define PROBE_FLOW  (SIM_FLOWS_MAX - 1)
-#define CARRIER_MAX 20000 /* packets that a modem or base station holds, however small */
+#define CONTROL_US 10000
+/* As path/link_watch.c has them, and what config.md says where nothing is configured. */
+#define BULK_OCTETS        2800
+#define START_UPLINK_BPS   2000000
+#define START_DOWNLINK_BPS 5000000
+#define LEAST_BPS          16000
+#define QUEUE_US           500000
+#define NS_US(us)          ((us)*NS_PER_US)
+#define PROBE_FLOW         (SIM_FLOWS_MAX - 1)
+#define CARRIER_MAX        20000 /* packets that a modem or base station holds, however small */
 
 struct sim_way {
 	struct sim_shaper shaper;   /* weir's */
@@ -36,6 +42,7 @@ struct sim {
 	struct sim_sender senders[SIM_FLOWS_MAX];
 	struct sim_receiver receivers[SIM_FLOWS_MAX];
 	struct rtt_probe probes[SIM_FLOWS_MAX];
+	uint32_t down_octets[SIM_FLOWS_MAX]; /* since the last question by a bare acknowledgement */
 	struct link_rate link_rate;
 	struct sim_autorate autorate;
 	struct sim_queue out; /* what a sender has just sent */
@@ -89,10 +96,10 @@ static void enter_carrier(
 	if (s->params->idle_us != 0 && s->radio_used_us + s->params->idle_us < now_us)
 		s->radio_ready_us = now_us + s->params->promotion_us;
 	s->radio_used_us = now_us;
-	if (w->carrier.n == 0 && w->oracle.octets == 0)
+	if (w->carrier.n == 0 && sim_shaper_octets(&w->oracle) == 0)
 		w->busy_since_us = now_us;
 	if (s->params->controller == SIM_ORACLE) {
-		sim_shaper_put(&w->oracle, &entered, now_us);
+		sim_shaper_hold(&w->oracle, &entered, now_us);
 		return;
 	}
 	if (w->carrier.octets + p->octets > s->params->buffer_octets[d]
@@ -133,7 +140,7 @@ static void serve_oracle(struct sim *s, enum direction d, uint64_t end_us)
 {
 	struct sim_way *w = &s->way[d];
 
-	while (w->oracle.octets > 0) {
+	while (sim_shaper_octets(&w->oracle) > 0) {
 		struct capacity_cursor at = w->at;
 		struct sim_packet p;
 		uint64_t left_us = serve_us(s, d, 1, &at);
@@ -141,7 +148,7 @@ static void serve_oracle(struct sim *s, enum direction d, uint64_t end_us)
 		if (left_us > end_us)
 			return;
 		left_us = left_us < s->now_us ? s->now_us : left_us;
-		if (!sim_shaper_take_any(&w->oracle, left_us, &p))
+		if (!sim_shaper_take(&w->oracle, left_us, &p))
 			return;
 		left_us = serve_us(s, d, p.octets, &w->at);
 		leave_carrier(s, d, &p, left_us);
@@ -187,6 +194,31 @@ static void arrive(struct sim *s, enum direction d, struct sim_packet *p)
 		sim_receiver_take(&s->receivers[p->flow], p, s->now_us, &s->out);
 }
 
+static bool is_watched(const struct sim *s, const struct sim_packet *p)
+{
+	return is_tcp(p) && s->params->flows[p->flow].has_timestamps;
+}
+
+/* As path/link_watch.c: an acknowledgement asks a question after two segments. */
+static void watch_uplink(struct sim *s, const struct sim_packet *p)
+{
+	if (!is_watched(s, p))
+		return;
+	if (p->kind == SIM_DATA) {
+		rtt_sent_sequence(&s->probes[p->flow], p->seq + 1, s->now_us);
+	} else if (s->down_octets[p->flow] >= BULK_OCTETS) {
+		rtt_sent_timestamp(&s->probes[p->flow], p->tsval, s->now_us);
+		s->down_octets[p->flow] = 0;
+	}
+}
+
+static void leave_weir(struct sim *s, const struct sim_packet *p)
+{
+	watch_uplink(s, p);
+	s->way[UPLINK].edge_octets += p->octets;
+	enter_carrier(s, UPLINK, p, s->now_us);
+}
+
 /* Where what a host sends in direction `d` begins. */
 static void depart(struct sim *s, enum direction d)
 {
@@ -195,16 +227,11 @@ static void depart(struct sim *s, enum direction d)
 	while (s->out.n > 0) {
 		struct sim_packet p = sim_queue_take(&s->out);
 
-		if (d == UPLINK)
-			sim_shaper_put(&w->shaper, &p, s->now_us);
-		else
+		if (d == DOWNLINK)
 			delay(s, &w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
+		else if (!sim_shaper_put(&w->shaper, &p, s->now_us))
+			leave_weir(s, &p);
 	}
-}
-
-static bool is_watched(const struct sim *s, const struct sim_packet *p)
-{
-	return is_tcp(p) && s->params->flows[p->flow].has_timestamps;
 }
 
 static void watch_downlink(struct sim *s, const struct sim_packet *p)
@@ -216,11 +243,18 @@ static void watch_downlink(struct sim *s, const struct sim_packet *p)
 
 	if (!is_watched(s, p))
 		return;
+	s->down_octets[p->flow] += p->octets;
 	sample.sent_us = p->kind == SIM_ACK ? rtt_echo_sequence(probe, p->seq + 1)
 					    : rtt_echo_timestamp(probe, p->tsecr);
 	sample.has_remote = rtt_remote_clock(probe, p->tsval, s->now_us, &sample.remote_us);
 	if (sample.sent_us != 0 || sample.has_remote)
 		link_rate_sample(&s->link_rate, &sample);
+}
+
+static void reach_lan(struct sim *s, struct sim_packet *p)
+{
+	arrive(s, DOWNLINK, p);
+	depart(s, UPLINK);
 }
 
 static void downlink_into_weir(struct sim *s)
@@ -237,33 +271,25 @@ static void downlink_into_weir(struct sim *s)
 			continue;
 		}
 		watch_downlink(s, &p);
-		sim_shaper_put(&w->shaper, &p, s->now_us);
+		if (!sim_shaper_put(&w->shaper, &p, s->now_us))
+			reach_lan(s, &p);
 	}
 }
 
 static void uplink_out_of_weir(struct sim *s)
 {
-	struct sim_way *w = &s->way[UPLINK];
 	struct sim_packet p;
 
-	while (sim_shaper_take(&w->shaper, s->now_us, &p)) {
-		if (is_watched(s, &p) && p.kind == SIM_DATA)
-			rtt_sent_sequence(&s->probes[p.flow], p.seq + 1, s->now_us);
-		else if (is_watched(s, &p))
-			rtt_sent_timestamp(&s->probes[p.flow], p.tsval, s->now_us);
-		w->edge_octets += p.octets;
-		enter_carrier(s, UPLINK, &p, s->now_us);
-	}
+	while (sim_shaper_take(&s->way[UPLINK].shaper, s->now_us, &p))
+		leave_weir(s, &p);
 }
 
 static void hosts_on_the_lan(struct sim *s)
 {
 	struct sim_packet p;
 
-	while (sim_shaper_take(&s->way[DOWNLINK].shaper, s->now_us, &p)) {
-		arrive(s, DOWNLINK, &p);
-		depart(s, UPLINK);
-	}
+	while (sim_shaper_take(&s->way[DOWNLINK].shaper, s->now_us, &p))
+		reach_lan(s, &p);
 }
 
 static void hosts_far_away(struct sim *s)
@@ -335,17 +361,18 @@ static void control_by_weir(struct sim *s)
 
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		tick.octets[d] = s->way[d].edge_octets;
-		tick.is_backlogged[d] = s->way[d].shaper.octets > 0;
+		tick.is_backlogged[d] =
+			shaper_load(s->way[d].shaper.shaper).busy_since_us != UINT64_MAX;
 	}
 	link_rate_tick(&s->link_rate, &tick);
 	for (int d = 0; d < N_DIRECTIONS; d++) {
-		struct sim_shaper *shaper = &s->way[d].shaper;
 		struct link_rate_advice advice = link_rate_advice(&s->link_rate, (enum direction)d);
+		struct shaper_link link = {.bps = advice.rate_bps,
+			.waited_us = advice.waited_us,
+			.target_us = advice.target_us,
+			.interval_us = advice.interval_us};
 
-		sim_shaper_set_rate(shaper, advice.rate_bps, s->now_us);
-		shaper->hidden_us = advice.waited_us;
-		shaper->target_us = advice.target_us;
-		shaper->interval_us = advice.interval_us;
+		shaper_set_link(s->way[d].shaper.shaper, &link, s->now_us);
 	}
 }
 
@@ -355,7 +382,7 @@ static void control_by_autorate(struct sim *s)
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		sim_autorate_octets(
 			&s->autorate, (enum direction)d, s->way[d].edge_octets, s->now_us);
-		sim_shaper_set_rate(&s->way[d].shaper, s->autorate.way[d].rate_bps, s->now_us);
+		shaper_set_rate(s->way[d].shaper.shaper, s->autorate.way[d].rate_bps, s->now_us);
 	}
 }
 
@@ -369,9 +396,10 @@ static void write_trace(struct sim *s)
 		uint64_t carried = s->result->direction[d].carried_octets;
 
 		(void)fprintf(s->trace, " %llu %llu %llu %llu %lld %llu",
-			(unsigned long long)(w->shaper.rate_bps / 1000),
+			(unsigned long long)(shaper_load(w->shaper.shaper).rate_bps / 1000),
 			(unsigned long long)((carried - s->trace_octets[d]) * 8 / 10),
-			(unsigned long long)w->carrier.octets, (unsigned long long)w->shaper.octets,
+			(unsigned long long)w->carrier.octets,
+			(unsigned long long)sim_shaper_octets(&w->shaper),
 			(long long)s->link_rate.way[d].queue_us / 1000,
 			(unsigned long long)s->link_rate.way[d].carried_bps / 1000);
 		s->trace_octets[d] = carried;
@@ -390,10 +418,46 @@ static void control(struct sim *s)
 	write_trace(s);
 }
 
-static void begin(struct sim *s)
+/* Room for what path/path.c gives it. */
+static uint64_t room_of(uint64_t rate_bps)
+{
+	uint64_t octets = rate_bps / 8 * QUEUE_US / US_PER_S;
+
+	if (rate_bps == 0)
+		return SIM_SHAPER_OCTETS;
+	return octets < SIM_SHAPER_OCTETS_LEAST ? SIM_SHAPER_OCTETS_LEAST : octets;
+}
+
+static int begin_way(struct sim *s, enum direction d)
 {
 	const struct sim_params *p = s->params;
-	struct link_rate_params rates = {0};
+	struct sim_way *w = &s->way[d];
+	uint64_t mean_bps = capacity_mean_bps(p->capacity[d]);
+	bool is_configured = p->controller == SIM_FIXED || p->controller == SIM_AUTORATE;
+	struct shaper_link oracle = {.target_us = (uint32_t)p->oracle_target_us,
+		.interval_us = (uint32_t)p->oracle_interval_us};
+	int err = sim_shaper_init(&w->shaper, room_of(is_configured ? mean_bps : 0));
+
+	if (err == 0)
+		err = sim_shaper_init(&w->oracle, p->buffer_octets[d]);
+	if (err < 0)
+		return err;
+	if (is_configured)
+		shaper_set_rate(w->shaper.shaper, mean_bps, 0);
+	shaper_set_link(w->oracle.shaper, &oracle, 0);
+	capacity_cursor_init(&w->at);
+	histogram_init(&s->result->direction[d].bulk);
+	histogram_init(&s->result->direction[d].sparse);
+	sim_autorate_init(&s->autorate, d, mean_bps);
+	return 0;
+}
+
+static int begin(struct sim *s)
+{
+	static const struct link_rate_params rates = {.min_bps = {LEAST_BPS, LEAST_BPS},
+		.max_bps = {LINK_RATE_MAX_BPS, LINK_RATE_MAX_BPS},
+		.start_bps = {START_UPLINK_BPS, START_DOWNLINK_BPS}};
+	const struct sim_params *p = s->params;
 
 	rng_init(&s->rng, p->seed);
 	for (uint32_t i = 0; i < p->n_flows; i++) {
@@ -403,23 +467,15 @@ static void begin(struct sim *s)
 		rtt_probe_init(&s->probes[i]);
 	}
 	for (int d = 0; d < N_DIRECTIONS; d++) {
-		uint64_t mean_bps = capacity_mean_bps(p->capacity[d]);
+		int err = begin_way(s, (enum direction)d);
 
-		capacity_cursor_init(&s->way[d].at);
-		histogram_init(&s->result->direction[d].bulk);
-		histogram_init(&s->result->direction[d].sparse);
-		s->way[d].oracle.target_us = p->oracle_target_us;
-		s->way[d].oracle.interval_us = p->oracle_interval_us;
-		if (p->controller == SIM_FIXED)
-			sim_shaper_set_rate(&s->way[d].shaper, mean_bps, 0);
-		sim_autorate_init(&s->autorate, (enum direction)d, mean_bps);
-		rates.min_bps[d] = 8000;
-		rates.max_bps[d] = 2000000000;
-		rates.start_bps[d] = 2000000;
+		if (err < 0)
+			return err;
 	}
 	link_rate_init(&s->link_rate, &rates);
 	if (p->trace_path != NULL)
 		s->trace = fopen(p->trace_path, "we");
+	return 0;
 }
 
 /* What the radio could have carried until the end. */
@@ -458,14 +514,16 @@ static void end(struct sim *s)
 int sim_run(const struct sim_params *params, struct sim_result *ret_result)
 {
 	struct sim *s = calloc(1, sizeof(*s));
+	int err;
 
 	if (s == NULL)
 		return -ENOMEM;
 	memset(ret_result, 0, sizeof(*ret_result));
 	s->params = params;
 	s->result = ret_result;
-	begin(s);
-	for (s->now_us = SIM_STEP_US; s->now_us < params->duration_us; s->now_us += SIM_STEP_US) {
+	err = begin(s);
+	for (s->now_us = SIM_STEP_US; err == 0 && s->now_us < params->duration_us;
+		s->now_us += SIM_STEP_US) {
 		hosts_far_away(s);
 		downlink_into_weir(s);
 		hosts_on_the_lan(s);
@@ -477,5 +535,5 @@ int sim_run(const struct sim_params *params, struct sim_result *ret_result)
 	}
 	end(s);
 	free(s);
-	return 0;
+	return err;
 }

@@ -1,27 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_autorate.h"
+#include "sim_receiver.h"
 #include "sim_sender.h"
 #include "sim_shaper.h"
+#include "sim_watch.h"
 
 #include <weir/base/clock.h>
-#include <weir/flow/rtt.h>
-#include <weir/shape/link_rate.h>
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CONTROL_US 10000
-/* As path/link_watch.c has them, and what config.md says where nothing is configured. */
-#define BULK_OCTETS        2800
-#define START_UPLINK_BPS   2000000
-#define START_DOWNLINK_BPS 5000000
-#define LEAST_BPS          16000
-#define QUEUE_US           500000
-#define NS_US(us)          ((us)*NS_PER_US)
-#define PROBE_FLOW         (SIM_FLOWS_MAX - 1)
-#define CARRIER_MAX        20000 /* packets that a modem or base station holds, however small */
+#define CONTROL_US  10000
+#define QUEUE_US    500000 /* ports.NAME.queue where nothing is configured */
+#define NS_US(us)   ((us)*NS_PER_US)
+#define PROBE_FLOW  (SIM_FLOWS_MAX - 1)
+#define CARRIER_MAX 20000 /* packets that a modem or base station holds, however small */
 
 struct sim_way {
 	struct sim_shaper shaper;   /* weir's */
@@ -41,9 +36,7 @@ struct sim {
 	struct sim_way way[N_DIRECTIONS];
 	struct sim_sender senders[SIM_FLOWS_MAX];
 	struct sim_receiver receivers[SIM_FLOWS_MAX];
-	struct rtt_probe probes[SIM_FLOWS_MAX];
-	uint32_t down_octets[SIM_FLOWS_MAX]; /* since the last question by a bare acknowledgement */
-	struct link_rate link_rate;
+	struct sim_watch *watch;
 	struct sim_autorate autorate;
 	struct sim_queue out; /* what a sender has just sent */
 	struct outages no_outages;
@@ -194,27 +187,15 @@ static void arrive(struct sim *s, enum direction d, struct sim_packet *p)
 		sim_receiver_take(&s->receivers[p->flow], p, s->now_us, &s->out);
 }
 
-static bool is_watched(const struct sim *s, const struct sim_packet *p)
+static bool has_timestamps(const struct sim *s, const struct sim_packet *p)
 {
-	return is_tcp(p) && s->params->flows[p->flow].has_timestamps;
-}
-
-/* As path/link_watch.c: an acknowledgement asks a question after two segments. */
-static void watch_uplink(struct sim *s, const struct sim_packet *p)
-{
-	if (!is_watched(s, p))
-		return;
-	if (p->kind == SIM_DATA) {
-		rtt_sent_sequence(&s->probes[p->flow], p->seq + 1, s->now_us);
-	} else if (s->down_octets[p->flow] >= BULK_OCTETS) {
-		rtt_sent_timestamp(&s->probes[p->flow], p->tsval, s->now_us);
-		s->down_octets[p->flow] = 0;
-	}
+	return s->params->flows[p->flow].has_timestamps;
 }
 
 static void leave_weir(struct sim *s, const struct sim_packet *p)
 {
-	watch_uplink(s, p);
+	if (is_tcp(p))
+		sim_watch_up(s->watch, p, has_timestamps(s, p), s->now_us);
 	s->way[UPLINK].edge_octets += p->octets;
 	enter_carrier(s, UPLINK, p, s->now_us);
 }
@@ -232,23 +213,6 @@ static void depart(struct sim *s, enum direction d)
 		else if (!sim_shaper_put(&w->shaper, &p, s->now_us))
 			leave_weir(s, &p);
 	}
-}
-
-static void watch_downlink(struct sim *s, const struct sim_packet *p)
-{
-	struct link_rate_sample sample = {.now_us = s->now_us,
-		.path = p->flow,
-		.source = p->kind == SIM_ACK ? LINK_RATE_TCP_SEQUENCE : LINK_RATE_TCP_TIMESTAMP};
-	struct rtt_probe *probe = &s->probes[p->flow];
-
-	if (!is_watched(s, p))
-		return;
-	s->down_octets[p->flow] += p->octets;
-	sample.sent_us = p->kind == SIM_ACK ? rtt_echo_sequence(probe, p->seq + 1)
-					    : rtt_echo_timestamp(probe, p->tsecr);
-	sample.has_remote = rtt_remote_clock(probe, p->tsval, s->now_us, &sample.remote_us);
-	if (sample.sent_us != 0 || sample.has_remote)
-		link_rate_sample(&s->link_rate, &sample);
 }
 
 static void reach_lan(struct sim *s, struct sim_packet *p)
@@ -270,7 +234,8 @@ static void downlink_into_weir(struct sim *s)
 			sim_autorate_answer(&s->autorate, p.made_us, s->now_us);
 			continue;
 		}
-		watch_downlink(s, &p);
+		if (is_tcp(&p))
+			sim_watch_down(s->watch, &p, has_timestamps(s, &p), s->now_us);
 		if (!sim_shaper_put(&w->shaper, &p, s->now_us))
 			reach_lan(s, &p);
 	}
@@ -322,7 +287,7 @@ static void everybody_sends(struct sim *s)
 
 		sim_sender_send(&s->senders[i], s->now_us, &s->out);
 		depart(s, d);
-		sim_receiver_run(&s->receivers[i], s->now_us, &s->out);
+		sim_receiver_run(&s->receivers[i], (uint8_t)i, s->now_us, &s->out);
 		depart(s, d == UPLINK ? DOWNLINK : UPLINK);
 	}
 }
@@ -341,41 +306,6 @@ static void probe(struct sim *s)
 	enter_carrier(s, UPLINK, &p, s->now_us);
 }
 
-static uint64_t oldest_question_us(const struct sim *s)
-{
-	uint64_t oldest_us = 0;
-
-	for (uint32_t i = 0; i < s->params->n_flows; i++) {
-		uint64_t us = rtt_waiting_us(&s->probes[i], s->link_rate.crossed_sent_us);
-
-		if (us != 0 && (oldest_us == 0 || us < oldest_us))
-			oldest_us = us;
-	}
-	return oldest_us;
-}
-
-static void control_by_weir(struct sim *s)
-{
-	struct link_rate_tick tick = {
-		.now_us = s->now_us, .is_up = true, .waiting_us = oldest_question_us(s)};
-
-	for (int d = 0; d < N_DIRECTIONS; d++) {
-		tick.octets[d] = s->way[d].edge_octets;
-		tick.is_backlogged[d] =
-			shaper_load(s->way[d].shaper.shaper).busy_since_us != UINT64_MAX;
-	}
-	link_rate_tick(&s->link_rate, &tick);
-	for (int d = 0; d < N_DIRECTIONS; d++) {
-		struct link_rate_advice advice = link_rate_advice(&s->link_rate, (enum direction)d);
-		struct shaper_link link = {.bps = advice.rate_bps,
-			.waited_us = advice.waited_us,
-			.target_us = advice.target_us,
-			.interval_us = advice.interval_us};
-
-		shaper_set_link(s->way[d].shaper.shaper, &link, s->now_us);
-	}
-}
-
 static void control_by_autorate(struct sim *s)
 {
 	probe(s);
@@ -388,20 +318,23 @@ static void control_by_autorate(struct sim *s)
 
 static void write_trace(struct sim *s)
 {
+	struct link_stats stats;
+
 	if (s->trace == NULL)
 		return;
+	sim_watch_read(s->watch, &stats);
 	(void)fprintf(s->trace, "%llu", (unsigned long long)(s->now_us / US_PER_MS));
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		const struct sim_way *w = &s->way[d];
 		uint64_t carried = s->result->direction[d].carried_octets;
 
-		(void)fprintf(s->trace, " %llu %llu %llu %llu %lld %llu",
+		(void)fprintf(s->trace, " %llu %llu %llu %llu %llu %llu",
 			(unsigned long long)(shaper_load(w->shaper.shaper).rate_bps / 1000),
 			(unsigned long long)((carried - s->trace_octets[d]) * 8 / 10),
 			(unsigned long long)w->carrier.octets,
 			(unsigned long long)sim_shaper_octets(&w->shaper),
-			(long long)s->link_rate.way[d].queue_us / 1000,
-			(unsigned long long)s->link_rate.way[d].carried_bps / 1000);
+			(unsigned long long)(stats.radio_queue_us[d] / US_PER_MS),
+			(unsigned long long)(stats.carried_bps[d] / 1000));
 		s->trace_octets[d] = carried;
 	}
 	(void)fputc('\n', s->trace);
@@ -409,11 +342,14 @@ static void write_trace(struct sim *s)
 
 static void control(struct sim *s)
 {
+	const uint64_t octets[N_DIRECTIONS] = {
+		s->way[UPLINK].edge_octets, s->way[DOWNLINK].edge_octets};
+
+	if (s->params->controller == SIM_WEIR)
+		sim_watch_run(s->watch, octets, s->now_us);
 	if (s->now_us % CONTROL_US != 0)
 		return;
-	if (s->params->controller == SIM_WEIR)
-		control_by_weir(s);
-	else if (s->params->controller == SIM_AUTORATE)
+	if (s->params->controller == SIM_AUTORATE)
 		control_by_autorate(s);
 	write_trace(s);
 }
@@ -452,30 +388,39 @@ static int begin_way(struct sim *s, enum direction d)
 	return 0;
 }
 
+/* A connection is opened by its client, on the LAN: it sends a round trip later, and what it asks for comes half of one after. */
+static uint64_t handshake_us(const struct sim *s, enum direction d)
+{
+	uint64_t rtt_us = (uint64_t)s->params->delay_us[UPLINK] + s->params->delay_us[DOWNLINK];
+
+	return d == UPLINK ? rtt_us : rtt_us + s->params->delay_us[UPLINK];
+}
+
 static int begin(struct sim *s)
 {
-	static const struct link_rate_params rates = {.min_bps = {LEAST_BPS, LEAST_BPS},
-		.max_bps = {LINK_RATE_MAX_BPS, LINK_RATE_MAX_BPS},
-		.start_bps = {START_UPLINK_BPS, START_DOWNLINK_BPS}};
+	struct shaper *shapers[N_DIRECTIONS];
 	const struct sim_params *p = s->params;
 
 	rng_init(&s->rng, p->seed);
 	for (uint32_t i = 0; i < p->n_flows; i++) {
-		sim_sender_init(&s->senders[i], &p->flows[i], (uint8_t)i, &s->rng);
-		s->receivers[i] = (struct sim_receiver){
-			.last_seq = UINT32_MAX, .ts_offset = (uint32_t)rng_next(&s->rng)};
-		rtt_probe_init(&s->probes[i]);
+		struct sim_flow_params flow = p->flows[i];
+
+		if (flow.kind <= SIM_BBR)
+			flow.start_us += handshake_us(s, flow.direction);
+		sim_sender_init(&s->senders[i], &flow, (uint8_t)i, &s->rng);
+		sim_receiver_init(
+			&s->receivers[i], p->flows[i].has_timestamps, (uint32_t)rng_next(&s->rng));
 	}
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		int err = begin_way(s, (enum direction)d);
 
 		if (err < 0)
 			return err;
+		shapers[d] = s->way[d].shaper.shaper;
 	}
-	link_rate_init(&s->link_rate, &rates);
 	if (p->trace_path != NULL)
 		s->trace = fopen(p->trace_path, "we");
-	return 0;
+	return sim_watch_create(shapers, &s->watch);
 }
 
 /* What the radio could have carried until the end. */
@@ -507,6 +452,7 @@ static void end(struct sim *s)
 		sim_queue_clean(&w->near);
 	}
 	sim_queue_clean(&s->out);
+	sim_watch_destroy(s->watch);
 	if (s->trace != NULL)
 		(void)fclose(s->trace);
 }

@@ -24,6 +24,8 @@ static const char usage[] =
 	"  --controller NAME       only this one: unshaped, fixed, oracle, autorate, weir\n"
 	"  --oracle-target MS      CoDel's target of the oracle, its interval four times that (5, "
 	"and 100)\n"
+	"  --jitter MS             at most so much beyond the radio, each way (traces: 4 down, 8 "
+	"up)\n"
 	"  --without-timestamps    TCP without timestamps\n"
 	"  --seconds N             (120)\n"
 	"  --seed N                (1)\n"
@@ -133,6 +135,9 @@ static void take_option(struct options *o, int c)
 	else if (c == 'o') {
 		o->params.oracle_target_us = strtoull(optarg, NULL, 10) * US_PER_MS;
 		o->params.oracle_interval_us = 4 * o->params.oracle_target_us;
+	} else if (c == 'j') {
+		o->params.jitter_us[UPLINK] = (uint32_t)(strtoul(optarg, NULL, 10) * US_PER_MS);
+		o->params.jitter_us[DOWNLINK] = o->params.jitter_us[UPLINK];
 	} else if (c == 't')
 		o->has_timestamps = false;
 	else if (c == 'n')
@@ -150,6 +155,7 @@ static bool take_options(struct options *o, int argc, char **argv)
 		{"controller", required_argument, NULL, 'c'},
 		{"profile", required_argument, NULL, 'p'},
 		{"oracle-target", required_argument, NULL, 'o'},
+		{"jitter", required_argument, NULL, 'j'},
 		{"without-timestamps", no_argument, NULL, 't'},
 		{"seconds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, 'f'}, {0}};

@@ -33,10 +33,12 @@ static void other_add(struct answer *a, const json_t *row)
 	if (a->other == NULL)
 		a->other = json_pack("{s:s}", "address", "other");
 	for (size_t i = 0; i < sizeof(summed) / sizeof(summed[0]); i++) {
+		const json_t *value = json_object_get(row, summed[i]);
 		json_int_t sum = json_integer_value(json_object_get(a->other, summed[i]));
 
-		json_object_set_new(a->other, summed[i],
-			json_integer(sum + json_integer_value(json_object_get(row, summed[i]))));
+		if (json_is_integer(value))
+			json_object_set_new(
+				a->other, summed[i], json_integer(sum + json_integer_value(value)));
 	}
 }
 

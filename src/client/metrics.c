@@ -214,7 +214,7 @@ static void fraction_print(uint64_t value, uint64_t divisor, int digits, FILE *o
 			(uint64_t)(value % divisor * (scale / divisor)));
 }
 
-static bool number_print(enum metrics_reading reading, json_int_t value, FILE *out)
+static void number_print(enum metrics_reading reading, json_int_t value, FILE *out)
 {
 	if (reading == READ_DAYS)
 		(void)fprintf(out, "%" JSON_INTEGER_FORMAT, value * 24 * 60 * 60);
@@ -224,7 +224,6 @@ static bool number_print(enum metrics_reading reading, json_int_t value, FILE *o
 		fraction_print((uint64_t)value, 1000000, 6, out);
 	else
 		(void)fprintf(out, "%" JSON_INTEGER_FORMAT, value);
-	return true;
 }
 
 static bool is_readable(enum metrics_reading reading, const json_t *value)
@@ -255,7 +254,7 @@ static void value_print(enum metrics_reading reading, const json_t *value, FILE 
 			strcmp(json_string_value(value), metrics_words[reading]) == 0 ? '1' : '0',
 			out);
 	else
-		(void)number_print(reading, json_integer_value(value), out);
+		number_print(reading, json_integer_value(value), out);
 }
 
 static bool is_counter(const struct metrics_row *family)
@@ -320,8 +319,9 @@ void metrics_print(const struct metrics *m, FILE *out)
 		if (s.source->name != NULL) {
 			s.family = s.source;
 			s.is_begun = false;
-			continue;
 		}
+		if (s.source->name != NULL || s.family == NULL)
+			continue;
 		json_array_foreach(a->rows, i, row) sample_print(&s, row);
 		if (a->other != NULL)
 			sample_print(&s, a->other);

@@ -17,18 +17,33 @@ enum view_id {
 	VIEW_devices,
 };
 
+#define LISTING(view, of_samples)                                                                  \
+	{                                                                                          \
+		.name = (view), .request = "{\"show\":\"" view "\"}", .labels = (of_samples)       \
+	}
+
 const struct metrics_view metrics_views[METRICS_VIEWS] = {
-	[VIEW_status] = {"status", "{\"show\":\"status\"}", "", .is_object = true},
-	[VIEW_events] = {"events", "{\"show\":\"events\",\"limit\":0}", "", .is_object = true},
-	[VIEW_ports] = {"ports", "{\"show\":\"ports\"}", "port=%name"},
-	[VIEW_plans] = {"plans", "{\"show\":\"plans\"}", "plan=%name"},
-	[VIEW_link] = {"link", "{\"show\":\"link\"}", "port=%port,direction=%direction"},
-	[VIEW_classes] = {"classes", "{\"show\":\"classes\"}", "class=%name"},
+	[VIEW_status] = {.name = "status",
+		.request = "{\"show\":\"status\"}",
+		.labels = "",
+		.is_object = true},
+	[VIEW_events] = {.name = "events",
+		.request = "{\"show\":\"events\",\"limit\":0}",
+		.labels = "",
+		.is_object = true},
+	[VIEW_ports] = LISTING("ports", "port=%name"),
+	[VIEW_plans] = LISTING("plans", "plan=%name"),
+	[VIEW_link] = LISTING("link", "port=%port,direction=%direction"),
+	[VIEW_classes] = LISTING("classes", "class=%name"),
 	/* Reasons that never happened too: a rate needs the zero before the first. */
-	[VIEW_drops] = {"drops", "{\"show\":\"drops\",\"all\":true}", "reason=%reason"},
-	[VIEW_stages] = {"stages", "{\"show\":\"stages\"}", "stage=%name"},
-	[VIEW_devices] = {"devices", "{\"show\":\"devices\"}",
-		"device=%address,mac=%mac,port=%port", .is_bounded = true},
+	[VIEW_drops] = {.name = "drops",
+		.request = "{\"show\":\"drops\",\"all\":true}",
+		.labels = "reason=%reason"},
+	[VIEW_stages] = LISTING("stages", "stage=%name"),
+	[VIEW_devices] = {.name = "devices",
+		.request = "{\"show\":\"devices\"}",
+		.labels = "device=%address,mac=%mac,port=%port",
+		.is_bounded = true},
 };
 
 const char *const metrics_words[METRICS_READINGS] = {

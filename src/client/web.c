@@ -116,6 +116,7 @@ static void headers_add(struct MHD_Response *response, const struct web_answer *
 }
 
 /* MHD's callback. It comes once when the headers are there, and again until a body, if any, has been taken. */
+/* NOLINTNEXTLINE(readability-function-size): the library's type */
 static enum MHD_Result request_serve(void *context, struct MHD_Connection *connection,
 	const char *url, const char *method, const char *version, const char *body, size_t *n_body,
 	void **state)

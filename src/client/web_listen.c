@@ -33,7 +33,7 @@ static bool split(const char *text, char host[INET6_ADDRSTRLEN], char port[8])
 		return false;
 	memcpy(host, text, n);
 	host[n] = '\0';
-	(void)strcpy(port, colon + 1);
+	memcpy(port, colon + 1, strlen(colon + 1) + 1);
 	return true;
 }
 
@@ -74,7 +74,7 @@ static bool is_of_uplink(const json_t *row, const char *host)
 	const char *address = json_string_value(json_object_get(row, "address"));
 	size_t n = address == NULL ? 0 : strcspn(address, "/");
 
-	return role != NULL && strcmp(role, "uplink") == 0 && n == strlen(host)
+	return role != NULL && address != NULL && strcmp(role, "uplink") == 0 && n == strlen(host)
 	       && strncmp(address, host, n) == 0;
 }
 
@@ -87,7 +87,7 @@ static int uplinks_avoid(const struct addrinfo *a, const char *socket, char *err
 	size_t i;
 	int result = connection_ask(socket, "{\"show\":\"ports\"}", lines_hold, &answer, error);
 
-	if (result != 0) {
+	if (result != 0 || answer.held == NULL) {
 		lines_clean(&answer);
 		return -1;
 	}

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_SOCKET   "/run/weir/view.sock"
@@ -74,21 +73,14 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void answer_make(struct web *web, struct MHD_Connection *connection, const char *url,
 	const char *method, struct web_answer *ret_answer)
 {
 	const struct web_route *route = web_route_find(url);
 	const char *accept =
 		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-	struct web_request request = {.accept = accept == NULL ? "" : accept, .now_us = now_us()};
+	struct web_request request = {
+		.accept = accept == NULL ? "" : accept, .now_us = web_now_us()};
 
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		web_say(ret_answer, MHD_HTTP_METHOD_NOT_ALLOWED, "there is GET, and HEAD");

@@ -17,11 +17,14 @@
 #include <stdint.h>
 
 #define WEB_CACHE_US 1000000 /* scrapers that come at once share one answer */
+#define WEB_CACHE_SHARE                                                                            \
+	50 /* and for so many times as long as it took to make: the daemon works 2 % for them at most */
 
 struct web_cached {
 	char *body;
 	size_t n;
 	uint64_t made_us;
+	uint64_t took_us;
 };
 
 struct web {
@@ -32,7 +35,7 @@ struct web {
 
 struct web_request {
 	const char *accept; /* "" when the client did not say */
-	uint64_t now_us;
+	uint64_t now_us;    /* of web_now_us */
 };
 
 struct web_answer {
@@ -52,6 +55,9 @@ struct web_route {
 
 /* The route of a path, or NULL. */
 const struct web_route *web_route_find(const char *path);
+
+/* A clock that only goes forward. */
+uint64_t web_now_us(void);
 
 /* An answer of one sentence. */
 void web_say(struct web_answer *ret_answer, unsigned int status, const char *sentence);

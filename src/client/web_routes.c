@@ -4,11 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define STATUS_OK          200
 #define STATUS_UNAVAILABLE 503
 
 static const char type_text[] = "text/plain; charset=utf-8";
+
+uint64_t web_now_us(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
 
 void web_say(struct web_answer *ret_answer, unsigned int status, const char *sentence)
 {
@@ -60,6 +69,7 @@ static int cache_fill(struct web *web, enum metrics_format format, uint64_t now_
 		free(made.body);
 		return result;
 	}
+	made.took_us = web_now_us() - now_us;
 	free(c->body);
 	*c = made;
 	return 0;
@@ -67,7 +77,10 @@ static int cache_fill(struct web *web, enum metrics_format format, uint64_t now_
 
 static bool is_fresh(const struct web_cached *c, uint64_t now_us)
 {
-	return c->body != NULL && now_us - c->made_us < WEB_CACHE_US;
+	uint64_t lasts_us = c->took_us * WEB_CACHE_SHARE;
+
+	return c->body != NULL
+	       && now_us - c->made_us < (lasts_us > WEB_CACHE_US ? lasts_us : WEB_CACHE_US);
 }
 
 static void metrics(

@@ -44,6 +44,51 @@ static bool is_number(const char *value)
 	return n > 0 && n <= DIGITS_MAX && value[n] == '\0' && (value[0] != '0' || n == 1);
 }
 
+/* Bytes of the UTF-8 character at `text`; 0 where there is none (RFC 3629, surrogates and overlong forms included). */
+static size_t utf8_length(const unsigned char *text)
+{
+	static const struct {
+		unsigned char first_min, first_max, second_min, second_max;
+		size_t n;
+	} forms[] = {
+		{0x01, 0x7f, 0, 0xff, 1},
+		{0xc2, 0xdf, 0x80, 0xbf, 2},
+		{0xe0, 0xe0, 0xa0, 0xbf, 3},
+		{0xe1, 0xec, 0x80, 0xbf, 3},
+		{0xed, 0xed, 0x80, 0x9f, 3},
+		{0xee, 0xef, 0x80, 0xbf, 3},
+		{0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4},
+		{0xf4, 0xf4, 0x80, 0x8f, 4},
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		size_t n = 2;
+
+		if (text[0] < forms[i].first_min || text[0] > forms[i].first_max
+			|| (forms[i].n > 1
+				&& (text[1] < forms[i].second_min
+					|| text[1] > forms[i].second_max)))
+			continue;
+		while (n < forms[i].n && (text[n] & 0xc0) == 0x80)
+			n++;
+		return n >= forms[i].n ? forms[i].n : 0;
+	}
+	return 0;
+}
+
+/* JSON is UTF-8. A line that was cut may end within a character, and what a stranger has named may be anything. */
+static void utf8_mend(char *line)
+{
+	while (*line != '\0') {
+		size_t n = utf8_length((const unsigned char *)line);
+
+		if (n == 0)
+			*line = '?';
+		line += n == 0 ? 1 : n;
+	}
+}
+
 static void field_write(const char *key, const char *value, struct text *part)
 {
 	if (is_number(value) && !is_named_by_people(key))
@@ -114,11 +159,14 @@ static void time_write(int64_t wall_us, struct text *part)
 void event_write(const struct event *event, int64_t wall_offset_us, struct text *part)
 {
 	size_t n_name = strcspn(event->line, " ");
-	const char *at = event->line + n_name;
+	char line[EVENT_LINE_MAX];
+	const char *at = line + n_name;
 	char value[EVENT_LINE_MAX];
 	char key[KEY_MAX];
 
-	memcpy(value, event->line, n_name);
+	memcpy(line, event->line, sizeof(line));
+	utf8_mend(line);
+	memcpy(value, line, n_name);
 	value[n_name] = '\0';
 	text_append(part, "{", 1);
 	text_field_u64(part, "seq", event->seq);

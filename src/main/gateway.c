@@ -128,12 +128,17 @@ static void *worker_main(void *path)
 	return NULL;
 }
 
-static int load_config(const char *file, struct config **ret_config)
+/* `ret_why`: its first mistake. */
+static int load_config(const char *file, struct config **ret_config, struct config_message *ret_why)
 {
 	struct config_report report = {0};
 	int err = config_load(file, CONFIG_CHECK_INTERFACES, ret_config, &report);
 
 	config_report_print(&report, file, stderr);
+	*ret_why = (struct config_message){0};
+	for (uint32_t i = report.n_messages; i-- > 0;)
+		if (report.messages[i].severity == CONFIG_ERROR)
+			*ret_why = report.messages[i];
 	if (err < 0 && report.n_errors == 0)
 		log_event(
 			LOG_ERROR, "config.unreadable file=%s error=\"%s\"", file, strerror(-err));
@@ -323,7 +328,8 @@ static int start_control(struct gateway *g)
 
 static int start_all(struct gateway *g)
 {
-	int err = load_config(g->file, &g->config);
+	struct config_message why;
+	int err = load_config(g->file, &g->config, &why);
 
 	if (err < 0)
 		return err;
@@ -643,7 +649,8 @@ void gateway_reload(struct gateway *g)
 	struct config_changes changes = {0};
 	struct config *wanted = NULL;
 	struct config *next = NULL;
-	int err = load_config(g->file, &wanted);
+	struct config_message why;
+	int err = load_config(g->file, &wanted, &why);
 
 	if (g->export != NULL)
 		export_records_reopen(g->export, clock_now_us());
@@ -653,7 +660,9 @@ void gateway_reload(struct gateway *g)
 		err = publish(g, next);
 	if (err < 0) {
 		config_destroy(next);
-		log_event(LOG_ERROR, "config.refused file=%s running=unchanged", g->file);
+		log_event(LOG_ERROR,
+			"config.refused file=%s line=%u error=\"%s\" running=unchanged", g->file,
+			why.line, why.line > 0 ? why.text : strerror(-err));
 	} else {
 		log_changes(&changes);
 		log_event(LOG_NOTICE, "config.applied file=%s changes=%u live=%u", g->file,

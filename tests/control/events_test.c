@@ -126,6 +126,10 @@ Test(control_events, fields_are_numbers_or_text_by_what_they_say)
 			"{\"n\":\"18446744073709551615\",\"m\":999999999999999999}"},
 		{"a.b rule=3 oops what=1", "{\"rule\":3}"},
 		{"a.b t=\"tab\there\"", "{\"t\":\"tab\\there\"}"},
+		/* What is no UTF-8, overlong, a surrogate, or cut. */
+		{"a.b t=\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
+			"{\"t\":\"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"}"},
+		{"a.b t=\xff\xc0\xaf\xed\xa0\x80.\xe2\x82", "{\"t\":\"??????.??\"}"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -7,7 +7,7 @@ import time
 
 from cases import check, same, test, until
 from cases.life import check_idle
-from lab import HOST, SERVICE, need, run
+from lab import HOST, LAN_NET, SERVICE, need, run
 
 
 class Follower:
@@ -72,9 +72,10 @@ def events_follow(bench):
     weir.process.send_signal(1)
     follower.wait("config.applied", changes=1, live=1)
     with open(weir.conf, "a", encoding="utf-8") as f:
-        f.write("nonsense: 1\n")
+        f.write("\nnonsense: 1\n")
     weir.process.send_signal(1)
-    follower.wait("config.refused")
+    refused = follower.wait("config.refused")["fields"]
+    check(refused["line"] > 1 and "nonsense" in refused["error"], "why it was refused: %s" % refused)
     sequence = [e["seq"] for e in follower.events()]
     same(sequence, list(range(1, len(sequence) + 1)), "numbers of the events")
     held = [json.loads(line) for line in weir_events(lab, weir, "--json").splitlines()]
@@ -182,6 +183,25 @@ def metrics_text(bench):
     device = next(d for d in weir.show("devices") if d["address"] == HOST)
     same(none['weir_device_bytes_total{device="other",mac="",port="",direction="uplink"}'], device["uplink_octets"], "other devices")
     check(metrics(lab, weir, "--format", "openmetrics").endswith("# EOF\n"), "OpenMetrics without an end")
+
+
+@test
+def metrics_bounded(bench):
+    """With a hundred devices, metrics are as many as with 65: each of the first 64 has its own, the others one sum that is right."""
+    lab, weir = bench.site()
+    addresses = [LAN_NET + str(20 + i) for i in range(100)]
+    for address in addresses:
+        lab.ip("lan", "address", "add", address + "/24", "dev", "eth0")
+    for address in addresses:
+        lab.ping("lan", SERVICE, "-I", address)
+    weir.settled_ports()
+    text = metrics(lab, weir)
+    same((promtool("check", "metrics", text=text).stdout), "", "promtool check metrics")
+    mine = {name: v for name, v in samples(text).items() if name.startswith("weir_device_bytes_total{")}
+    same(len(mine), (64 + 1) * 2, "samples of devices")
+    same(sum(v for name, v in mine.items() if "uplink" in name), sum(d["uplink_octets"] for d in weir.show("devices")),
+         "octets of all devices")
+    check(len(text) < 80000, "%d octets" % len(text))
 
 
 def status_of(process):

@@ -11,6 +11,17 @@
 /* NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): the log level is process-wide */
 static enum log_level max_level = LOG_INFO;
 
+/* NOLINTBEGIN(cppcoreguidelines-avoid-non-const-global-variables): and so is who listens */
+static log_listener *listens;
+static void *listens_context;
+/* NOLINTEND(cppcoreguidelines-avoid-non-const-global-variables) */
+
+void log_set_listener(log_listener *listener, void *context)
+{
+	listens = listener;
+	listens_context = context;
+}
+
 void log_set_level(enum log_level level)
 {
 	max_level = level;
@@ -27,23 +38,29 @@ static const char *prefix_of(enum log_level level)
 
 void log_event(enum log_level level, const char *format, ...)
 {
+	bool is_heard = listens != NULL && level <= LOG_INFO;
 	char line[LINE_MAX_BYTES];
+	size_t n_prefix;
 	size_t len;
 	va_list args;
 	int n;
 
-	if (level > max_level)
+	if (level > max_level && !is_heard)
 		return;
 	n = snprintf(line, sizeof(line), "%s", prefix_of(level));
-	len = n < 0 ? 0 : (size_t)n;
+	n_prefix = n < 0 ? 0 : (size_t)n;
 	va_start(args, format);
-	n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
+	n = vsnprintf(line + n_prefix, sizeof(line) - n_prefix - 1, format, args);
 	va_end(args);
 	if (n < 0)
 		return;
-	len += (size_t)n;
+	len = n_prefix + (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	if (is_heard)
+		listens(listens_context, level, line + n_prefix, len - n_prefix);
+	if (level > max_level)
+		return;
 	line[len++] = '\n';
 	/* One write a line, so that lines of several threads do not mix. A full pipe loses the line. */
 	if (write(STDERR_FILENO, line, len) < 0)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* weirctl: what a running weir is doing, in tables for people or JSON for programs. */
 #include "connection.h"
+#include "events.h"
+#include "lines.h"
+#include "metrics.h"
 #include "views.h"
 
 #include <weir/base/addr.h>
@@ -22,7 +25,9 @@ enum {
 };
 
 enum {
-	OPTION_SORT = 256
+	OPTION_SORT = 256,
+	OPTION_DEVICES,
+	OPTION_FORMAT,
 };
 
 struct arguments {
@@ -36,6 +41,10 @@ struct arguments {
 	const struct view *view;
 	bool show;          /* the command was given */
 	bool tells_of_plan; /* or this one */
+	bool shows_events;  /* or this one */
+	bool writes_metrics;
+	bool follow;
+	struct metrics_options metrics;
 	bool json;
 	bool all;
 	bool limited;
@@ -50,6 +59,12 @@ static const struct argp_option options[] = {
 	{"device", 'd', "ADDRESS", 0, "flows, devices and clocks: those of this address alone", 0},
 	{"sort", OPTION_SORT, "COLUMN", 0, "by this column: numbers from the largest, text from A",
 		0},
+	{"follow", 'f', NULL, 0, "events: go on, with each as it happens", 0},
+	{"devices", OPTION_DEVICES, "N", 0,
+		"metrics: the first N devices by themselves, the others in one sum (default 64)",
+		0},
+	{"format", OPTION_FORMAT, "FORMAT", 0,
+		"metrics: prometheus (default), openmetrics, or markdown: what there is", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -66,6 +81,17 @@ static void limit_parse(const char *text, struct argp_state *state, struct argum
 		argp_error(state, "--limit takes a number of rows, not \"%s\"", text);
 	a->limit = n;
 	a->limited = true;
+}
+
+static void devices_parse(const char *text, struct argp_state *state, struct arguments *a)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (end == text || *end != '\0' || text[0] == '-' || n > METRICS_DEVICES_MAX)
+		argp_error(state, "--devices takes a number up to %d, not \"%s\"",
+			METRICS_DEVICES_MAX, text);
+	a->metrics.n_devices = (uint32_t)n;
 }
 
 static void device_parse(const char *text, struct argp_state *state, struct arguments *a)
@@ -119,9 +145,14 @@ static void word_parse(const char *word, struct argp_state *state, struct argume
 		a->tells_of_plan = true;
 	else if (strcmp(word, "show") == 0)
 		a->show = true;
+	else if (strcmp(word, "events") == 0 && !a->writes_metrics)
+		a->shows_events = true;
+	else if (strcmp(word, "metrics") == 0 && !a->shows_events)
+		a->writes_metrics = true;
 	else
-		argp_error(state, "there is no command \"%s\"; there is: show %s, and: %s", word,
-			view_names, plan_usage);
+		argp_error(state,
+			"there is no command \"%s\"; there is: show %s, and: %s, events, metrics",
+			word, view_names, plan_usage);
 }
 
 static error_t option_parse(int key, char *arg, struct argp_state *state)
@@ -147,13 +178,24 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	case OPTION_SORT:
 		a->sort = arg;
 		return 0;
+	case 'f':
+		a->follow = true;
+		return 0;
+	case OPTION_DEVICES:
+		devices_parse(arg, state, a);
+		return 0;
+	case OPTION_FORMAT:
+		if (metrics_format_parse(arg, &a->metrics.format) != 0)
+			argp_error(state,
+				"--format is prometheus, openmetrics or markdown, not \"%s\"", arg);
+		return 0;
 	case ARGP_KEY_ARG:
 		word_parse(arg, state, a);
 		return 0;
 	case ARGP_KEY_END:
 		if (a->tells_of_plan && !a->has_octets)
 			argp_error(state, "say which plan and how much: %s", plan_usage);
-		if (a->view == NULL && !a->tells_of_plan)
+		if (a->view == NULL && !a->tells_of_plan && !a->shows_events && !a->writes_metrics)
 			argp_error(state, "say what to show: show %s", view_names);
 		if (a->json && a->sort != NULL)
 			argp_error(state,
@@ -164,15 +206,13 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* Lines of an answer as they come, cut from its parts. */
-struct lines {
+/* Rows of a listing as they come. */
+struct rows {
 	struct table *table;
-	char *held; /* the beginning of a line whose end is still to come */
-	size_t n_held;
 	uint64_t n_total; /* what the listing's last line says */
 };
 
-static int row_take(struct lines *l, const char *line, size_t n, char *error)
+static int row_take(struct rows *r, const char *line, size_t n, char *error)
 {
 	json_t *object;
 	int result;
@@ -180,7 +220,7 @@ static int row_take(struct lines *l, const char *line, size_t n, char *error)
 	if (n > 0 && line[n - 1] == ',')
 		n--;
 	object = json_loadb(line, n, 0, NULL);
-	result = object == NULL ? -EINVAL : table_add(l->table, object);
+	result = object == NULL ? -EINVAL : table_add(r->table, object);
 	if (result != 0)
 		(void)snprintf(error, CONNECTION_ERROR_MAX, "%s",
 			result == -ENOMEM ? "no memory"
@@ -189,56 +229,21 @@ static int row_take(struct lines *l, const char *line, size_t n, char *error)
 	return result == 0 ? 0 : -1;
 }
 
-static int line_take(struct lines *l, const char *line, size_t n, char *error)
+static int line_take(void *context, const char *line, size_t n, char *error)
 {
 	static const char total[] = "\"n_total\":";
+	struct rows *r = context;
 	const char *found;
 
 	if (n >= 2 && line[n - 1] == '[')
 		return 0; /* {"flows":[ */
 	if (n == 0 || line[0] == '{')
-		return n == 0 ? 0 : row_take(l, line, n, error);
+		return n == 0 ? 0 : row_take(r, line, n, error);
 	/* ],"n_rows":1,"n_total":2} — strtoull stops at the brace */
 	found = memmem(line, n, total, sizeof(total) - 1);
 	if (found != NULL)
-		l->n_total = strtoull(found + sizeof(total) - 1, NULL, 10);
+		r->n_total = strtoull(found + sizeof(total) - 1, NULL, 10);
 	return 0;
-}
-
-static int held_append(struct lines *l, const char *bytes, size_t n, char *error)
-{
-	char *held;
-
-	if (l->n_held + n > MESSAGE_ANSWER_MAX) {
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "a line of weir's answer has no end");
-		return -1;
-	}
-	held = realloc(l->held, l->n_held + n + 1);
-	if (held == NULL) {
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "no memory");
-		return -1;
-	}
-	memcpy(held + l->n_held, bytes, n);
-	l->held = held;
-	l->n_held += n;
-	held[l->n_held] = '\0';
-	return 0;
-}
-
-static int lines_sink(void *context, const char *bytes, size_t n, char *error)
-{
-	struct lines *l = context;
-	const char *end = bytes + n;
-	const char *newline;
-
-	for (; (newline = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL;
-		bytes = newline + 1) {
-		if (held_append(l, bytes, (size_t)(newline - bytes), error) != 0
-			|| line_take(l, l->held, l->n_held, error) != 0)
-			return -1;
-		l->n_held = 0;
-	}
-	return held_append(l, bytes, (size_t)(end - bytes), error);
 }
 
 static int print_sink(void *context, const char *bytes, size_t n, char *error)
@@ -306,18 +311,18 @@ static uint64_t table_limit(const struct arguments *a)
 
 static int show_table(const struct arguments *a, struct table *t, char *error)
 {
-	struct lines lines = {.table = t};
+	struct rows rows = {.table = t};
+	struct lines lines = {.take = line_take, .context = &rows};
 	char *request = request_create(a, t->limit);
 	int result = request == NULL
 			     ? -1
 			     : connection_ask(a->socket, request, lines_sink, &lines, error);
 
-	/* The last line has no newline. */
-	if (result == 0 && lines.n_held > 0)
-		result = line_take(&lines, lines.held, lines.n_held, error);
 	if (result == 0)
-		table_show(a, t, lines.n_total);
-	free(lines.held);
+		result = lines_end(&lines, error);
+	if (result == 0)
+		table_show(a, t, rows.n_total);
+	lines_clean(&lines);
 	free(request);
 	return result;
 }
@@ -328,13 +333,6 @@ static void explain_order(const struct arguments *a)
 	for (uint32_t i = 0; i < a->view->n_columns; i++)
 		(void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", a->view->columns[i].key);
 	(void)fputc('\n', stderr);
-}
-
-static int text_take(void *context, const char *bytes, size_t n, char *error)
-{
-	struct lines *l = context;
-
-	return held_append(l, bytes, n, error);
 }
 
 /* How the plan stands now, in one line. */
@@ -371,16 +369,34 @@ static int tell_of_plan(const struct arguments *a, char *error)
 	json_t *request =
 		json_pack("{s:s, s:I}", "plan", a->plan, a->command, (json_int_t)a->octets);
 	char *text = json_dumps(request, JSON_COMPACT);
-	int result = text == NULL ? -1 : connection_ask(a->socket, text, text_take, &answer, error);
+	int result =
+		text == NULL ? -1 : connection_ask(a->socket, text, lines_hold, &answer, error);
 
 	if (result == 0 && a->json)
 		(void)printf("%s\n", answer.held);
 	else if (result == 0)
 		result = plan_print(answer.held, answer.n_held, error);
-	free(answer.held);
+	lines_clean(&answer);
 	free(text);
 	json_decref(request);
 	return result;
+}
+
+static int show_events(const struct arguments *a, char *error)
+{
+	struct events_options wanted = {
+		.limit = a->limited ? a->limit : UINT64_MAX, .follow = a->follow, .json = a->json};
+
+	return events_show(a->socket, &wanted, stdout, error);
+}
+
+static int write_metrics(const struct arguments *a, char *error)
+{
+	if (a->metrics.format == METRICS_MARKDOWN) {
+		metrics_describe(stdout);
+		return 0;
+	}
+	return metrics_write(a->socket, &a->metrics, stdout, error);
 }
 
 static int finish(int result, char *error)
@@ -421,6 +437,8 @@ int main(int argc, char **argv)
 			"show "
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
 			"clocks|unsolicited\n"
+			"events [--follow]\n"
+			"metrics\n"
 			"plan top-up NAME OCTETS\n"
 			"plan set-used NAME OCTETS",
 		.doc = "Shows what a running weir is doing, and tells it what it cannot know: "
@@ -428,12 +446,18 @@ int main(int argc, char **argv)
 		       "says its cycle has used.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};
-	struct arguments a = {.socket = DEFAULT_SOCKET};
+	struct arguments a = {.socket = DEFAULT_SOCKET, .metrics = METRICS_DEFAULTS};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weirctl " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
-	return a.tells_of_plan ? finish(tell_of_plan(&a, error), error) : show(&a);
+	if (a.tells_of_plan)
+		return finish(tell_of_plan(&a, error), error);
+	if (a.shows_events)
+		return finish(show_events(&a, error), error);
+	if (a.writes_metrics)
+		return finish(write_metrics(&a, error), error);
+	return show(&a);
 }

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 struct client {
 	int fd;       /* -1: free */
 	bool closing; /* once what is to be sent has been sent */
+	bool waiting; /* its answer has nothing to say before something happens */
 	struct message_reader reader;
 	struct server_answer *answer; /* NULL: none in the making */
 	uint8_t header[MESSAGE_HEADER_BYTES];
@@ -75,6 +77,7 @@ static void client_send_error(struct client *c, const char *sentence)
 	if (c->answer != NULL)
 		c->answer->destroy(c->answer);
 	c->answer = NULL;
+	c->waiting = false;
 	text_clear(&c->part);
 	text_open(&c->part, NULL, '{');
 	text_field_string(&c->part, "error", sentence);
@@ -105,6 +108,7 @@ static void client_advance(struct client *c, uint64_t now_us)
 		c->answer->destroy(c->answer);
 		c->answer = NULL;
 	}
+	c->waiting = more == SERVER_WAITS && c->part.n == 0;
 	if (more == 0 || c->part.n > 0 || now_us - c->progress_us >= SIGN_OF_LIFE_US)
 		client_start_sending(c, more == 0 ? MESSAGE_END : MESSAGE_MORE);
 }
@@ -188,13 +192,13 @@ static bool client_work(struct server *s, struct client *c, uint64_t now_us)
 
 	if (idle && !client_receive(s, c, now_us))
 		return false;
-	if (c->n_sent == c->n_to_send && c->answer != NULL) {
+	if (c->n_sent == c->n_to_send && c->answer != NULL)
 		client_advance(c, now_us);
-	}
 	if (!client_send(c, now_us))
 		return false;
 	if (c->n_sent < c->n_to_send || c->answer != NULL) {
-		client_watch(s, c, EPOLLOUT);
+		/* A socket takes bytes nearly always: who has none to send is asked again by server_resume. */
+		client_watch(s, c, c->n_sent == c->n_to_send && c->waiting ? 0 : EPOLLOUT);
 		return true;
 	}
 	client_watch(s, c, EPOLLIN);
@@ -268,6 +272,17 @@ static void server_accept(struct server *s, uint64_t now_us)
 	}
 }
 
+void server_resume(struct server *s, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < SERVER_CLIENTS_MAX; i++) {
+		struct client *c = &s->clients[i];
+
+		if (c->fd >= 0 && c->waiting && c->n_sent == c->n_to_send
+			&& !client_work(s, c, now_us))
+			client_close(c);
+	}
+}
+
 void server_work(struct server *s, uint64_t now_us)
 {
 	struct epoll_event events[SERVER_CLIENTS_MAX + 1];
@@ -279,9 +294,12 @@ void server_work(struct server *s, uint64_t now_us)
 		if (events[i].data.u32 == LISTENER_TAG)
 			continue;
 		c = &s->clients[events[i].data.u32];
-		if (!client_work(s, c, now_us))
+		/* Nobody is there any more to hear the rest of an answer that may have no end. */
+		if ((c->waiting && (events[i].events & EPOLLHUP) != 0)
+			|| !client_work(s, c, now_us))
 			client_close(c);
 	}
+	server_resume(s, now_us);
 	for (uint32_t i = 0; i < SERVER_CLIENTS_MAX; i++) {
 		struct client *c = &s->clients[i];
 
@@ -379,6 +397,23 @@ static int listener_bind(int fd, const struct sockaddr_un *address, char *error)
 	return bind(fd, sa, sizeof(*address)) == 0 ? 0 : -errno;
 }
 
+/* Opens the door to a group, once the socket is there and still its owner's alone. */
+static int group_admit(const char *path, const char *group, char *error)
+{
+	char names[1024];
+	struct group entry;
+	struct group *found = NULL;
+	int result = getgrnam_r(group, &entry, names, sizeof(names), &found);
+
+	if (found == NULL) {
+		(void)snprintf(error, SERVER_ERROR_MAX,
+			"%s: no group is called %s: make it with addgroup --system %s", path, group,
+			group);
+		return result != 0 ? -result : -ENOENT;
+	}
+	return chown(path, (uid_t)-1, entry.gr_gid) == 0 && chmod(path, 0660) == 0 ? 0 : -errno;
+}
+
 static int listener_open(struct server *s, char *error)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.u32 = LISTENER_TAG};
@@ -391,6 +426,10 @@ static int listener_open(struct server *s, char *error)
 	result = listener_bind(s->listener, &s->address, error);
 	if (result != 0)
 		goto err_listener;
+	if (s->handlers.group != NULL)
+		result = group_admit(s->address.sun_path, s->handlers.group, error);
+	if (result != 0)
+		goto err_file;
 	if (lstat(s->address.sun_path, &st) != 0 || listen(s->listener, SERVER_CLIENTS_MAX) != 0
 		|| epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &event) != 0) {
 		result = -errno;

@@ -27,7 +27,7 @@ static const struct view views[] = {
 #define N_VIEWS (sizeof(views) / sizeof(views[0]))
 
 static const char view_names[] = "status, flows, devices, plans, classes, ports, forwards, drops, "
-				 "stages, link, rules, clocks, unsolicited";
+				 "stages, link, rules, clocks, unsolicited, events";
 
 int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uint64_t now_us,
 	struct telemetry **ret_telemetry)

@@ -12,6 +12,8 @@
 #include <weir/control/apply.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
+#include <weir/control/drop_watch.h>
+#include <weir/control/events.h>
 #include <weir/control/export_records.h>
 #include <weir/control/plan_command.h>
 #include <weir/control/schedule.h>
@@ -51,7 +53,9 @@ struct gateway {
 	struct clocks *clocks;
 	struct unsolicited_watch *unsolicited;
 	struct telemetry *telemetry;
+	struct events *events;
 	struct server *server;
+	struct server *view_server;    /* NULL: nobody else may look */
 	struct export_records *export; /* NULL: no records are kept */
 	pthread_t worker;
 	bool worker_runs;
@@ -64,6 +68,8 @@ struct gateway {
 	uint64_t n_failures[PORTS_MAX]; /* of each port, when it was up last */
 	bool plan_spent[PLANS_MAX];     /* said by the path, and not come true yet */
 	struct log_limit event_limits[EVENT_KINDS];
+	struct drop_watch drops;
+	struct path_stats stats;                   /* for that alone: too large for a stack */
 	struct flow_record records[RECORDS_BATCH]; /* between ring and file */
 };
 
@@ -122,12 +128,17 @@ static void *worker_main(void *path)
 	return NULL;
 }
 
-static int load_config(const char *file, struct config **ret_config)
+/* `ret_why`: its first mistake. */
+static int load_config(const char *file, struct config **ret_config, struct config_message *ret_why)
 {
 	struct config_report report = {0};
 	int err = config_load(file, CONFIG_CHECK_INTERFACES, ret_config, &report);
 
 	config_report_print(&report, file, stderr);
+	*ret_why = (struct config_message){0};
+	for (uint32_t i = report.n_messages; i-- > 0;)
+		if (report.messages[i].severity == CONFIG_ERROR)
+			*ret_why = report.messages[i];
 	if (err < 0 && report.n_errors == 0)
 		log_event(
 			LOG_ERROR, "config.unreadable file=%s error=\"%s\"", file, strerror(-err));
@@ -247,6 +258,17 @@ static void name_for_telemetry(struct gateway *g)
 	free(names);
 }
 
+/* server_handlers.begin: something is to be shown. */
+static int answer_view(void *context, json_t *request, uint64_t now_us,
+	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
+{
+	struct gateway *g = context;
+
+	if (events_are_asked_for(request))
+		return events_answer(g->events, request, wall_offset_us(), error, ret_answer);
+	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
+}
+
 /* server_handlers.begin: something is told of a plan, or something is to be shown. */
 static int answer_request(void *context, json_t *request, uint64_t now_us,
 	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
@@ -255,13 +277,28 @@ static int answer_request(void *context, json_t *request, uint64_t now_us,
 
 	if (plan_command_is(request))
 		return plan_command_answer(gateway_budget(g->books), request, error, ret_answer);
-	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
+	return answer_view(context, request, now_us, error, ret_answer);
+}
+
+static int open_sockets(struct gateway *g)
+{
+	const struct config_runtime *runtime = &g->config->runtime;
+	struct server_handlers all = {.context = g, .begin = answer_request};
+	struct server_handlers views = {
+		.context = g, .group = runtime->view_group, .begin = answer_view};
+	char error[SERVER_ERROR_MAX];
+	int err = server_open(runtime->socket, &all, error, &g->server);
+
+	if (err == 0 && runtime->view_socket[0] != '\0')
+		err = server_open(runtime->view_socket, &views, error, &g->view_server);
+	if (err < 0)
+		log_event(LOG_ERROR, "start.socket error=\"%s\"", error);
+	return err;
 }
 
 static int start_control(struct gateway *g)
 {
-	struct server_handlers handlers = {.context = g, .begin = answer_request};
-	char error[SERVER_ERROR_MAX];
+	char error[EXPORT_ERROR_MAX];
 	int err = telemetry_create(g->path, g->ports.ports, clock_now_us(), &g->telemetry);
 
 	if (err < 0)
@@ -276,11 +313,9 @@ static int start_control(struct gateway *g)
 	telemetry_set_clocks(g->telemetry, g->clocks);
 	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
-	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
-	if (err < 0) {
-		log_event(LOG_ERROR, "start.socket error=\"%s\"", error);
+	err = open_sockets(g);
+	if (err < 0)
 		return err;
-	}
 	if (g->config->runtime.records[0] == '\0')
 		return 0;
 	err = export_records_open(g->config->runtime.records, error, &g->export);
@@ -293,7 +328,8 @@ static int start_control(struct gateway *g)
 
 static int start_all(struct gateway *g)
 {
-	int err = load_config(g->file, &g->config);
+	struct config_message why;
+	int err = load_config(g->file, &g->config, &why);
 
 	if (err < 0)
 		return err;
@@ -327,7 +363,11 @@ int gateway_start(const char *file, struct gateway **ret_gateway)
 	g->started_us = clock_now_us();
 	for (uint32_t i = 0; i < EVENT_KINDS; i++)
 		g->event_limits[i] = (struct log_limit){.interval_us = US_PER_S, .burst = 10};
-	err = g->file == NULL ? -ENOMEM : start_all(g);
+	err = events_create(&g->events);
+	if (err == 0)
+		log_set_listener(events_raise, g->events);
+	if (err == 0)
+		err = g->file == NULL ? -ENOMEM : start_all(g);
 	if (err < 0) {
 		gateway_stop(g);
 		return err;
@@ -418,6 +458,7 @@ static void log_plan_spent(struct gateway *g, uint32_t plan)
 
 static void log_path_event(struct gateway *g, const struct path_event *e)
 {
+	struct log_limit *limit = &g->event_limits[e->kind];
 	char addr[IP_ADDR_TEXT_MAX];
 	char mac[MAC_ADDR_TEXT_MAX];
 
@@ -429,14 +470,14 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 		log_lease(g, e);
 		return;
 	}
-	if (!log_limit_take(&g->event_limits[e->kind], clock_now_us()))
+	if (!log_limit_take(limit, clock_now_us()))
 		return;
 	ip_addr_format(&e->addr, addr);
 	mac_addr_format(&e->mac, mac);
 	switch (e->kind) {
 	case EVENT_DEVICE_SEEN:
-		log_event(LOG_INFO, "device.seen port=%s address=%s mac=%s", port_name(g, e->port),
-			addr, mac);
+		log_event(LOG_INFO, "device.seen port=%s address=%s mac=%s more=%u",
+			port_name(g, e->port), addr, mac, limit->n_suppressed);
 		break;
 	case EVENT_NEIGHBOR_CHANGED:
 		log_event(LOG_WARNING, "neighbor.changed port=%s address=%s mac=%s",
@@ -471,6 +512,7 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 	case EVENT_KINDS:
 		break;
 	}
+	limit->n_suppressed = 0;
 }
 
 static void take_events(struct gateway *g)
@@ -512,6 +554,12 @@ static void follow_clocks(struct gateway *g, uint64_t now_us)
 	clocks_follow(g->clocks, g->path, g->ports.ports, now_us);
 }
 
+static void watch_drops(struct gateway *g)
+{
+	doors_stats_read(g->path, &g->stats);
+	drop_watch_tick(&g->drops, g->stats.drops, g->config->runtime.drops_alarm);
+}
+
 static void watch_unsolicited(struct gateway *g)
 {
 	struct budget_time now = gateway_budget_time(g->books);
@@ -540,6 +588,9 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	take_records(g, now_us);
 	gateway_ports_maintain(&g->ports, now_us);
 	follow_sessions(g);
+	server_resume(g->server, now_us);
+	if (g->view_server != NULL)
+		server_resume(g->view_server, now_us);
 	if (now_us - g->second_us < US_PER_S)
 		return;
 	g->second_us = now_us;
@@ -550,7 +601,8 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 		if (g->plan_spent[i])
 			log_plan_spent(g, i);
 	telemetry_sample(g->telemetry, now_us);
-	server_work(g->server, now_us);
+	watch_drops(g);
+	gateway_serve(g, now_us);
 	if (g->export != NULL) {
 		/* The wall clock may be set while weir runs: NTP comes after the link does. */
 		export_records_set_wall_offset(g->export, wall_offset_us());
@@ -597,7 +649,8 @@ void gateway_reload(struct gateway *g)
 	struct config_changes changes = {0};
 	struct config *wanted = NULL;
 	struct config *next = NULL;
-	int err = load_config(g->file, &wanted);
+	struct config_message why;
+	int err = load_config(g->file, &wanted, &why);
 
 	if (g->export != NULL)
 		export_records_reopen(g->export, clock_now_us());
@@ -607,7 +660,9 @@ void gateway_reload(struct gateway *g)
 		err = publish(g, next);
 	if (err < 0) {
 		config_destroy(next);
-		log_event(LOG_ERROR, "config.refused file=%s running=unchanged", g->file);
+		log_event(LOG_ERROR,
+			"config.refused file=%s line=%u error=\"%s\" running=unchanged", g->file,
+			why.line, why.line > 0 ? why.text : strerror(-err));
 	} else {
 		log_changes(&changes);
 		log_event(LOG_NOTICE, "config.applied file=%s changes=%u live=%u", g->file,
@@ -622,9 +677,16 @@ int gateway_fd(const struct gateway *g)
 	return server_fd(g->server);
 }
 
+int gateway_view_fd(const struct gateway *g)
+{
+	return g->view_server == NULL ? -1 : server_fd(g->view_server);
+}
+
 void gateway_serve(struct gateway *g, uint64_t now_us)
 {
 	server_work(g->server, now_us);
+	if (g->view_server != NULL)
+		server_work(g->view_server, now_us);
 }
 
 static void save_clocks(struct gateway *g)
@@ -658,6 +720,7 @@ void gateway_stop(struct gateway *g)
 	gateway_budget_close(g->books);
 	export_records_close(g->export);
 	server_close(g->server);
+	server_close(g->view_server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
 	unsolicited_destroy(g->unsolicited);
@@ -668,6 +731,8 @@ void gateway_stop(struct gateway *g)
 		eal_stop();
 	if (g->worker_runs)
 		log_event(LOG_NOTICE, "stop.done gateway=%s", g->config->gateway);
+	log_set_listener(NULL, NULL);
+	events_destroy(g->events);
 	config_destroy(g->config);
 	free(g->file);
 	free(g);

@@ -24,8 +24,9 @@ void gateway_tick(struct gateway *g, uint64_t now_us);
 /* Re-reads the configuration; a bad one changes nothing and is complained about. */
 void gateway_reload(struct gateway *g);
 
-/* The control socket: a descriptor to wait on, and what to do then. */
+/* The control socket, and that of those who only look (-1 where there is none): descriptors to wait on, and what to do then. */
 int gateway_fd(const struct gateway *g);
+int gateway_view_fd(const struct gateway *g);
 void gateway_serve(struct gateway *g, uint64_t now_us);
 
 #endif

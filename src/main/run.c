@@ -95,7 +95,8 @@ static void loop(struct gateway *g, int epoll_fd, int signal_fd, int timer_fd)
 			if (events[i].data.fd == timer_fd
 				&& read(timer_fd, &n_ticks, sizeof(n_ticks)) > 0)
 				gateway_tick(g, clock_now_us());
-			if (events[i].data.fd == gateway_fd(g))
+			if (events[i].data.fd == gateway_fd(g)
+				|| events[i].data.fd == gateway_view_fd(g))
 				gateway_serve(g, clock_now_us());
 		}
 	}
@@ -113,7 +114,8 @@ static int run(const char *file)
 		err = gateway_start(file, &g);
 	if (err == 0
 		&& (watch(epoll_fd, signal_fd) < 0 || watch(epoll_fd, timer_fd) < 0
-			|| watch(epoll_fd, gateway_fd(g)) < 0))
+			|| watch(epoll_fd, gateway_fd(g)) < 0
+			|| (gateway_view_fd(g) >= 0 && watch(epoll_fd, gateway_view_fd(g)) < 0)))
 		err = -errno;
 	if (err == 0)
 		loop(g, epoll_fd, signal_fd, timer_fd);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "commands.h"
 
+#include <weir/control/events.h>
 #include <weir/control/schema.h>
 #include <weir/path/doors.h>
 
@@ -105,6 +106,7 @@ static const struct {
 	{"runtime.packet_buffers", "4096", false},
 	{"runtime.socket", "/run/weir/weir.sock", false},
 	{"runtime.records", "/var/lib/weir/flows.json", false},
+	{"runtime.view_socket", "/run/weir/view.sock", false},
 	{"topology.sensors.attachment", "wifi", true},
 };
 
@@ -376,6 +378,26 @@ static void drops_print(void)
 	}
 }
 
+static void events_print(void)
+{
+	const char *name;
+	const char *help;
+
+	printf("# Events\n\n"
+	       "Made by `scripts/gen-docs` from `include/weir/control/events.def`. Each is a line "
+	       "of "
+	       "the log (stderr; the journal, with its\n"
+	       "priority, under systemd) and of `weirctl events [--follow] [--json]`; the last %u "
+	       "are "
+	       "held. Fields are in the units that their\n"
+	       "names end in; `more` counts alike events before this one that were not told, so "
+	       "that nobody fills the log at will.\n\n"
+	       "| event | what it means |\n|---|---|\n",
+		EVENTS_HELD);
+	for (uint32_t i = 0; event_describe(i, &name, &help); i++)
+		printf("| `%s` | %s |\n", name, help);
+}
+
 int schema_main(int argc, char **argv)
 {
 	const char *what = argc == 2 ? argv[1] : "";
@@ -386,8 +408,10 @@ int schema_main(int argc, char **argv)
 		markdown_print();
 	else if (strcmp(what, "drops") == 0)
 		drops_print();
+	else if (strcmp(what, "events") == 0)
+		events_print();
 	else {
-		(void)fputs("usage: weir schema yaml|markdown|drops\n", stderr);
+		(void)fputs("usage: weir schema yaml|markdown|drops|events\n", stderr);
 		return 2;
 	}
 	return fflush(stdout) == 0 ? 0 : 1;

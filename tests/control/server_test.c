@@ -21,7 +21,10 @@ struct pieces {
 	uint64_t n_left;
 	size_t piece_bytes;
 	int fails_with; /* at the end */
+	bool waits;     /* nothing to say until is_news */
 };
+
+static bool is_news;
 
 static uint32_t
 	n_alive; /* answers that were not destroyed yet; each test is a process of its own */
@@ -32,6 +35,8 @@ static int pieces_next(struct server_answer *a, struct text *part, char *error)
 	struct pieces *p = (struct pieces *)a;
 
 	n_made++;
+	if (p->waits && !is_news)
+		return SERVER_WAITS;
 	for (size_t i = 0; i < p->piece_bytes; i++)
 		text_append(part, "x", 1);
 	if (--p->n_left > 0)
@@ -64,6 +69,7 @@ static int begin(void *context, json_t *request, uint64_t now_us, char *error,
 	p->n_left = (uint64_t)json_integer_value(json_object_get(request, "pieces"));
 	p->piece_bytes = (size_t)json_integer_value(json_object_get(request, "bytes"));
 	p->fails_with = (int)json_integer_value(json_object_get(request, "fails"));
+	p->waits = json_is_true(json_object_get(request, "waits"));
 	n_alive++;
 	*ret_answer = &p->answer;
 	return 0;
@@ -499,6 +505,103 @@ Test(control_server, its_descriptor_is_readable_when_there_is_work_and_not_else)
 	cr_assert_eq(poll(&p, 1, 0), 0, "an idle client causes no spinning");
 	close(fd);
 	server_close(s);
+}
+
+Test(control_server, an_answer_that_waits_costs_nothing_until_it_is_asked_again)
+{
+	struct server *s = open_server();
+	struct pollfd p = {.fd = server_fd(s), .events = POLLIN};
+	struct message_reader r;
+	struct got g = {.last = MESSAGE_MORE};
+	int fd = connect_client();
+
+	cr_assert_eq(message_reader_init(&r, MESSAGE_PART_MAX), 0);
+	ask(fd, "{\"pieces\":1,\"bytes\":3,\"waits\":true}");
+	server_work(s, 1);
+	server_work(s, 1);
+	cr_assert_eq(poll(&p, 1, 0), 0, "who waits causes no spinning");
+	cr_assert_not(take(fd, &r, SIZE_MAX, &g));
+	is_news = true;
+	server_resume(s, 2);
+	cr_assert(take(fd, &r, SIZE_MAX, &g));
+	cr_assert_eq(g.last, MESSAGE_END);
+	cr_assert_str_eq(g.text, "xxx");
+	/* And the next request is taken as ever. */
+	ask(fd, "{\"pieces\":1,\"bytes\":1}");
+	cr_assert_eq(answer(s, fd).n_bytes, 1);
+	message_reader_clean(&r);
+	close(fd);
+	server_close(s);
+}
+
+Test(control_server, a_client_that_leaves_while_its_answer_waits_frees_it_at_once)
+{
+	struct server *s = open_server();
+	struct pollfd p = {.fd = server_fd(s), .events = POLLIN};
+	int fd = connect_client();
+
+	ask(fd, "{\"pieces\":1,\"bytes\":3,\"waits\":true}");
+	server_work(s, 1);
+	server_work(s, 1);
+	cr_assert_eq(n_alive, 1);
+	close(fd);
+	cr_assert_eq(poll(&p, 1, 1000), 1);
+	server_work(s, 1);
+	cr_assert_eq(n_alive, 0);
+	cr_assert_eq(server_n_clients(s), 0);
+	server_close(s);
+}
+
+Test(control_server, a_client_that_waits_lives_by_signs_of_life)
+{
+	struct server *s = open_server();
+	struct message_reader r;
+	struct got g = {.last = MESSAGE_END};
+	int fd = connect_client();
+
+	cr_assert_eq(message_reader_init(&r, MESSAGE_PART_MAX), 0);
+	ask(fd, "{\"pieces\":1,\"bytes\":3,\"waits\":true}");
+	server_work(s, 1);
+	for (uint64_t second = 1; second <= 100; second++)
+		server_work(s, 1 + second * US_PER_S);
+	cr_assert_eq(server_n_clients(s), 1);
+	(void)take(fd, &r, SIZE_MAX, &g);
+	cr_assert_eq(g.last, MESSAGE_MORE);
+	cr_assert_eq(g.n_bytes, 0);
+	cr_assert_geq(g.n_parts, 99);
+	message_reader_clean(&r);
+	close(fd);
+	server_close(s);
+}
+
+Test(control_server, a_group_may_use_its_socket_and_others_may_not)
+{
+	struct server_handlers for_group = handlers;
+	struct server *s = NULL;
+	struct stat st;
+
+	for_group.group = "nogroup";
+	if (geteuid() != 0) /* giving a file to a group that one is not of takes root */
+		cr_skip_test("needs root");
+	cr_assert_eq(server_open(path, &for_group, error, &s), 0, "%s", error);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 0660);
+	cr_assert_neq(st.st_gid, 0);
+	cr_assert_eq(st.st_uid, 0);
+	server_close(s);
+}
+
+Test(control_server, a_group_that_is_none_is_refused_with_the_remedy_and_leaves_no_socket)
+{
+	struct server_handlers for_group = handlers;
+	struct server *s = NULL;
+	struct stat st;
+
+	for_group.group = "nobody-is-in-here";
+	cr_assert_lt(server_open(path, &for_group, error, &s), 0);
+	cr_assert_not_null(strstr(error, "addgroup"), "%s", error);
+	cr_assert_null(s);
+	cr_assert_neq(stat(path, &st), 0);
 }
 
 Test(control_server, only_its_owner_may_use_the_socket)

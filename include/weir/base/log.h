@@ -4,13 +4,15 @@
  *
  * Shapes:   the line starts with the event's name, then key=value pairs; text values that hold a
  *           space are put in double quotes by the caller.
- * Threads:  any control thread; workers raise events through the doors instead.
+ * Threads:  any control thread; workers raise events through the doors instead. The listener is set before other
+ *           threads log, and taken away after.
  * Memory:   a line is at most 1024 bytes and is cut there.
  */
 #ifndef WEIR_BASE_LOG_H
 #define WEIR_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -26,6 +28,12 @@ void log_set_level(enum log_level level);
 
 /* Writes one line to stderr, prefixed with <N> for journald when stderr is the journal. */
 void log_event(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Takes each event's line, without prefix and newline; not NUL-terminated, and gone after the call. Any control thread calls it. */
+typedef void log_listener(void *context, enum log_level level, const char *line, size_t n);
+
+/* Has every line up to LOG_INFO handed to `listener` too, whatever the log level is. NULL: to nobody. */
+void log_set_listener(log_listener *listener, void *context);
 
 /* A limiter for lines that a stranger can cause: at most `burst` lines, refilled one an interval. */
 struct log_limit {

@@ -23,13 +23,15 @@
 #define SERVER_CLIENTS_MAX 16
 #define SERVER_ERROR_MAX   256
 #define SERVER_IDLE_US     (30 * 1000000ull)
+#define SERVER_WAITS       2
 
 struct server;
 
 /* An answer in the making; who makes it embeds this as the first member. */
 struct server_answer {
-	/* Appends the next piece to `part`, which may be none. Returns 1 when more follows, 0 after the last, or a
-	 * negative errno with a sentence in `error`. It should take no longer than a few milliseconds. */
+	/* Appends the next piece to `part`, which may be none. Returns 1 when more follows, SERVER_WAITS when more follows
+	 * once something has happened, 0 after the last, or a negative errno with a sentence in `error`. It should take no
+	 * longer than a few milliseconds. */
 	int (*next)(struct server_answer *a, struct text *part, char error[SERVER_ERROR_MAX]);
 	/* Frees it; also of an answer that was not finished. */
 	void (*destroy)(struct server_answer *a);
@@ -37,12 +39,13 @@ struct server_answer {
 
 struct server_handlers {
 	void *context;
+	const char *group; /* whose members may connect too; NULL: the owner alone */
 	/* Begins the answer to a JSON object. Returns 0, or a negative errno with a sentence in `error`. */
 	int (*begin)(void *context, json_t *request, uint64_t now_us, char error[SERVER_ERROR_MAX],
 		struct server_answer **ret_answer);
 };
 
-/* Creates the socket with mode 0600, and its folder where that is missing. A socket that a dead daemon left is
+/* Creates the socket with mode 0600, or 0660 for a group, and its folder where that is missing. A socket that a dead daemon left is
  * replaced, a live one refused. Returns 0 or a negative errno with a sentence in `error`. */
 int server_open(const char *path, const struct server_handlers *handlers,
 	char error[SERVER_ERROR_MAX], struct server **ret_server);
@@ -52,6 +55,9 @@ int server_fd(const struct server *s);
 
 /* Serves who waits. Call when server_fd is readable, and about once a second for the idle ones. */
 void server_work(struct server *s, uint64_t now_us);
+
+/* Asks the answers that wait for their next piece. Call it when there may be news for them. */
+void server_resume(struct server *s, uint64_t now_us);
 
 uint32_t server_n_clients(const struct server *s);
 

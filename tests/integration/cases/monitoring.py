@@ -75,7 +75,7 @@ def events_follow(bench):
         f.write("\nnonsense: 1\n")
     weir.process.send_signal(1)
     refused = follower.wait("config.refused")["fields"]
-    check(refused["line"] > 1 and "nonsense" in refused["error"], "why it was refused: %s" % refused)
+    check(refused["line"] > 1 and "not YAML" in refused["error"], "why it was refused: %s" % refused)
     sequence = [e["seq"] for e in follower.events()]
     same(sequence, list(range(1, len(sequence) + 1)), "numbers of the events")
     held = [json.loads(line) for line in weir_events(lab, weir, "--json").splitlines()]
@@ -128,6 +128,7 @@ def events_slow_follower(bench):
             same(event["seq"], lost + taken, "number of an event behind %d lost" % lost)
     check(lost > 0, "none of %d events were lost: the test shows nothing" % last)
     slow.kill()
+    check("drops.above reason=policy.denied" in weir.log(), "a thousand drops a second are no event")
     lab.ping("lan", SERVICE)
 
 

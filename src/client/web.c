@@ -17,6 +17,7 @@
 #define DEFAULT_SOCKET   "/run/weir/view.sock"
 #define DEFAULT_LISTEN   "127.0.0.1:9469"
 #define CONNECTIONS_MAX  32
+#define FROM_ONE_MAX     8 /* of them, from one address */
 #define IDLE_S           15
 #define CONNECTION_BYTES (32 * 1024)
 #define WAIT_MAX_MS      60000
@@ -179,7 +180,8 @@ static int serve(struct web *web, int listener, char *error)
 	int signal_fd = signals_open();
 	struct MHD_Daemon *daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, request_serve,
 		web, MHD_OPTION_LISTEN_SOCKET, listener, MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
+		(unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned)FROM_ONE_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
 
 	if (daemon == NULL || signal_fd < 0) {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Events, and metrics as Prometheus has them."""
+import contextlib
 import json
 import os
 import subprocess
@@ -7,7 +8,8 @@ import time
 
 from cases import check, same, test, until
 from cases.life import check_idle
-from lab import HOST, LAN_NET, SERVICE, need, run
+from cases.services import TAP
+from lab import EXTERNAL, GATEWAY, HOST, LAN_NET, SERVICE, need, run
 
 
 class Follower:
@@ -75,7 +77,7 @@ def events_follow(bench):
         f.write("\nnonsense: 1\n")
     weir.process.send_signal(1)
     refused = follower.wait("config.refused")["fields"]
-    check(refused["line"] > 1 and "nonsense" in refused["error"], "why it was refused: %s" % refused)
+    check(refused["line"] > 1 and "not YAML" in refused["error"], "why it was refused: %s" % refused)
     sequence = [e["seq"] for e in follower.events()]
     same(sequence, list(range(1, len(sequence) + 1)), "numbers of the events")
     held = [json.loads(line) for line in weir_events(lab, weir, "--json").splitlines()]
@@ -128,6 +130,7 @@ def events_slow_follower(bench):
             same(event["seq"], lost + taken, "number of an event behind %d lost" % lost)
     check(lost > 0, "none of %d events were lost: the test shows nothing" % last)
     slow.kill()
+    check("drops.above reason=policy.denied" in weir.log(), "a thousand drops a second are no event")
     lab.ping("lan", SERVICE)
 
 
@@ -254,6 +257,39 @@ def web_has_no_rights(bench):
     url = "http://127.0.0.1:9469/metrics"
     until(lambda: get(lab, "gw", url, "-w", "%{http_code}").stdout.endswith("503"), "without weir a scrape fails")
     check("no weir answers" in get(lab, "gw", url).stdout, "it does not say why")
+    web.terminate()
+    same(web.wait(10), 0, "exit of weir-web")
+
+
+@test
+def web_on_the_lan(bench):
+    """On a LAN's address weir-web answers the LAN, before and after weir came, and never the uplink; who holds connections or sends
+    nonsense keeps nobody else out."""
+    lab, weir, words = web_site(bench)
+    config = json.load(open(weir.conf, encoding="utf-8"))
+    weir.stop()
+    config["ports"]["lan0"]["tap"] = TAP
+    weir.write(config)
+    weir.start()
+    web = lab.spawn("gw", *words, "--listen", GATEWAY + ":9469")
+    url = "http://%s:9469/" % GATEWAY
+    until(lambda: get(lab, "lan", url + "healthz", may_fail=True).stdout == "well\n", "the LAN is answered")
+    check("weir_flows " in get(lab, "lan", url + "metrics").stdout, "no metrics on the LAN")
+    for address in (EXTERNAL, GATEWAY):
+        lab.ip("car", "route", "replace", GATEWAY + "/32", "via", EXTERNAL)
+        done = get(lab, "car", "http://%s:9469/metrics" % address, "--max-time", "2", may_fail=True)
+        check(done.returncode != 0 and "weir_" not in done.stdout, "the uplink is answered at " + address)
+    lab.ip("lan", "address", "add", LAN_NET + "66/24", "dev", "eth0")
+    held = [lab.connect("lan", (GATEWAY, 9469), (LAN_NET + "66", 0)) for _ in range(40)]
+    for i, s in enumerate(held):
+        with contextlib.suppress(OSError):  # more than a few from one address are turned away
+            s.sendall((b"GET /metrics HTTP/1.1\r\n", os.urandom(3000), b"\0" * 100, b"GET " + b"/" * 60000)[i % 4])
+    for _ in range(5):
+        check("weir_flows " in get(lab, "lan", url + "metrics").stdout, "others are kept out")
+    check(web.poll() is None, "weir-web has ended")
+    weir.stop()
+    weir.start()
+    until(lambda: get(lab, "lan", url + "metrics", may_fail=True).stdout.startswith("# HELP"), "it serves the weir that came back")
     web.terminate()
     same(web.wait(10), 0, "exit of weir-web")
 

@@ -14,14 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const controller_names[] = {"unshaped", "fixed", "oracle", "autorate", "weir"};
+static const char *const controller_names[] = {
+	"unshaped", "fixed", "oracle", "autorate", "told", "weir"};
 
 static const char usage[] =
 	"usage: link-sim [OPTIONS] DOWN-TRACE UP-TRACE, or link-sim [OPTIONS] --profile NAME\n"
 	"  --load down|up|both     which directions carry bulk (down); voice goes in both\n"
 	"  --senders LIST          of each loaded direction: cubic, bbr, or so many kbit/s of UDP "
 	"(cubic,cubic)\n"
-	"  --controller NAME       only this one: unshaped, fixed, oracle, autorate, weir\n"
+	"  --controller NAME       only this one: unshaped, fixed, oracle, autorate, told, weir\n"
 	"  --oracle-target MS      CoDel's target of the oracle, its interval four times that (5, "
 	"and 100)\n"
 	"  --jitter MS             at most so much beyond the radio, each way (traces: 4 down, 8 "

@@ -3,6 +3,7 @@
 #include "sim_receiver.h"
 #include "sim_sender.h"
 #include "sim_shaper.h"
+#include "sim_told.h"
 #include "sim_watch.h"
 
 #include <weir/base/clock.h>
@@ -38,6 +39,7 @@ struct sim {
 	struct sim_receiver receivers[SIM_FLOWS_MAX];
 	struct sim_watch *watch;
 	struct sim_autorate autorate;
+	struct sim_told told[N_DIRECTIONS];
 	struct sim_queue out; /* what a sender has just sent */
 	struct outages no_outages;
 	uint64_t now_us, radio_used_us, radio_ready_us;
@@ -316,6 +318,17 @@ static void control_by_autorate(struct sim *s)
 	}
 }
 
+static void control_by_told(struct sim *s)
+{
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		const struct sim_way *w = &s->way[d];
+		struct shaper_link link =
+			sim_told_run(&s->told[d], w->carrier.octets, w->edge_octets, s->now_us);
+
+		shaper_set_link(w->shaper.shaper, &link, s->now_us);
+	}
+}
+
 static void write_trace(struct sim *s)
 {
 	struct link_stats stats;
@@ -351,6 +364,8 @@ static void control(struct sim *s)
 		return;
 	if (s->params->controller == SIM_AUTORATE)
 		control_by_autorate(s);
+	else if (s->params->controller == SIM_TOLD)
+		control_by_told(s);
 	write_trace(s);
 }
 
@@ -362,6 +377,11 @@ static uint64_t room_of(uint64_t rate_bps)
 	if (rate_bps == 0)
 		return SIM_SHAPER_OCTETS;
 	return octets < SIM_SHAPER_OCTETS_LEAST ? SIM_SHAPER_OCTETS_LEAST : octets;
+}
+
+static uint64_t rtt_us(const struct sim *s)
+{
+	return (uint64_t)s->params->delay_us[UPLINK] + s->params->delay_us[DOWNLINK];
 }
 
 static int begin_way(struct sim *s, enum direction d)
@@ -385,15 +405,14 @@ static int begin_way(struct sim *s, enum direction d)
 	histogram_init(&s->result->direction[d].bulk);
 	histogram_init(&s->result->direction[d].sparse);
 	sim_autorate_init(&s->autorate, d, mean_bps);
+	sim_told_init(&s->told[d], p->capacity[d], d == UPLINK ? rtt_us(s) : 0);
 	return 0;
 }
 
 /* A connection is opened by its client, on the LAN: it sends a round trip later, and what it asks for comes half of one after. */
 static uint64_t handshake_us(const struct sim *s, enum direction d)
 {
-	uint64_t rtt_us = (uint64_t)s->params->delay_us[UPLINK] + s->params->delay_us[DOWNLINK];
-
-	return d == UPLINK ? rtt_us : rtt_us + s->params->delay_us[UPLINK];
+	return d == UPLINK ? rtt_us(s) : rtt_us(s) + s->params->delay_us[UPLINK];
 }
 
 static int begin(struct sim *s)

@@ -36,6 +36,7 @@ enum sim_controller {
 	SIM_FIXED, /* the capacity's mean, in both directions */
 	SIM_ORACLE, /* the queues of the shaper stand where the radio serves, which knows the capacity */
 	SIM_AUTORATE, /* active probes, after cake-autorate */
+	SIM_TOLD,     /* as weir, but told what it would have to measure */
 	SIM_WEIR
 };
 

@@ -303,18 +303,20 @@ static void update_ready(struct shaper *s, uint32_t id)
 
 /*
  * Behind the link a drop makes no room on it: counted as sent, it makes what leaves, and so what senders see acknowledged, less than
- * what comes, until the queue before the link has drained. Its device pays with its turns.
+ * what comes, until the queue before the link has drained. Its device pays with its turns. Who listens to nothing sends
+ * no less for it.
  */
-static void count_behind(struct shaper *s, struct flow_queue *f, uint32_t octets, uint64_t now_us)
+static void count_behind(
+	struct shaper *s, struct flow_queue *f, const struct queued_packet *packet, uint64_t now_us)
 {
-	if (s->behind.bps == 0)
+	if (s->behind.bps == 0 || (packet->flags & SHAPER_GIVES_WAY) == 0)
 		return;
-	flow_queue_charge(f, octets);
+	flow_queue_charge(f, packet->octets);
 	bucket_refill(&s->behind, now_us);
 	if (!bucket_is_ready(&s->behind))
 		return;
-	bucket_pay(&s->behind, octets);
-	bucket_pay(&s->link.bucket, octets);
+	bucket_pay(&s->behind, packet->octets);
+	bucket_pay(&s->link.bucket, packet->octets);
 }
 
 static void give_up(struct shaper *s, const struct queued_packet *packet, enum shaper_drop why)
@@ -344,7 +346,7 @@ static void make_room(struct shaper *s, uint64_t now_us)
 		struct queued_packet packet = flow_queue_pop(s->queues, f);
 
 		give_up(s, &packet, is_for_ceiling ? SHAPER_DROP_CEILING : SHAPER_DROP_FULL);
-		count_behind(s, f, packet.octets, now_us);
+		count_behind(s, f, &packet, now_us);
 		update_ready(s, class_id);
 	}
 }
@@ -495,7 +497,7 @@ static struct queued_packet codel_take(struct shaper *s, struct flow_queue *f,
 			return packet;
 		}
 		give_up(s, &packet, SHAPER_DROP_CODEL);
-		count_behind(s, f, packet.octets, now_us);
+		count_behind(s, f, &packet, now_us);
 	}
 }
 

@@ -62,7 +62,7 @@ struct shaper_params {
 struct shaper_config {
 	uint64_t limit_octets; /* of all that waits */
 	bool ack_thinning;
-	bool is_behind; /* the slow link is before it: what is dropped here has crossed it, and counts */
+	bool is_behind; /* the slow link is before it: a drop here, of SHAPER_GIVES_WAY, has crossed it, and counts */
 	uint32_t n_classes; /* class i is classes[i]; all others are normal ones */
 	struct shaper_class classes[SHAPER_CLASSES_MAX];
 };
@@ -74,6 +74,7 @@ enum shaper_packet_flag {
 	SHAPER_PURE_ACK =
 		1
 		<< 2, /* TCP, nothing but an acknowledgement: a newer one of its flow may take its place */
+	SHAPER_GIVES_WAY = 1 << 3 /* TCP: who sent it sends less when it is lost */
 };
 
 /* What is known of a packet. */

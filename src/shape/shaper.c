@@ -19,6 +19,9 @@
 #define LOW_PARTS          16 /* a low one with a sixteenth: it never stands still */
 #define BEHIND_PARTS                                                                               \
 	4 /* what is dropped behind the link counts up to so much of the rate: a flood never stops all */
+/* On a link whose rate is followed: as much as may stand at the radio anyway. A worker whose processor others use sleeps for
+ * longer than a bucket of 2 ms holds; what it then does not send looks to who follows the rate as if the radio carried less. */
+#define LINK_BURST_US 20000
 #define DEVICE_QUEUES 4 /* a device: it may have flows of so many classes at once */
 
 enum lane_id {
@@ -131,21 +134,27 @@ static void begin_anew(struct shaper *s)
 	s->next_us = flow_queues_n_packets(s->queues) > 0 ? 0 : UINT64_MAX;
 }
 
-void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us)
+static void link_set(struct shaper *s, uint64_t bps, uint64_t burst_us, uint64_t now_us)
 {
 	assert(bps <= SHAPER_RATE_MAX_BPS);
-	ceiling_set(&s->link, bps, now_us);
+	bucket_set_burst(&s->link.bucket, bps, burst_us, now_us);
+	s->link.codel = codel_params_of(bps);
 	bucket_set(&s->behind, s->is_behind ? bps / BEHIND_PARTS : 0, now_us);
 	s->waited_us = 0;
 	share_first(s, now_us);
 	begin_anew(s);
 }
 
+void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us)
+{
+	link_set(s, bps, BUCKET_BURST_US, now_us);
+}
+
 void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us)
 {
 	struct codel_params *codel = &s->link.codel;
 
-	shaper_set_rate(s, link->bps, now_us);
+	link_set(s, link->bps, LINK_BURST_US, now_us);
 	s->waited_us = link->waited_us;
 	if (codel->target_us < link->target_us)
 		codel->target_us = link->target_us;

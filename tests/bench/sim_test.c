@@ -190,6 +190,23 @@ Test(bench_sim, a_radio_that_falls_idle_is_not_taken_for_a_slow_one)
 	bench_destroy(b);
 }
 
+Test(bench_sim, a_processor_that_others_use_costs_little_of_the_link)
+{
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		struct bench *b = bench_create("lte-good", 40);
+		uint64_t awake;
+
+		load(b, d == UPLINK, d == DOWNLINK);
+		run(b, SIM_WEIR);
+		awake = share(b, (enum direction)d);
+		b->params.asleep_us = 10000;
+		run(b, SIM_WEIR);
+		cr_assert_geq(share(b, (enum direction)d) + 15, awake, "%d: %llu %% of %llu", d,
+			(unsigned long long)share(b, (enum direction)d), (unsigned long long)awake);
+		bench_destroy(b);
+	}
+}
+
 Test(bench_sim, datagrams_that_nobody_answers_are_not_held_back)
 {
 	struct bench *b = bench_create("lte-good", 30);

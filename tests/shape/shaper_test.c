@@ -758,6 +758,27 @@ Test(shape_shaper, a_rate_counts_from_the_moment_it_is_set)
 	sim_destroy(sim);
 }
 
+static uint64_t passes_at(struct shaper *s, uint64_t now_us)
+{
+	uint64_t octets = 0;
+
+	for (; shaper_pass(s, 1000, now_us); octets += 1000)
+		;
+	return octets;
+}
+
+Test(shape_shaper, makes_good_on_a_followed_link_for_a_worker_that_slept)
+{
+	struct sim *sim = sim_create(0, 8, 100000);
+	const struct shaper_link link = {.bps = 80 * MBPS};
+
+	shaper_set_link(sim->shaper, &link, 0);
+	cr_assert_eq(passes_at(sim->shaper, US_PER_S), 201000, "20 ms, and one");
+	shaper_set_rate(sim->shaper, 80 * MBPS, US_PER_S);
+	cr_assert_eq(passes_at(sim->shaper, 2 * US_PER_S), 21000, "2 ms, and one");
+	sim_destroy(sim);
+}
+
 Test(shape_shaper, a_rate_that_moves_all_the_time_still_adds_up)
 {
 	struct sim *sim = sim_create(1 * MBPS, 64, 100000);

@@ -112,7 +112,8 @@ struct shaper_link {
 	uint32_t interval_us;
 };
 
-/* As shaper_set_rate(), with what else was found. shaper_set_rate() takes that back. */
+/* As shaper_set_rate(), with what else was found, and with more that may go at once after a pause. shaper_set_rate() takes
+ * that back. */
 void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us);
 
 /* The ceiling of all that no reserve pays for; 0: none. */

@@ -27,6 +27,7 @@ static const char usage[] =
 	"and 100)\n"
 	"  --jitter MS             at most so much beyond the radio, each way (traces: 4 down, 8 "
 	"up)\n"
+	"  --asleep MS             weir does not run for so long at a time (0)\n"
 	"  --without-timestamps    TCP without timestamps\n"
 	"  --seconds N             (120)\n"
 	"  --seed N                (1)\n"
@@ -139,7 +140,9 @@ static void take_option(struct options *o, int c)
 	} else if (c == 'j') {
 		o->params.jitter_us[UPLINK] = (uint32_t)(strtoul(optarg, NULL, 10) * US_PER_MS);
 		o->params.jitter_us[DOWNLINK] = o->params.jitter_us[UPLINK];
-	} else if (c == 't')
+	} else if (c == 'a')
+		o->params.asleep_us = strtoull(optarg, NULL, 10) * US_PER_MS;
+	else if (c == 't')
 		o->has_timestamps = false;
 	else if (c == 'n')
 		o->params.duration_us = strtoull(optarg, NULL, 10) * US_PER_S;
@@ -156,7 +159,7 @@ static bool take_options(struct options *o, int argc, char **argv)
 		{"controller", required_argument, NULL, 'c'},
 		{"profile", required_argument, NULL, 'p'},
 		{"oracle-target", required_argument, NULL, 'o'},
-		{"jitter", required_argument, NULL, 'j'},
+		{"asleep", required_argument, NULL, 'a'}, {"jitter", required_argument, NULL, 'j'},
 		{"without-timestamps", no_argument, NULL, 't'},
 		{"seconds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, 'f'}, {0}};

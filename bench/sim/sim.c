@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define CONTROL_US  10000
+#define AWAKE_US    3000   /* at a time, where weir does not have its processor to itself */
 #define QUEUE_US    500000 /* ports.NAME.queue where nothing is configured */
 #define NS_US(us)   ((us)*NS_PER_US)
 #define PROBE_FLOW  (SIM_FLOWS_MAX - 1)
@@ -41,6 +42,7 @@ struct sim {
 	struct sim_autorate autorate;
 	struct sim_told told[N_DIRECTIONS];
 	struct sim_queue out; /* what a sender has just sent */
+	struct sim_queue lan; /* what weir has not looked at yet */
 	struct outages no_outages;
 	uint64_t now_us, radio_used_us, radio_ready_us;
 	FILE *trace;
@@ -210,9 +212,31 @@ static void depart(struct sim *s, enum direction d)
 	while (s->out.n > 0) {
 		struct sim_packet p = sim_queue_take(&s->out);
 
-		if (d == DOWNLINK)
+		if (d == DOWNLINK) {
 			delay(s, &w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
-		else if (!sim_shaper_put(&w->shaper, &p, s->now_us))
+		} else {
+			p.due_us = s->now_us;
+			sim_queue_put(&s->lan, &p);
+		}
+	}
+}
+
+/* A packet that weir finds in its ring; one that came while it slept has waited there. */
+static struct sim_packet receive(struct sim *s, struct sim_queue *ring)
+{
+	struct sim_packet p = sim_queue_take(ring);
+
+	if (s->now_us - p.due_us >= SIM_STEP_US)
+		p.waited_us += s->now_us - p.due_us;
+	return p;
+}
+
+static void uplink_into_weir(struct sim *s)
+{
+	while (s->lan.n > 0) {
+		struct sim_packet p = receive(s, &s->lan);
+
+		if (!sim_shaper_put(&s->way[UPLINK].shaper, &p, s->now_us))
 			leave_weir(s, &p);
 	}
 }
@@ -229,7 +253,7 @@ static void downlink_into_weir(struct sim *s)
 	struct sim_packet *front;
 
 	while ((front = sim_queue_front(&w->near)) != NULL && front->due_us <= s->now_us) {
-		struct sim_packet p = sim_queue_take(&w->near);
+		struct sim_packet p = receive(s, &w->near);
 
 		w->edge_octets += p.octets;
 		if (p.kind == SIM_PROBE) {
@@ -353,12 +377,20 @@ static void write_trace(struct sim *s)
 	(void)fputc('\n', s->trace);
 }
 
+/* On a busy machine others run, too. */
+static bool is_awake(const struct sim *s)
+{
+	uint64_t asleep_us = s->params->asleep_us;
+
+	return s->now_us % (asleep_us + AWAKE_US) >= asleep_us;
+}
+
 static void control(struct sim *s)
 {
 	const uint64_t octets[N_DIRECTIONS] = {
 		s->way[UPLINK].edge_octets, s->way[DOWNLINK].edge_octets};
 
-	if (s->params->controller == SIM_WEIR)
+	if (s->params->controller == SIM_WEIR && is_awake(s))
 		sim_watch_run(s->watch, octets, s->now_us);
 	if (s->now_us % CONTROL_US != 0)
 		return;
@@ -471,6 +503,7 @@ static void end(struct sim *s)
 		sim_queue_clean(&w->near);
 	}
 	sim_queue_clean(&s->out);
+	sim_queue_clean(&s->lan);
 	sim_watch_destroy(s->watch);
 	if (s->trace != NULL)
 		(void)fclose(s->trace);
@@ -490,11 +523,16 @@ int sim_run(const struct sim_params *params, struct sim_result *ret_result)
 	for (s->now_us = SIM_STEP_US; err == 0 && s->now_us < params->duration_us;
 		s->now_us += SIM_STEP_US) {
 		hosts_far_away(s);
-		downlink_into_weir(s);
-		hosts_on_the_lan(s);
+		if (is_awake(s)) {
+			downlink_into_weir(s);
+			hosts_on_the_lan(s);
+		}
 		everybody_sends(s);
 		control(s);
-		uplink_out_of_weir(s);
+		if (is_awake(s)) {
+			uplink_into_weir(s);
+			uplink_out_of_weir(s);
+		}
 		for (int d = 0; d < N_DIRECTIONS; d++)
 			serve(s, (enum direction)d, s->now_us + SIM_STEP_US);
 	}

@@ -58,6 +58,8 @@ struct sim_params {
 	uint64_t promotion_us; /* what the first packet then waits */
 	uint64_t route_us;     /* at this time the way becomes longer or shorter; 0: never */
 	int32_t route_shift_us;
+	uint64_t
+		asleep_us; /* weir's processor is somebody else's for so long at a time, each 3 ms; 0: never */
 	enum sim_controller controller;
 	uint64_t oracle_target_us, oracle_interval_us; /* CoDel's; 0: RFC 8289's */
 	uint64_t duration_us;

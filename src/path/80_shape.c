@@ -78,6 +78,8 @@ __attribute__((noinline)) static void hold(
 
 	if ((stage_ip(pkt, m)[1] & ECN_BITS) != 0)
 		p.flags |= SHAPER_ECT;
+	if (m->proto == PROTO_TCP)
+		p.flags |= SHAPER_GIVES_WAY;
 	if (is_pure_ack(m, l4)) {
 		p.flags |= SHAPER_PURE_ACK;
 		p.ack = load_be32(l4 + TCP_ACK_OFFSET);

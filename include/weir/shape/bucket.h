@@ -65,11 +65,12 @@ static inline uint64_t bucket_ready_us(const struct bucket *b)
 	return b->as_of_us + ((uint64_t)-b->credit - 1) / b->bps + 1;
 }
 
-/* Another rate from now on. What was earned or is owed stays, up to a burst of the new one; a first rate begins with a full
- * bucket, and who has no rate owes nothing. */
-static inline void bucket_set(struct bucket *b, uint64_t bps, uint64_t now_us)
+/* Another rate from now on, of which what `burst_us` carry may go at once. What was earned or is owed stays, up to a burst of
+ * the new one; a first rate begins with a full bucket, and who has no rate owes nothing. */
+static inline void bucket_set_burst(
+	struct bucket *b, uint64_t bps, uint64_t burst_us, uint64_t now_us)
 {
-	uint64_t burst = bps * BUCKET_BURST_US;
+	uint64_t burst = bps * burst_us;
 	bool is_first = b->bps == 0;
 
 	if (burst < (uint64_t)BUCKET_BURST_OCTETS * BUCKET_OCTET)
@@ -82,6 +83,11 @@ static inline void bucket_set(struct bucket *b, uint64_t bps, uint64_t now_us)
 		b->credit = b->burst;
 	if (bps == 0)
 		b->credit = 0;
+}
+
+static inline void bucket_set(struct bucket *b, uint64_t bps, uint64_t now_us)
+{
+	bucket_set_burst(b, bps, BUCKET_BURST_US, now_us);
 }
 
 #endif

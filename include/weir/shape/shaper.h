@@ -62,6 +62,7 @@ struct shaper_params {
 struct shaper_config {
 	uint64_t limit_octets; /* of all that waits */
 	bool ack_thinning;
+	bool is_behind; /* the slow link is before it: a drop here, of SHAPER_GIVES_WAY, has crossed it, and counts */
 	uint32_t n_classes; /* class i is classes[i]; all others are normal ones */
 	struct shaper_class classes[SHAPER_CLASSES_MAX];
 };
@@ -73,6 +74,7 @@ enum shaper_packet_flag {
 	SHAPER_PURE_ACK =
 		1
 		<< 2, /* TCP, nothing but an acknowledgement: a newer one of its flow may take its place */
+	SHAPER_GIVES_WAY = 1 << 3 /* TCP: who sent it sends less when it is lost */
 };
 
 /* What is known of a packet. */
@@ -110,7 +112,8 @@ struct shaper_link {
 	uint32_t interval_us;
 };
 
-/* As shaper_set_rate(), with what else was found. shaper_set_rate() takes that back. */
+/* As shaper_set_rate(), with what else was found, and with more that may go at once after a pause. shaper_set_rate() takes
+ * that back. */
 void shaper_set_link(struct shaper *s, const struct shaper_link *link, uint64_t now_us);
 
 /* The ceiling of all that no reserve pays for; 0: none. */

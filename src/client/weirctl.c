@@ -22,7 +22,10 @@ enum {
 };
 
 enum {
-	OPTION_SORT = 256
+	OPTION_SORT = 256,
+	OPTION_TECHNOLOGY,
+	OPTION_CELL,
+	OPTION_RSRP
 };
 
 struct arguments {
@@ -36,6 +39,12 @@ struct arguments {
 	const struct view *view;
 	bool show;          /* the command was given */
 	bool tells_of_plan; /* or this one */
+	bool tells_of_link; /* or this one */
+	const char *link;   /* with what its modem tells: */
+	const char *technology;
+	const char *cell;
+	bool has_rsrp;
+	int rsrp_dbm;
 	bool json;
 	bool all;
 	bool limited;
@@ -50,10 +59,14 @@ static const struct argp_option options[] = {
 	{"device", 'd', "ADDRESS", 0, "flows, devices and clocks: those of this address alone", 0},
 	{"sort", OPTION_SORT, "COLUMN", 0, "by this column: numbers from the largest, text from A",
 		0},
+	{"technology", OPTION_TECHNOLOGY, "NAME", 0, "link: 2g, 3g, nb-iot, lte-m, lte or 5g", 0},
+	{"cell", OPTION_CELL, "HEX", 0, "link: identity of the cell", 0},
+	{"rsrp", OPTION_RSRP, "DBM", 0, "link: signal, -156 to -31", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
 static const char plan_usage[] = "plan top-up NAME 100MB, plan set-used NAME 123MB";
+static const char link_usage[] = "link NAME --technology lte --cell 1A2B03 --rsrp -97";
 
 static void limit_parse(const char *text, struct argp_state *state, struct arguments *a)
 {
@@ -76,6 +89,17 @@ static void device_parse(const char *text, struct argp_state *state, struct argu
 		argp_error(
 			state, "--device takes an address such as 192.168.50.10, not \"%s\"", text);
 	a->device = text;
+}
+
+static void rsrp_parse(const char *text, struct argp_state *state, struct arguments *a)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || n < INT16_MIN || n > INT16_MAX)
+		argp_error(state, "--rsrp takes a number of dBm such as -97, not \"%s\"", text);
+	a->rsrp_dbm = (int)n;
+	a->has_rsrp = true;
 }
 
 /* weirctl plan top-up NAME OCTETS, word by word. */
@@ -109,19 +133,48 @@ static void show_word_parse(const char *word, struct argp_state *state, struct a
 		argp_error(state, "nothing is called \"%s\"; there is: show %s", word, view_names);
 }
 
+static void link_word_parse(const char *word, struct argp_state *state, struct arguments *a)
+{
+	if (a->link != NULL)
+		argp_error(state, "\"%s\" is one word too many", word);
+	a->link = word;
+}
+
 static void word_parse(const char *word, struct argp_state *state, struct arguments *a)
 {
 	if (a->tells_of_plan)
 		plan_word_parse(word, state, a);
+	else if (a->tells_of_link)
+		link_word_parse(word, state, a);
 	else if (a->show)
 		show_word_parse(word, state, a);
 	else if (strcmp(word, "plan") == 0)
 		a->tells_of_plan = true;
+	else if (strcmp(word, "link") == 0)
+		a->tells_of_link = true;
 	else if (strcmp(word, "show") == 0)
 		a->show = true;
 	else
-		argp_error(state, "there is no command \"%s\"; there is: show %s, and: %s", word,
-			view_names, plan_usage);
+		argp_error(state, "there is no command \"%s\"; there is: show %s, and: %s, %s",
+			word, view_names, plan_usage, link_usage);
+}
+
+static void check_whole(struct argp_state *state, const struct arguments *a)
+{
+	bool has_hint = a->technology != NULL || a->cell != NULL || a->has_rsrp;
+
+	if (a->tells_of_plan && !a->has_octets)
+		argp_error(state, "say which plan and how much: %s", plan_usage);
+	if (a->tells_of_link && (a->link == NULL || !has_hint))
+		argp_error(state, "say which link and what its modem tells: %s", link_usage);
+	if (!a->tells_of_link && has_hint)
+		argp_error(state, "--technology, --cell and --rsrp are told of a link: %s",
+			link_usage);
+	if (a->view == NULL && !a->tells_of_plan && !a->tells_of_link)
+		argp_error(state, "say what to show: show %s", view_names);
+	if (a->json && a->sort != NULL)
+		argp_error(
+			state, "--json prints the answer as weir gives it: --sort is for tables");
 }
 
 static error_t option_parse(int key, char *arg, struct argp_state *state)
@@ -147,17 +200,20 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	case OPTION_SORT:
 		a->sort = arg;
 		return 0;
+	case OPTION_TECHNOLOGY:
+		a->technology = arg;
+		return 0;
+	case OPTION_CELL:
+		a->cell = arg;
+		return 0;
+	case OPTION_RSRP:
+		rsrp_parse(arg, state, a);
+		return 0;
 	case ARGP_KEY_ARG:
 		word_parse(arg, state, a);
 		return 0;
 	case ARGP_KEY_END:
-		if (a->tells_of_plan && !a->has_octets)
-			argp_error(state, "say which plan and how much: %s", plan_usage);
-		if (a->view == NULL && !a->tells_of_plan)
-			argp_error(state, "say what to show: show %s", view_names);
-		if (a->json && a->sort != NULL)
-			argp_error(state,
-				"--json prints the answer as weir gives it: --sort is for tables");
+		check_whole(state, a);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -383,6 +439,27 @@ static int tell_of_plan(const struct arguments *a, char *error)
 	return result;
 }
 
+/* Tells weir what a modem says; for scripts, so that nothing is said but what goes wrong. */
+static int tell_of_link(const struct arguments *a, char *error)
+{
+	struct lines answer = {0};
+	json_t *request = json_pack(
+		"{s:s, s:s*, s:s*}", "link", a->link, "technology", a->technology, "cell", a->cell);
+	char *text;
+	int result;
+
+	if (request != NULL && a->has_rsrp)
+		json_object_set_new(request, "rsrp_dbm", json_integer(a->rsrp_dbm));
+	text = json_dumps(request, JSON_COMPACT);
+	result = text == NULL ? -1 : connection_ask(a->socket, text, text_take, &answer, error);
+	if (result == 0 && a->json)
+		(void)printf("%s\n", answer.held);
+	free(answer.held);
+	free(text);
+	json_decref(request);
+	return result;
+}
+
 static int finish(int result, char *error)
 {
 	if (result == 0 && fflush(stdout) != 0) {
@@ -422,10 +499,11 @@ int main(int argc, char **argv)
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
 			"clocks|unsolicited\n"
 			"plan top-up NAME OCTETS\n"
-			"plan set-used NAME OCTETS",
+			"plan set-used NAME OCTETS\n"
+			"link NAME [--technology NAME] [--cell HEX] [--rsrp DBM]",
 		.doc = "Shows what a running weir is doing, and tells it what it cannot know: "
-		       "octets that were bought on top of a plan's quota, or what the carrier "
-		       "says its cycle has used.\v"
+		       "octets that were bought on top of a plan's quota, what the carrier "
+		       "says its cycle has used, or what a modem says of its radio.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};
 	struct arguments a = {.socket = DEFAULT_SOCKET};
@@ -435,5 +513,9 @@ int main(int argc, char **argv)
 	argp_program_version = "weirctl " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
-	return a.tells_of_plan ? finish(tell_of_plan(&a, error), error) : show(&a);
+	if (a.tells_of_plan)
+		return finish(tell_of_plan(&a, error), error);
+	if (a.tells_of_link)
+		return finish(tell_of_link(&a, error), error);
+	return show(&a);
 }

@@ -4,6 +4,7 @@
 
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
+#include <weir/control/link_hint.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -407,6 +408,10 @@ static void followed_fields(
 	text_field_u64(part, "answers_dns", s->n_dns);
 	text_field_u64(part, "answers_quic", s->n_quic);
 	text_field_u64(part, "one_way", s->n_one_way);
+	if (s->hint_us == 0)
+		return;
+	link_hint_fields(&s->hint, part);
+	text_field_u64(part, "hint_age_us", now_us < s->hint_us ? 0 : now_us - s->hint_us);
 }
 
 /* One direction of one uplink. */

@@ -13,6 +13,7 @@
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
 #include <weir/control/export_records.h>
+#include <weir/control/link_hint.h>
 #include <weir/control/plan_command.h>
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
@@ -247,7 +248,7 @@ static void name_for_telemetry(struct gateway *g)
 	free(names);
 }
 
-/* server_handlers.begin: something is told of a plan, or something is to be shown. */
+/* server_handlers.begin: something is told of a plan or a link, or something is to be shown. */
 static int answer_request(void *context, json_t *request, uint64_t now_us,
 	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
 {
@@ -255,6 +256,8 @@ static int answer_request(void *context, json_t *request, uint64_t now_us,
 
 	if (plan_command_is(request))
 		return plan_command_answer(gateway_budget(g->books), request, error, ret_answer);
+	if (link_hint_is(request))
+		return link_hint_answer(g->path, request, now_us, error, ret_answer);
 	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
 }
 

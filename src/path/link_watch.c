@@ -46,8 +46,24 @@ struct watched {
 	struct rtt_probe probe;
 };
 
+/* A hint in one word, so that it is handed over whole: the last from above, each cut to its bits. */
+enum hint_word {
+	HINT_CELL_BITS =
+		36, /* an NR Cell Identity has as many, and no identity more (3GPP TS 38.413) */
+	HINT_TECHNOLOGY_AT = HINT_CELL_BITS,
+	HINT_TECHNOLOGY_BITS = 4,
+	HINT_RSRP_AT = HINT_TECHNOLOGY_AT + HINT_TECHNOLOGY_BITS,
+	HINT_GIVEN_AT = 63
+};
+
+static_assert(LINK_RATE_TECHNOLOGIES <= 1 << HINT_TECHNOLOGY_BITS, "each fits");
+static_assert(LINK_RATE_CELL_MAX == (UINT64_C(1) << HINT_CELL_BITS) - 1, "each fits");
+
 struct link_watch {
 	bool follows;
+	uint64_t hint_word;       /* [control] 0: none was given */
+	uint64_t hint_us;         /* [control] */
+	uint64_t hint_taken_word; /* that the rate knows of */
 	uint64_t ticked_us;
 	struct link_rate rate;
 	struct watched flows[WATCHED_FLOWS];
@@ -96,9 +112,10 @@ void link_watch_adopt(struct stage_ctx *ctx, uint8_t port, const struct path_con
 	const struct path_port *p = &next->ports[port];
 	struct link_rate_params params = params_of(p);
 
-	if (p->follows_link && !w->follows)
+	if (p->follows_link && !w->follows) {
 		link_rate_init(&w->rate, &params);
-	else if (p->follows_link)
+		w->hint_taken_word = 0;
+	} else if (p->follows_link)
 		link_rate_set_params(&w->rate, &params);
 	w->follows = p->follows_link;
 	ctx->followed[port] = p->follows_link;
@@ -322,6 +339,38 @@ static uint64_t waiting_us(const struct link_watch *w)
 	return oldest_us;
 }
 
+static uint64_t hint_pack(const struct link_rate_hint *h)
+{
+	return UINT64_C(1) << HINT_GIVEN_AT | (uint64_t)(uint16_t)h->rsrp_dbm << HINT_RSRP_AT
+	       | (uint64_t)h->technology << HINT_TECHNOLOGY_AT | (h->cell & LINK_RATE_CELL_MAX);
+}
+
+static struct link_rate_hint hint_unpack(uint64_t word)
+{
+	return (struct link_rate_hint){
+		.technology = word >> HINT_TECHNOLOGY_AT & ((1u << HINT_TECHNOLOGY_BITS) - 1),
+		.cell = word & LINK_RATE_CELL_MAX,
+		.rsrp_dbm = (int16_t)(word >> HINT_RSRP_AT),
+	};
+}
+
+void link_watch_tell(struct link_watch *w, const struct link_rate_hint *hint, uint64_t now_us)
+{
+	w->hint_us = now_us;
+	__atomic_store_n(&w->hint_word, hint_pack(hint), __ATOMIC_RELAXED);
+}
+
+static void take_hint(struct link_watch *w)
+{
+	uint64_t word = __atomic_load_n(&w->hint_word, __ATOMIC_RELAXED);
+	struct link_rate_hint hint = hint_unpack(word);
+
+	if (word == w->hint_taken_word)
+		return;
+	w->hint_taken_word = word;
+	link_rate_hint(&w->rate, &hint);
+}
+
 static void tick(struct stage_ctx *ctx, uint8_t port)
 {
 	struct link_watch *w = ctx->links[port];
@@ -330,6 +379,7 @@ static void tick(struct stage_ctx *ctx, uint8_t port)
 		.waiting_us = waiting_us(w)};
 
 	w->ticked_us = ctx->now_us;
+	take_hint(w);
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		t.octets[d] = ctx->edge[port][d].octets;
 		t.is_backlogged[d] = shaper_load(ctx->shapers[port][d]).busy_since_us != UINT64_MAX;
@@ -362,7 +412,9 @@ void link_watch_read(const struct link_watch *w, struct link_stats *ret_stats)
 		.n_tcp = l->n_samples[LINK_RATE_TCP_TIMESTAMP]
 			 + l->n_samples[LINK_RATE_TCP_SEQUENCE],
 		.n_dns = l->n_samples[LINK_RATE_DNS],
-		.n_quic = l->n_samples[LINK_RATE_QUIC_SPIN]};
+		.n_quic = l->n_samples[LINK_RATE_QUIC_SPIN],
+		.hint = hint_unpack(w->hint_word),
+		.hint_us = w->hint_us};
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		ret_stats->carried_bps[d] = l->way[d].carried_bps;
 		ret_stats->radio_queue_us[d] =

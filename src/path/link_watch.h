@@ -32,6 +32,9 @@ void link_watch_down(struct stage_ctx *ctx, struct link_watch *w, struct rte_mbu
 /* Moves the rates, when it is time. */
 void link_watch_run(struct stage_ctx *ctx);
 
+/* Control: what the modem tells, for the next tick. */
+void link_watch_tell(struct link_watch *w, const struct link_rate_hint *hint, uint64_t now_us);
+
 /* What is known, for who asks. */
 void link_watch_read(const struct link_watch *w, struct link_stats *ret_stats);
 

@@ -115,6 +115,14 @@ bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_
 	return p->is_followed && port == 1;
 }
 
+bool doors_link_hint(
+	struct path *p, uint8_t port, const struct link_rate_hint *hint, uint64_t now_us)
+{
+	p->link.hint = *hint;
+	p->link.hint_us = now_us;
+	return p->is_followed && port == 1;
+}
+
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
 {
 	memset(ret_hits, 0, (POLICY_RULE_DEFAULT + 1) * sizeof(ret_hits[0]));
@@ -697,6 +705,7 @@ Test(control_telemetry, a_followed_link_tells_what_it_carries_and_from_what_evid
 	cr_expect_eq(number(row(a, "link", 0), "one_way"), 5);
 	cr_expect_not_null(json_object_get(row(a, "link", 0), "evidence_age_us"));
 	cr_expect_null(json_object_get(row(a, "link", 1), "evidence_age_us"), "nothing seen yet");
+	cr_expect_null(json_object_get(row(a, "link", 0), "hint_age_us"), "nothing told yet");
 	json_decref(a);
 	path.is_followed = false;
 }

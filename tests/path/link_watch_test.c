@@ -257,3 +257,22 @@ Test(path_link_watch, following_can_begin_and_end_while_packets_pass)
 	cr_assert_eq(rate_of(t.w, UPLINK), 700000);
 	path_world_destroy(t.w);
 }
+
+Test(path_link_watch, what_the_modem_tells_is_handed_over_whole)
+{
+	static const struct link_rate_hint hint = {
+		.technology = LINK_RATE_NR, .cell = LINK_RATE_CELL_MAX, .rsrp_dbm = -156};
+	struct path_world *w = path_world_create(&followed);
+	struct link_stats s = stats_of(w);
+
+	cr_assert_eq(s.hint_us, 0);
+	cr_assert(doors_link_hint(w->path, WORLD_UPLINK, &hint, w->now_us));
+	path_world_pass(w, 100 * WORLD_MS, 10 * WORLD_MS);
+	s = stats_of(w);
+	cr_assert_eq(s.hint.technology, hint.technology);
+	cr_assert_eq(s.hint.cell, hint.cell);
+	cr_assert_eq(s.hint.rsrp_dbm, hint.rsrp_dbm);
+	cr_assert_eq(s.hint_us, w->now_us - 100 * WORLD_MS);
+	cr_assert_not(doors_link_hint(w->path, WORLD_LAN, &hint, w->now_us));
+	path_world_destroy(w);
+}

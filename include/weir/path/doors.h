@@ -30,6 +30,7 @@
 #include <weir/policy/groups.h>
 #include <weir/policy/ruleset.h>
 #include <weir/port/port.h>
+#include <weir/shape/link_rate.h>
 #include <weir/shape/shaper.h>
 
 #include <stdbool.h>
@@ -191,6 +192,8 @@ struct link_stats {
 	uint64_t seen_us[N_DIRECTIONS];        /* when evidence of that came last; 0: never */
 	uint64_t n_one_way;                    /* samples that told the directions apart */
 	uint64_t n_tcp, n_dns, n_quic;         /* answers timed */
+	struct link_rate_hint hint;            /* what the modem told last */
+	uint64_t hint_us;                      /* when; 0: never */
 };
 
 #define STAGES_MAX 16
@@ -234,6 +237,10 @@ bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direct
 
 /* What is known of the link of a port; false unless the port is an uplink whose rates are followed. */
 bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats);
+
+/* Hands on what a modem tells of a port's radio; the newest counts. False unless the port's rates are followed. */
+bool doors_link_hint(
+	struct path *p, uint8_t port, const struct link_rate_hint *hint, uint64_t now_us);
 
 /* One flow in a listing: totals, not deltas. */
 struct flow_view {

@@ -9,7 +9,7 @@ from cases import check, close_records, same, test, until
 from cases.quota import iperf3
 from cases.services import with_tap
 from cases.traffic import dig, fetch_tls, serve_dns, serve_tls
-from lab import SERVICE
+from lab import SERVICE, run
 
 
 def cellular_site(bench, **more):
@@ -80,6 +80,30 @@ def cellular_followed(bench):
     check(all(row["answers_tcp"] > 20 for row in rows), "hardly any evidence: %s" % rows)
     check(all(row["carried_bps"] > 4e6 for row in rows), "lte-good carries more: %s" % rows)
     close_records(weir, weir.settled_ports()["wan0"])
+
+
+def tell(weir, *words, may_fail=False):
+    return run(weir.lab.options.weirctl, "--socket", weir.socket, "link", *words, may_fail=may_fail)
+
+
+@test
+def cellular_hints(bench):
+    """What a modem tells by weirctl is shown, logged when the cell is another one, and refused when it makes no sense."""
+    lab, weir = cellular_site(bench, rate={"follow": True})
+    check("technology" not in weir.show("link")[0], "nothing was told yet")
+    for rsrp in ("-97", "-98"):
+        tell(weir, "wan0", "--technology", "lte", "--cell", "1a2b03", "--rsrp", rsrp)
+    row = weir.show("link")[0]
+    same((row["technology"], row["cell"], row["rsrp_dbm"]), ("lte", "1A2B03", -98), "the hint")
+    check(row["hint_age_us"] < 30e6, "the hint is %d us old" % row["hint_age_us"])
+    check("1A2B03" in weir.ctl("link").stdout, "no cell in the table")
+    same(len(re.findall(r"link.hint port=wan0 technology=lte cell=1A2B03 rsrp_dbm=-97", weir.log())), 1, "lines in the log")
+    same(weir.log().count("link.hint"), 1, "all such lines")
+    for words, says in (("wan0 --technology 6g", "lte-m"), ("wan7 --cell 1", "wan0"), ("wan0 --rsrp 5", "-156"), ("lan0 --cell 1", "wan0")):
+        refused = tell(weir, *words.split(), may_fail=True)
+        check(refused.returncode == 1 and says in refused.stderr, "%s: %d %s" % (words, refused.returncode, refused.stderr))
+    same(tell(weir, "wan0", may_fail=True).returncode, 2, "exit status without anything to tell")
+    lab.ping("lan", SERVICE)
 
 
 @test

@@ -408,6 +408,9 @@ static void followed_fields(
 	text_field_u64(part, "answers_dns", s->n_dns);
 	text_field_u64(part, "answers_quic", s->n_quic);
 	text_field_u64(part, "one_way", s->n_one_way);
+	text_field_u64(part, "answers_probe", s->n_probes);
+	text_field_u64(part, "probes", s->probe_packets[UPLINK]);
+	text_field_u64(part, "probe_octets", s->probe_octets[direction]);
 	if (s->hint_us == 0)
 		return;
 	link_hint_fields(&s->hint, part);

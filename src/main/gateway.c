@@ -15,6 +15,7 @@
 #include <weir/control/export_records.h>
 #include <weir/control/link_hint.h>
 #include <weir/control/plan_command.h>
+#include <weir/control/probe_quota.h>
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
@@ -51,6 +52,7 @@ struct gateway {
 	struct gateway_budget *books;
 	struct clocks *clocks;
 	struct unsolicited_watch *unsolicited;
+	struct probe_quota *probe_quota;
 	struct telemetry *telemetry;
 	struct server *server;
 	struct export_records *export; /* NULL: no records are kept */
@@ -273,6 +275,8 @@ static int start_control(struct gateway *g)
 	if (err == 0)
 		err = unsolicited_create(
 			g->path, gateway_budget(g->books), g->config, &g->unsolicited);
+	if (err == 0)
+		err = probe_quota_create(g->path, gateway_budget(g->books), &g->probe_quota);
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
@@ -549,6 +553,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	follow_schedules(g);
 	follow_clocks(g, now_us);
 	watch_unsolicited(g);
+	probe_quota_tick(g->probe_quota, now_us);
 	for (uint32_t i = 0; i < g->config->n_plans; i++)
 		if (g->plan_spent[i])
 			log_plan_spent(g, i);
@@ -650,6 +655,7 @@ static void stop_path(struct gateway *g)
 		take_records(g, clock_now_us());
 		save_clocks(g);
 		watch_unsolicited(g);
+		probe_quota_tick(g->probe_quota, clock_now_us());
 	}
 }
 
@@ -664,6 +670,7 @@ void gateway_stop(struct gateway *g)
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
 	unsolicited_destroy(g->unsolicited);
+	probe_quota_destroy(g->probe_quota);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);
 	rte_mempool_free(g->pool);

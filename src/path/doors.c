@@ -186,6 +186,12 @@ bool doors_link_hint(
 	return true;
 }
 
+void doors_probe_limit_set(struct path *p, uint8_t port, uint64_t octets)
+{
+	if (p->ctx.links[port] != NULL)
+		link_watch_set_probe_limit(p->ctx.links[port], octets);
+}
+
 /* The flow's totals, in the shape of a record. */
 static void view_of(const struct stage_ctx *ctx, uint32_t id, struct flow_view *view)
 {

@@ -279,14 +279,14 @@ static void saw_queue(struct link_rate_way *w, int64_t queue_us, uint64_t now_us
 /*
  * True when what made the way up longer by `above_us` can have been a queue: as much was sent just before. A late grant, or a
  * remote that takes its time, makes a few acknowledgements late, too. Answers to bare acknowledgements are the remote's to
- * delay: it takes more to believe them. Data that is so late has met a queue, even if little was sent since.
+ * delay: it takes more to believe them. An echo leaves open whose queue it has met. Data that is so late has met a queue, even if little was sent since.
  */
 static bool has_stood(const struct link_rate *l, const struct link_rate_sample *s, int64_t above_us)
 {
 	bool is_bare = s->source == LINK_RATE_TCP_TIMESTAMP;
 	uint64_t least = is_bare ? 3 * OCTETS_LEAST : OCTETS_LEAST;
 
-	if (!is_bare && above_us > MS(LATE_MS))
+	if (!is_bare && s->source != LINK_RATE_PROBE && above_us > MS(LATE_MS))
 		return true;
 	return above_us > MS(STANDS_MS) && (uint64_t)above_us < s->sent_us
 	       && octets_at(l, s->sent_us) - octets_at(l, s->sent_us - (uint64_t)above_us) >= least;

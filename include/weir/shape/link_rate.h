@@ -28,6 +28,7 @@ enum link_rate_source {
 	LINK_RATE_TCP_SEQUENCE,
 	LINK_RATE_DNS,
 	LINK_RATE_QUIC_SPIN,
+	LINK_RATE_PROBE, /* an echo that weir has asked for */
 	LINK_RATE_SOURCES
 };
 

@@ -14,16 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const controller_names[] = {"unshaped", "fixed", "oracle", "autorate", "weir"};
+static const char *const controller_names[] = {
+	"unshaped", "fixed", "oracle", "autorate", "told", "weir"};
 
 static const char usage[] =
 	"usage: link-sim [OPTIONS] DOWN-TRACE UP-TRACE, or link-sim [OPTIONS] --profile NAME\n"
 	"  --load down|up|both     which directions carry bulk (down); voice goes in both\n"
 	"  --senders LIST          of each loaded direction: cubic, bbr, or so many kbit/s of UDP "
 	"(cubic,cubic)\n"
-	"  --controller NAME       only this one: unshaped, fixed, oracle, autorate, weir\n"
+	"  --controller NAME       only this one: unshaped, fixed, oracle, autorate, told, weir\n"
 	"  --oracle-target MS      CoDel's target of the oracle, its interval four times that (5, "
 	"and 100)\n"
+	"  --jitter MS             at most so much beyond the radio, each way (traces: 4 down, 8 "
+	"up)\n"
+	"  --asleep MS             weir does not run for so long at a time (0)\n"
 	"  --without-timestamps    TCP without timestamps\n"
 	"  --seconds N             (120)\n"
 	"  --seed N                (1)\n"
@@ -133,7 +137,12 @@ static void take_option(struct options *o, int c)
 	else if (c == 'o') {
 		o->params.oracle_target_us = strtoull(optarg, NULL, 10) * US_PER_MS;
 		o->params.oracle_interval_us = 4 * o->params.oracle_target_us;
-	} else if (c == 't')
+	} else if (c == 'j') {
+		o->params.jitter_us[UPLINK] = (uint32_t)(strtoul(optarg, NULL, 10) * US_PER_MS);
+		o->params.jitter_us[DOWNLINK] = o->params.jitter_us[UPLINK];
+	} else if (c == 'a')
+		o->params.asleep_us = strtoull(optarg, NULL, 10) * US_PER_MS;
+	else if (c == 't')
 		o->has_timestamps = false;
 	else if (c == 'n')
 		o->params.duration_us = strtoull(optarg, NULL, 10) * US_PER_S;
@@ -150,6 +159,7 @@ static bool take_options(struct options *o, int argc, char **argv)
 		{"controller", required_argument, NULL, 'c'},
 		{"profile", required_argument, NULL, 'p'},
 		{"oracle-target", required_argument, NULL, 'o'},
+		{"asleep", required_argument, NULL, 'a'}, {"jitter", required_argument, NULL, 'j'},
 		{"without-timestamps", no_argument, NULL, 't'},
 		{"seconds", required_argument, NULL, 'n'}, {"seed", required_argument, NULL, 'r'},
 		{"plot", required_argument, NULL, 'f'}, {0}};

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_autorate.h"
+#include "sim_receiver.h"
 #include "sim_sender.h"
 #include "sim_shaper.h"
+#include "sim_told.h"
+#include "sim_watch.h"
 
 #include <weir/base/clock.h>
-#include <weir/flow/rtt.h>
-#include <weir/shape/link_rate.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +14,8 @@
 #include <string.h>
 
 #define CONTROL_US  10000
+#define AWAKE_US    3000   /* at a time, where weir does not have its processor to itself */
+#define QUEUE_US    500000 /* ports.NAME.queue where nothing is configured */
 #define NS_US(us)   ((us)*NS_PER_US)
 #define PROBE_FLOW  (SIM_FLOWS_MAX - 1)
 #define CARRIER_MAX 20000 /* packets that a modem or base station holds, however small */
@@ -35,10 +38,11 @@ struct sim {
 	struct sim_way way[N_DIRECTIONS];
 	struct sim_sender senders[SIM_FLOWS_MAX];
 	struct sim_receiver receivers[SIM_FLOWS_MAX];
-	struct rtt_probe probes[SIM_FLOWS_MAX];
-	struct link_rate link_rate;
+	struct sim_watch *watch;
 	struct sim_autorate autorate;
+	struct sim_told told[N_DIRECTIONS];
 	struct sim_queue out; /* what a sender has just sent */
+	struct sim_queue lan; /* what weir has not looked at yet */
 	struct outages no_outages;
 	uint64_t now_us, radio_used_us, radio_ready_us;
 	FILE *trace;
@@ -89,10 +93,10 @@ static void enter_carrier(
 	if (s->params->idle_us != 0 && s->radio_used_us + s->params->idle_us < now_us)
 		s->radio_ready_us = now_us + s->params->promotion_us;
 	s->radio_used_us = now_us;
-	if (w->carrier.n == 0 && w->oracle.octets == 0)
+	if (w->carrier.n == 0 && sim_shaper_octets(&w->oracle) == 0)
 		w->busy_since_us = now_us;
 	if (s->params->controller == SIM_ORACLE) {
-		sim_shaper_put(&w->oracle, &entered, now_us);
+		sim_shaper_hold(&w->oracle, &entered, now_us);
 		return;
 	}
 	if (w->carrier.octets + p->octets > s->params->buffer_octets[d]
@@ -133,7 +137,7 @@ static void serve_oracle(struct sim *s, enum direction d, uint64_t end_us)
 {
 	struct sim_way *w = &s->way[d];
 
-	while (w->oracle.octets > 0) {
+	while (sim_shaper_octets(&w->oracle) > 0) {
 		struct capacity_cursor at = w->at;
 		struct sim_packet p;
 		uint64_t left_us = serve_us(s, d, 1, &at);
@@ -141,7 +145,7 @@ static void serve_oracle(struct sim *s, enum direction d, uint64_t end_us)
 		if (left_us > end_us)
 			return;
 		left_us = left_us < s->now_us ? s->now_us : left_us;
-		if (!sim_shaper_take_any(&w->oracle, left_us, &p))
+		if (!sim_shaper_take(&w->oracle, left_us, &p))
 			return;
 		left_us = serve_us(s, d, p.octets, &w->at);
 		leave_carrier(s, d, &p, left_us);
@@ -187,6 +191,19 @@ static void arrive(struct sim *s, enum direction d, struct sim_packet *p)
 		sim_receiver_take(&s->receivers[p->flow], p, s->now_us, &s->out);
 }
 
+static bool has_timestamps(const struct sim *s, const struct sim_packet *p)
+{
+	return s->params->flows[p->flow].has_timestamps;
+}
+
+static void leave_weir(struct sim *s, const struct sim_packet *p)
+{
+	if (is_tcp(p))
+		sim_watch_up(s->watch, p, has_timestamps(s, p), s->now_us);
+	s->way[UPLINK].edge_octets += p->octets;
+	enter_carrier(s, UPLINK, p, s->now_us);
+}
+
 /* Where what a host sends in direction `d` begins. */
 static void depart(struct sim *s, enum direction d)
 {
@@ -195,32 +212,39 @@ static void depart(struct sim *s, enum direction d)
 	while (s->out.n > 0) {
 		struct sim_packet p = sim_queue_take(&s->out);
 
-		if (d == UPLINK)
-			sim_shaper_put(&w->shaper, &p, s->now_us);
-		else
+		if (d == DOWNLINK) {
 			delay(s, &w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
+		} else {
+			p.due_us = s->now_us;
+			sim_queue_put(&s->lan, &p);
+		}
 	}
 }
 
-static bool is_watched(const struct sim *s, const struct sim_packet *p)
+/* A packet that weir finds in its ring; one that came while it slept has waited there. */
+static struct sim_packet receive(struct sim *s, struct sim_queue *ring)
 {
-	return is_tcp(p) && s->params->flows[p->flow].has_timestamps;
+	struct sim_packet p = sim_queue_take(ring);
+
+	if (s->now_us - p.due_us >= SIM_STEP_US)
+		p.waited_us += s->now_us - p.due_us;
+	return p;
 }
 
-static void watch_downlink(struct sim *s, const struct sim_packet *p)
+static void uplink_into_weir(struct sim *s)
 {
-	struct link_rate_sample sample = {.now_us = s->now_us,
-		.path = p->flow,
-		.source = p->kind == SIM_ACK ? LINK_RATE_TCP_SEQUENCE : LINK_RATE_TCP_TIMESTAMP};
-	struct rtt_probe *probe = &s->probes[p->flow];
+	while (s->lan.n > 0) {
+		struct sim_packet p = receive(s, &s->lan);
 
-	if (!is_watched(s, p))
-		return;
-	sample.sent_us = p->kind == SIM_ACK ? rtt_echo_sequence(probe, p->seq + 1)
-					    : rtt_echo_timestamp(probe, p->tsecr);
-	sample.has_remote = rtt_remote_clock(probe, p->tsval, s->now_us, &sample.remote_us);
-	if (sample.sent_us != 0 || sample.has_remote)
-		link_rate_sample(&s->link_rate, &sample);
+		if (!sim_shaper_put(&s->way[UPLINK].shaper, &p, s->now_us))
+			leave_weir(s, &p);
+	}
+}
+
+static void reach_lan(struct sim *s, struct sim_packet *p)
+{
+	arrive(s, DOWNLINK, p);
+	depart(s, UPLINK);
 }
 
 static void downlink_into_weir(struct sim *s)
@@ -229,41 +253,34 @@ static void downlink_into_weir(struct sim *s)
 	struct sim_packet *front;
 
 	while ((front = sim_queue_front(&w->near)) != NULL && front->due_us <= s->now_us) {
-		struct sim_packet p = sim_queue_take(&w->near);
+		struct sim_packet p = receive(s, &w->near);
 
 		w->edge_octets += p.octets;
 		if (p.kind == SIM_PROBE) {
 			sim_autorate_answer(&s->autorate, p.made_us, s->now_us);
 			continue;
 		}
-		watch_downlink(s, &p);
-		sim_shaper_put(&w->shaper, &p, s->now_us);
+		if (is_tcp(&p))
+			sim_watch_down(s->watch, &p, has_timestamps(s, &p), s->now_us);
+		if (!sim_shaper_put(&w->shaper, &p, s->now_us))
+			reach_lan(s, &p);
 	}
 }
 
 static void uplink_out_of_weir(struct sim *s)
 {
-	struct sim_way *w = &s->way[UPLINK];
 	struct sim_packet p;
 
-	while (sim_shaper_take(&w->shaper, s->now_us, &p)) {
-		if (is_watched(s, &p) && p.kind == SIM_DATA)
-			rtt_sent_sequence(&s->probes[p.flow], p.seq + 1, s->now_us);
-		else if (is_watched(s, &p))
-			rtt_sent_timestamp(&s->probes[p.flow], p.tsval, s->now_us);
-		w->edge_octets += p.octets;
-		enter_carrier(s, UPLINK, &p, s->now_us);
-	}
+	while (sim_shaper_take(&s->way[UPLINK].shaper, s->now_us, &p))
+		leave_weir(s, &p);
 }
 
 static void hosts_on_the_lan(struct sim *s)
 {
 	struct sim_packet p;
 
-	while (sim_shaper_take(&s->way[DOWNLINK].shaper, s->now_us, &p)) {
-		arrive(s, DOWNLINK, &p);
-		depart(s, UPLINK);
-	}
+	while (sim_shaper_take(&s->way[DOWNLINK].shaper, s->now_us, &p))
+		reach_lan(s, &p);
 }
 
 static void hosts_far_away(struct sim *s)
@@ -296,7 +313,7 @@ static void everybody_sends(struct sim *s)
 
 		sim_sender_send(&s->senders[i], s->now_us, &s->out);
 		depart(s, d);
-		sim_receiver_run(&s->receivers[i], s->now_us, &s->out);
+		sim_receiver_run(&s->receivers[i], (uint8_t)i, s->now_us, &s->out);
 		depart(s, d == UPLINK ? DOWNLINK : UPLINK);
 	}
 }
@@ -315,111 +332,146 @@ static void probe(struct sim *s)
 	enter_carrier(s, UPLINK, &p, s->now_us);
 }
 
-static uint64_t oldest_question_us(const struct sim *s)
-{
-	uint64_t oldest_us = 0;
-
-	for (uint32_t i = 0; i < s->params->n_flows; i++) {
-		uint64_t us = rtt_waiting_us(&s->probes[i], s->link_rate.crossed_sent_us);
-
-		if (us != 0 && (oldest_us == 0 || us < oldest_us))
-			oldest_us = us;
-	}
-	return oldest_us;
-}
-
-static void control_by_weir(struct sim *s)
-{
-	struct link_rate_tick tick = {
-		.now_us = s->now_us, .is_up = true, .waiting_us = oldest_question_us(s)};
-
-	for (int d = 0; d < N_DIRECTIONS; d++) {
-		tick.octets[d] = s->way[d].edge_octets;
-		tick.is_backlogged[d] = s->way[d].shaper.octets > 0;
-	}
-	link_rate_tick(&s->link_rate, &tick);
-	for (int d = 0; d < N_DIRECTIONS; d++) {
-		struct sim_shaper *shaper = &s->way[d].shaper;
-		struct link_rate_advice advice = link_rate_advice(&s->link_rate, (enum direction)d);
-
-		sim_shaper_set_rate(shaper, advice.rate_bps, s->now_us);
-		shaper->hidden_us = advice.waited_us;
-		shaper->target_us = advice.target_us;
-		shaper->interval_us = advice.interval_us;
-	}
-}
-
 static void control_by_autorate(struct sim *s)
 {
 	probe(s);
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		sim_autorate_octets(
 			&s->autorate, (enum direction)d, s->way[d].edge_octets, s->now_us);
-		sim_shaper_set_rate(&s->way[d].shaper, s->autorate.way[d].rate_bps, s->now_us);
+		shaper_set_rate(s->way[d].shaper.shaper, s->autorate.way[d].rate_bps, s->now_us);
+	}
+}
+
+static void control_by_told(struct sim *s)
+{
+	for (int d = 0; d < N_DIRECTIONS; d++) {
+		const struct sim_way *w = &s->way[d];
+		struct shaper_link link =
+			sim_told_run(&s->told[d], w->carrier.octets, w->edge_octets, s->now_us);
+
+		shaper_set_link(w->shaper.shaper, &link, s->now_us);
 	}
 }
 
 static void write_trace(struct sim *s)
 {
+	struct link_stats stats;
+
 	if (s->trace == NULL)
 		return;
+	sim_watch_read(s->watch, &stats);
 	(void)fprintf(s->trace, "%llu", (unsigned long long)(s->now_us / US_PER_MS));
 	for (int d = 0; d < N_DIRECTIONS; d++) {
 		const struct sim_way *w = &s->way[d];
 		uint64_t carried = s->result->direction[d].carried_octets;
 
-		(void)fprintf(s->trace, " %llu %llu %llu %llu %lld %llu",
-			(unsigned long long)(w->shaper.rate_bps / 1000),
+		(void)fprintf(s->trace, " %llu %llu %llu %llu %llu %llu",
+			(unsigned long long)(shaper_load(w->shaper.shaper).rate_bps / 1000),
 			(unsigned long long)((carried - s->trace_octets[d]) * 8 / 10),
-			(unsigned long long)w->carrier.octets, (unsigned long long)w->shaper.octets,
-			(long long)s->link_rate.way[d].queue_us / 1000,
-			(unsigned long long)s->link_rate.way[d].carried_bps / 1000);
+			(unsigned long long)w->carrier.octets,
+			(unsigned long long)sim_shaper_octets(&w->shaper),
+			(unsigned long long)(stats.radio_queue_us[d] / US_PER_MS),
+			(unsigned long long)(stats.carried_bps[d] / 1000));
 		s->trace_octets[d] = carried;
 	}
 	(void)fputc('\n', s->trace);
 }
 
+/* On a busy machine others run, too. */
+static bool is_awake(const struct sim *s)
+{
+	uint64_t asleep_us = s->params->asleep_us;
+
+	return s->now_us % (asleep_us + AWAKE_US) >= asleep_us;
+}
+
 static void control(struct sim *s)
 {
+	const uint64_t octets[N_DIRECTIONS] = {
+		s->way[UPLINK].edge_octets, s->way[DOWNLINK].edge_octets};
+
+	if (s->params->controller == SIM_WEIR && is_awake(s))
+		sim_watch_run(s->watch, octets, s->now_us);
 	if (s->now_us % CONTROL_US != 0)
 		return;
-	if (s->params->controller == SIM_WEIR)
-		control_by_weir(s);
-	else if (s->params->controller == SIM_AUTORATE)
+	if (s->params->controller == SIM_AUTORATE)
 		control_by_autorate(s);
+	else if (s->params->controller == SIM_TOLD)
+		control_by_told(s);
 	write_trace(s);
 }
 
-static void begin(struct sim *s)
+/* Room for what path/path.c gives it. */
+static uint64_t room_of(uint64_t rate_bps)
+{
+	uint64_t octets = rate_bps / 8 * QUEUE_US / US_PER_S;
+
+	if (rate_bps == 0)
+		return SIM_SHAPER_OCTETS;
+	return octets < SIM_SHAPER_OCTETS_LEAST ? SIM_SHAPER_OCTETS_LEAST : octets;
+}
+
+static uint64_t rtt_us(const struct sim *s)
+{
+	return (uint64_t)s->params->delay_us[UPLINK] + s->params->delay_us[DOWNLINK];
+}
+
+static int begin_way(struct sim *s, enum direction d)
 {
 	const struct sim_params *p = s->params;
-	struct link_rate_params rates = {0};
+	struct sim_way *w = &s->way[d];
+	uint64_t mean_bps = capacity_mean_bps(p->capacity[d]);
+	bool is_configured = p->controller == SIM_FIXED || p->controller == SIM_AUTORATE;
+	struct shaper_link oracle = {.target_us = (uint32_t)p->oracle_target_us,
+		.interval_us = (uint32_t)p->oracle_interval_us};
+	int err = sim_shaper_init(&w->shaper, room_of(is_configured ? mean_bps : 0));
+
+	if (err == 0)
+		err = sim_shaper_init(&w->oracle, p->buffer_octets[d]);
+	if (err < 0)
+		return err;
+	if (is_configured)
+		shaper_set_rate(w->shaper.shaper, mean_bps, 0);
+	shaper_set_link(w->oracle.shaper, &oracle, 0);
+	capacity_cursor_init(&w->at);
+	histogram_init(&s->result->direction[d].bulk);
+	histogram_init(&s->result->direction[d].sparse);
+	sim_autorate_init(&s->autorate, d, mean_bps);
+	sim_told_init(&s->told[d], p->capacity[d], d == UPLINK ? rtt_us(s) : 0);
+	return 0;
+}
+
+/* A connection is opened by its client, on the LAN: it sends a round trip later, and what it asks for comes half of one after. */
+static uint64_t handshake_us(const struct sim *s, enum direction d)
+{
+	return d == UPLINK ? rtt_us(s) : rtt_us(s) + s->params->delay_us[UPLINK];
+}
+
+static int begin(struct sim *s)
+{
+	struct shaper *shapers[N_DIRECTIONS];
+	const struct sim_params *p = s->params;
 
 	rng_init(&s->rng, p->seed);
 	for (uint32_t i = 0; i < p->n_flows; i++) {
-		sim_sender_init(&s->senders[i], &p->flows[i], (uint8_t)i, &s->rng);
-		s->receivers[i] = (struct sim_receiver){
-			.last_seq = UINT32_MAX, .ts_offset = (uint32_t)rng_next(&s->rng)};
-		rtt_probe_init(&s->probes[i]);
+		struct sim_flow_params flow = p->flows[i];
+
+		if (flow.kind <= SIM_BBR)
+			flow.start_us += handshake_us(s, flow.direction);
+		sim_sender_init(&s->senders[i], &flow, (uint8_t)i, &s->rng);
+		sim_receiver_init(
+			&s->receivers[i], p->flows[i].has_timestamps, (uint32_t)rng_next(&s->rng));
 	}
 	for (int d = 0; d < N_DIRECTIONS; d++) {
-		uint64_t mean_bps = capacity_mean_bps(p->capacity[d]);
+		int err = begin_way(s, (enum direction)d);
 
-		capacity_cursor_init(&s->way[d].at);
-		histogram_init(&s->result->direction[d].bulk);
-		histogram_init(&s->result->direction[d].sparse);
-		s->way[d].oracle.target_us = p->oracle_target_us;
-		s->way[d].oracle.interval_us = p->oracle_interval_us;
-		if (p->controller == SIM_FIXED)
-			sim_shaper_set_rate(&s->way[d].shaper, mean_bps, 0);
-		sim_autorate_init(&s->autorate, (enum direction)d, mean_bps);
-		rates.min_bps[d] = 8000;
-		rates.max_bps[d] = 2000000000;
-		rates.start_bps[d] = 2000000;
+		if (err < 0)
+			return err;
+		shapers[d] = s->way[d].shaper.shaper;
 	}
-	link_rate_init(&s->link_rate, &rates);
 	if (p->trace_path != NULL)
 		s->trace = fopen(p->trace_path, "we");
+	return sim_watch_create(shapers, &s->watch);
 }
 
 /* What the radio could have carried until the end. */
@@ -451,6 +503,8 @@ static void end(struct sim *s)
 		sim_queue_clean(&w->near);
 	}
 	sim_queue_clean(&s->out);
+	sim_queue_clean(&s->lan);
+	sim_watch_destroy(s->watch);
 	if (s->trace != NULL)
 		(void)fclose(s->trace);
 }
@@ -458,24 +512,31 @@ static void end(struct sim *s)
 int sim_run(const struct sim_params *params, struct sim_result *ret_result)
 {
 	struct sim *s = calloc(1, sizeof(*s));
+	int err;
 
 	if (s == NULL)
 		return -ENOMEM;
 	memset(ret_result, 0, sizeof(*ret_result));
 	s->params = params;
 	s->result = ret_result;
-	begin(s);
-	for (s->now_us = SIM_STEP_US; s->now_us < params->duration_us; s->now_us += SIM_STEP_US) {
+	err = begin(s);
+	for (s->now_us = SIM_STEP_US; err == 0 && s->now_us < params->duration_us;
+		s->now_us += SIM_STEP_US) {
 		hosts_far_away(s);
-		downlink_into_weir(s);
-		hosts_on_the_lan(s);
+		if (is_awake(s)) {
+			downlink_into_weir(s);
+			hosts_on_the_lan(s);
+		}
 		everybody_sends(s);
 		control(s);
-		uplink_out_of_weir(s);
+		if (is_awake(s)) {
+			uplink_into_weir(s);
+			uplink_out_of_weir(s);
+		}
 		for (int d = 0; d < N_DIRECTIONS; d++)
 			serve(s, (enum direction)d, s->now_us + SIM_STEP_US);
 	}
 	end(s);
 	free(s);
-	return 0;
+	return err;
 }

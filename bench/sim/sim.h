@@ -36,6 +36,7 @@ enum sim_controller {
 	SIM_FIXED, /* the capacity's mean, in both directions */
 	SIM_ORACLE, /* the queues of the shaper stand where the radio serves, which knows the capacity */
 	SIM_AUTORATE, /* active probes, after cake-autorate */
+	SIM_TOLD,     /* as weir, but told what it would have to measure */
 	SIM_WEIR
 };
 
@@ -57,6 +58,8 @@ struct sim_params {
 	uint64_t promotion_us; /* what the first packet then waits */
 	uint64_t route_us;     /* at this time the way becomes longer or shorter; 0: never */
 	int32_t route_shift_us;
+	uint64_t
+		asleep_us; /* weir's processor is somebody else's for so long at a time, each 3 ms; 0: never */
 	enum sim_controller controller;
 	uint64_t oracle_target_us, oracle_interval_us; /* CoDel's; 0: RFC 8289's */
 	uint64_t duration_us;

@@ -11,7 +11,7 @@ static void grow(struct sim_queue *q)
 
 	if (ring == NULL)
 		abort();
-	for (uint32_t i = 0; i < q->n; i++)
+	for (uint32_t i = 0; q->ring != NULL && i < q->n; i++)
 		ring[i] = q->ring[(q->head + i) & q->mask];
 	free(q->ring);
 	q->ring = ring;

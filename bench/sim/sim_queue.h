@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define SIM_SACKS 3 /* as many as find room beside time stamps */
+
 enum sim_packet_kind {
 	SIM_DATA,
 	SIM_ACK,
@@ -19,19 +21,24 @@ enum sim_packet_kind {
 	SIM_PROBE
 };
 
+/* Segments that came after a gap: [first, end). */
+struct sim_block {
+	uint32_t first, end;
+};
+
 struct sim_packet {
-	uint64_t made_us;   /* left its sender; an ACK's: when the packet that it answers left */
+	uint64_t
+		made_us; /* left its sender; an ACK's: when the packet left whose time stamp it echoes */
 	uint64_t due_us;    /* in a delay line: when it comes out */
 	uint64_t queued_us; /* came into the queue it is in */
 	uint64_t waited_us; /* in queues so far */
-	uint64_t edge_us;   /* uplink: left weir */
-	uint64_t delivered; /* sender's count when it was made, for BBR; an ACK echoes it */
-	uint64_t delivered_us;
-	uint32_t seq;        /* an ACK's: of the last packet received */
-	uint32_t n_received; /* an ACK's: packets received in all */
+	uint32_t seq;       /* in segments */
+	uint32_t ack;
 	uint32_t tsval;
 	uint32_t tsecr;
+	struct sim_block sacks[SIM_SACKS]; /* the one that has changed last first */
 	uint16_t octets;
+	uint8_t n_sacks;
 	uint8_t flow;
 	uint8_t kind;
 };

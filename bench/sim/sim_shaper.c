@@ -1,188 +1,94 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "sim_shaper.h"
 
-#include <weir/base/clock.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-#include <math.h>
-
-#define QUANTUM     1514
-#define TARGET_US   5000 /* RFC 8289 */
-#define INTERVAL_US 100000
-#define BURST_US    1000 /* a step of the simulation */
-#define LIST_NEW    0
-#define LIST_OLD    1
-
-void sim_shaper_set_rate(struct sim_shaper *s, uint64_t rate_bps, uint64_t now_us)
+static struct sim_packet *place_take(struct sim_shaper *s)
 {
-	int64_t most;
+	uint32_t i = s->n_free > 0 ? s->free[--s->n_free] : s->n_begun++;
 
-	if (now_us > s->credited_us)
-		s->credit_bits_us += (int64_t)(s->rate_bps * (now_us - s->credited_us));
-	s->credited_us = now_us;
-	s->rate_bps = rate_bps;
-	most = (int64_t)(rate_bps * BURST_US) + 1514 * 8 * (int64_t)US_PER_S;
-	if (s->credit_bits_us > most)
-		s->credit_bits_us = most;
+	return &s->places[i];
 }
 
-static void list_put(struct sim_shaper *s, int list, uint8_t flow)
+static void place_give(struct sim_shaper *s, const struct sim_packet *place)
 {
-	s->lists[list][(s->head[list] + s->n[list]++) % SIM_SHAPER_FLOWS] = flow;
+	s->free[s->n_free++] = (uint32_t)(place - s->places);
 }
 
-static void list_take(struct sim_shaper *s, int list)
+static void drop(void *arg, void *packet, enum shaper_drop why)
 {
-	s->head[list] = (s->head[list] + 1) % SIM_SHAPER_FLOWS;
-	s->n[list]--;
+	struct sim_shaper *s = arg;
+
+	(void)why;
+	s->n_dropped++;
+	place_give(s, packet);
 }
 
-static uint8_t flow_of(const struct sim_packet *p)
+int sim_shaper_init(struct sim_shaper *s, uint64_t limit_octets)
 {
-	return (uint8_t)(2 * p->flow + (p->kind == SIM_ACK));
-}
+	struct shaper_params params = {
+		.n_places = SIM_SHAPER_PLACES, .n_devices = 1, .drop = drop, .drop_arg = s};
+	struct shaper_config config = {.limit_octets = limit_octets};
+	int err;
 
-void sim_shaper_put(struct sim_shaper *s, const struct sim_packet *p, uint64_t now_us)
-{
-	uint8_t flow = flow_of(p);
-	struct sim_shaper_flow *f = &s->flows[flow];
-	struct sim_packet entered = *p;
-
-	entered.queued_us = now_us;
-	sim_queue_put(&f->queue, &entered);
-	s->octets += p->octets;
-	if (!f->is_listed) {
-		f->is_listed = true;
-		f->deficit = QUANTUM;
-		list_put(s, LIST_NEW, flow);
+	memset(s, 0, sizeof(*s));
+	s->places = calloc(SIM_SHAPER_PLACES + 1, sizeof(*s->places));
+	s->free = calloc(SIM_SHAPER_PLACES + 1, sizeof(*s->free));
+	err = -ENOMEM;
+	if (s->places != NULL && s->free != NULL)
+		err = shaper_create(&params, &s->shaper);
+	if (err < 0) {
+		sim_shaper_clean(s);
+		return err;
 	}
+	shaper_set_config(s->shaper, &config, 0);
+	return 0;
 }
 
-/* RFC 8289's target is at least the time of one and a half packets. */
-static uint64_t target_us(const struct sim_shaper *s)
+bool sim_shaper_put(struct sim_shaper *s, const struct sim_packet *p, uint64_t now_us)
 {
-	uint64_t packets_us = s->rate_bps == 0 ? 0 : 1500 * 12 * US_PER_S / s->rate_bps;
-	uint64_t least_us = s->target_us == 0 ? TARGET_US : s->target_us;
-
-	return packets_us > least_us ? packets_us : least_us;
-}
-
-static uint64_t interval_us(const struct sim_shaper *s)
-{
-	return s->interval_us == 0 ? INTERVAL_US : s->interval_us;
-}
-
-static bool take_front(struct sim_shaper *s, struct sim_shaper_flow *f, uint64_t now_us,
-	struct sim_packet *p, bool *ret_ok_to_drop)
-{
-	uint64_t sojourn_us;
-
-	*ret_ok_to_drop = false;
-	if (f->queue.n == 0) {
-		f->codel.first_above_us = 0;
+	if (shaper_pass(s->shaper, p->octets, now_us))
 		return false;
-	}
-	*p = sim_queue_take(&f->queue);
-	s->octets -= p->octets;
-	sojourn_us = now_us - p->queued_us + s->hidden_us;
-	if (sojourn_us < target_us(s) || f->queue.octets <= 1514)
-		f->codel.first_above_us = 0;
-	else if (f->codel.first_above_us == 0)
-		f->codel.first_above_us = now_us + interval_us(s);
-	else
-		*ret_ok_to_drop = now_us >= f->codel.first_above_us;
+	sim_shaper_hold(s, p, now_us);
 	return true;
 }
 
-static uint64_t control_law(const struct sim_shaper *s, uint64_t t_us, uint32_t count)
+void sim_shaper_hold(struct sim_shaper *s, const struct sim_packet *p, uint64_t now_us)
 {
-	return t_us + (uint64_t)((double)interval_us(s) / sqrt((double)count));
-}
+	struct sim_packet *place = place_take(s);
+	struct shaper_packet packet = {.packet = place, .octets = p->octets, .flow_id = p->flow};
 
-static void drop(struct sim_shaper *s, struct sim_codel *c)
-{
-	c->count++;
-	s->n_dropped++;
-}
-
-/* RFC 8289 section 4.4. */
-static bool codel_take(
-	struct sim_shaper *s, struct sim_shaper_flow *f, uint64_t now_us, struct sim_packet *p)
-{
-	struct sim_codel *c = &f->codel;
-	bool ok_to_drop;
-	bool any = take_front(s, f, now_us, p, &ok_to_drop);
-
-	if (c->is_dropping) {
-		if (!ok_to_drop)
-			c->is_dropping = false;
-		while (any && now_us >= c->drop_next_us && c->is_dropping) {
-			drop(s, c);
-			any = take_front(s, f, now_us, p, &ok_to_drop);
-			if (!ok_to_drop)
-				c->is_dropping = false;
-			else
-				c->drop_next_us = control_law(s, c->drop_next_us, c->count);
-		}
-	} else if (ok_to_drop) {
-		uint32_t delta = c->count - c->last_count;
-
-		drop(s, c);
-		any = take_front(s, f, now_us, p, &ok_to_drop);
-		c->is_dropping = true;
-		c->count = delta > 1 && now_us - c->drop_next_us < 16 * interval_us(s) ? delta : 1;
-		c->drop_next_us = control_law(s, now_us, c->count);
-		c->last_count = c->count;
-	}
-	return any;
-}
-
-bool sim_shaper_take_any(struct sim_shaper *s, uint64_t now_us, struct sim_packet *ret_packet)
-{
-	for (;;) {
-		int list = s->n[LIST_NEW] > 0 ? LIST_NEW : LIST_OLD;
-		uint8_t flow;
-		struct sim_shaper_flow *f;
-
-		if (s->n[list] == 0)
-			return false;
-		flow = s->lists[list][s->head[list]];
-		f = &s->flows[flow];
-		if (f->deficit <= 0) {
-			f->deficit += QUANTUM;
-			list_take(s, list);
-			list_put(s, LIST_OLD, flow);
-			continue;
-		}
-		if (!codel_take(s, f, now_us, ret_packet)) {
-			list_take(s, list);
-			if (list == LIST_NEW)
-				list_put(s, LIST_OLD, flow);
-			else
-				f->is_listed = false;
-			continue;
-		}
-		f->deficit -= ret_packet->octets;
-		ret_packet->waited_us += now_us - ret_packet->queued_us;
-		return true;
-	}
+	*place = *p;
+	place->queued_us = now_us;
+	shaper_put(s->shaper, &packet, now_us);
 }
 
 bool sim_shaper_take(struct sim_shaper *s, uint64_t now_us, struct sim_packet *ret_packet)
 {
-	if (s->rate_bps != 0) {
-		sim_shaper_set_rate(s, s->rate_bps, now_us);
-		if (s->credit_bits_us <= 0)
-			return false;
-	}
-	if (!sim_shaper_take_any(s, now_us, ret_packet))
+	bool mark;
+	const struct sim_packet *place = shaper_take(s->shaper, now_us, &mark);
+
+	if (place == NULL)
 		return false;
-	if (s->rate_bps != 0)
-		s->credit_bits_us -= (int64_t)ret_packet->octets * 8 * (int64_t)US_PER_S;
+	*ret_packet = *place;
+	ret_packet->waited_us += now_us - place->queued_us;
+	place_give(s, place);
 	return true;
+}
+
+uint64_t sim_shaper_octets(const struct sim_shaper *s)
+{
+	return shaper_load(s->shaper).backlog_octets;
 }
 
 void sim_shaper_clean(struct sim_shaper *s)
 {
-	for (uint32_t i = 0; i < SIM_SHAPER_FLOWS; i++)
-		sim_queue_clean(&s->flows[i].queue);
+	while (s->shaper != NULL && shaper_take_any(s->shaper) != NULL)
+		;
+	shaper_destroy(s->shaper);
+	free(s->places);
+	free(s->free);
+	memset(s, 0, sizeof(*s));
 }

@@ -97,29 +97,50 @@ static uint32_t tick_of(uint64_t span_us, uint32_t n_ticks)
 	return 0;
 }
 
-bool rtt_remote_clock(struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint32_t *ret_remote_us)
+static void begin_clock(struct rtt_probe *p, uint32_t tsval, const struct rtt_reading *r)
+{
+	p->remote_at_us = r->now_us;
+	p->remote_answers_us = r->sent_us;
+	p->remote_first = tsval;
+	p->remote_last = tsval;
+}
+
+/* Finds the pace, once the clock has been watched for long enough. */
+static bool find_pace(struct rtt_probe *p, uint32_t tsval, uint64_t now_us)
+{
+	uint64_t span_us = now_us - p->remote_at_us;
+
+	if (span_us < PACE_US)
+		return false;
+	p->tick_us = tick_of(span_us, tsval - p->remote_first);
+	if (p->tick_us == 0 && span_us > PACE_MAX_US)
+		p->remote_at_us = 0;
+	p->owes_reading = p->tick_us != 0;
+	return p->tick_us != 0;
+}
+
+bool rtt_remote_clock(struct rtt_probe *p, uint32_t tsval, struct rtt_reading *r)
 {
 	if (p->remote_at_us == 0) {
-		p->remote_at_us = now_us;
-		p->remote_first = tsval;
-		p->remote_last = tsval;
+		begin_clock(p, tsval, r);
 		return false;
 	}
 	if ((int32_t)(tsval - p->remote_last) < 0)
 		return false; /* overtaken */
 	p->remote_last = tsval;
-	if (p->tick_us == 0) {
-		uint64_t span_us = now_us - p->remote_at_us;
+	if (p->tick_us == 0 && !find_pace(p, tsval, r->now_us))
+		return false;
+	r->remote_us = (tsval - p->remote_first) * p->tick_us;
+	return true;
+}
 
-		if (span_us < PACE_US)
-			return false;
-		p->tick_us = tick_of(span_us, tsval - p->remote_first);
-		if (p->tick_us == 0 && span_us > PACE_MAX_US)
-			p->remote_at_us = 0;
-		if (p->tick_us == 0)
-			return false;
-	}
-	*ret_remote_us = (tsval - p->remote_first) * p->tick_us;
+bool rtt_first_reading(struct rtt_probe *p, struct rtt_reading *ret_reading)
+{
+	if (!p->owes_reading)
+		return false;
+	p->owes_reading = false;
+	*ret_reading =
+		(struct rtt_reading){.now_us = p->remote_at_us, .sent_us = p->remote_answers_us};
 	return true;
 }
 

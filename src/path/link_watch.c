@@ -17,6 +17,7 @@
 #define PORT_DNS         53
 #define PORT_QUIC        443
 #define UDP_HEADER_BYTES 8
+#define PATH_OF_HOST     (UINT64_C(1) << 63) /* its other bits: an address */
 #define BULK_OCTETS      2800 /* two full segments: what acknowledges them is answered by more at once */
 /* Where nothing is known yet: what a poor cell carries, found to be more within seconds. */
 #define START_UPLINK_BPS   2000000
@@ -44,6 +45,7 @@ enum quic_bit {
 
 struct watched {
 	uint32_t flow_id;
+	uint64_t path; /* as link_rate knows it: ids of flows are used again, for other remotes */
 	uint64_t used_us;     /* 0: free */
 	uint32_t acked;       /* last */
 	uint32_t down_octets; /* since the last question by a bare acknowledgement */
@@ -70,6 +72,7 @@ struct link_watch {
 	uint64_t hint_us;         /* [control] */
 	uint64_t hint_taken_word; /* that the rate knows of */
 	uint64_t ticked_us;
+	uint64_t n_watched; /* ever */
 	struct link_rate rate;
 	struct link_probe probe;
 	uint64_t heard_us[N_DIRECTIONS];    /* when something else than a probe told last */
@@ -214,7 +217,7 @@ static struct watched *find_or_take(struct link_watch *w, uint32_t flow_id, uint
 		return f;
 	if (f->used_us != 0 && now_us - f->used_us < SILENT_US)
 		return NULL;
-	*f = (struct watched){.flow_id = flow_id};
+	*f = (struct watched){.flow_id = flow_id, .path = ++w->n_watched};
 	rtt_probe_init(&f->probe);
 	return f;
 }
@@ -274,11 +277,31 @@ void link_watch_up(
 		ask_by_datagram(f, flow, m, stage_l4(pkt, m), ctx->now_us);
 }
 
+/* The remote's clock as a segment tells it; what it told before its pace was known is made up for. */
+static void read_clock(struct link_watch *w, struct watched *f, const struct segment *s,
+	struct link_rate_sample *sample)
+{
+	struct rtt_reading reading = {.now_us = sample->now_us, .sent_us = sample->sent_us};
+	struct rtt_reading first;
+
+	sample->has_remote = rtt_remote_clock(&f->probe, s->tsval, &reading);
+	sample->remote_us = reading.remote_us;
+	if (rtt_first_reading(&f->probe, &first)) {
+		struct link_rate_sample recalled = {.now_us = first.now_us,
+			.sent_us = first.sent_us,
+			.path = f->path,
+			.remote_us = first.remote_us,
+			.has_remote = true};
+
+		link_rate_recall(&w->rate, &recalled);
+	}
+}
+
 static void answer_by_segment(
 	struct link_watch *w, struct watched *f, const struct segment *s, uint64_t now_us)
 {
 	struct link_rate_sample sample = {
-		.now_us = now_us, .path = f->flow_id, .source = LINK_RATE_TCP_SEQUENCE};
+		.now_us = now_us, .path = f->path, .source = LINK_RATE_TCP_SEQUENCE};
 
 	if (s->acked == f->acked && !s->has_data && !s->has_sack)
 		rtt_lost_sequence(&f->probe);
@@ -291,8 +314,7 @@ static void answer_by_segment(
 			sample.sent_us = sent_us;
 			sample.source = LINK_RATE_TCP_TIMESTAMP;
 		}
-		sample.has_remote =
-			rtt_remote_clock(&f->probe, s->tsval, now_us, &sample.remote_us);
+		read_clock(w, f, s, &sample);
 	}
 	if (sample.sent_us != 0 || sample.has_remote)
 		hear(w, &sample);
@@ -305,13 +327,13 @@ static void answer_by_datagram(struct link_watch *w, struct watched *f, const st
 
 	if (flow->remote_port == PORT_DNS) {
 		/* One resolver, one base delay: its flows are too short to have one each. */
-		sample.path = flow->remote_be;
+		sample.path = PATH_OF_HOST | flow->remote_be;
 		sample.source = LINK_RATE_DNS;
 		sample.sent_us = rtt_echo_sequence(&f->probe, f->probe.sequence.last_key);
 	} else if (m->ip_octets > (uint32_t)(m->l4_off - m->l3_off) + UDP_HEADER_BYTES
 		   && (udp[UDP_HEADER_BYTES] & (QUIC_LONG | QUIC_FIXED)) == QUIC_FIXED
 		   && !f->is_random) {
-		sample.path = f->flow_id;
+		sample.path = f->path;
 		sample.source = LINK_RATE_QUIC_SPIN;
 		sample.sent_us = rtt_echo_spin(&f->probe, (udp[UDP_HEADER_BYTES] & QUIC_SPIN) != 0);
 	}

@@ -88,6 +88,8 @@ static struct shaper_config shaper_config_of(
 					? QUEUE_OCTETS_LONG
 					: RTE_MAX(limit, (uint64_t)QUEUE_OCTETS_MIN),
 		.ack_thinning = p->ack_thinning,
+		/* A followed rate is told what waits before the link, and senders are told by that. */
+		.is_behind = direction == DOWNLINK && !p->follows_link,
 		.n_classes = config->n_shaped_classes,
 	};
 

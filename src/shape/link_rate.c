@@ -55,7 +55,7 @@ struct law {
 };
 
 static const struct law laws[N_DIRECTIONS] = {
-	[UPLINK] = {20000, 120000, 25000, 20, 150}, [DOWNLINK] = {20000, 180000, 60000, 85, 150}};
+	[UPLINK] = {30000, 120000, 25000, 20, 150}, [DOWNLINK] = {20000, 120000, 60000, 85, 150}};
 
 /* The most that a technology carries (3GPP TS 25.306, 36.306, 45.820), in kbit/s. What says LTE may have 5G beside it. */
 static const uint32_t technology_kbps[LINK_RATE_TECHNOLOGIES][N_DIRECTIONS] = {
@@ -217,7 +217,7 @@ static int64_t above_base(
 	return delay_us - base_us;
 }
 
-static struct link_rate_path *path_of(struct link_rate *l, uint32_t path, uint64_t now_us)
+static struct link_rate_path *path_of(struct link_rate *l, uint64_t path, uint64_t now_us)
 {
 	struct link_rate_path *oldest = &l->paths[0];
 
@@ -367,6 +367,16 @@ void link_rate_sample(struct link_rate *l, const struct link_rate_sample *s)
 		take_both_ways(l, p, s);
 	else if (s->sent_us != 0)
 		take_round_trip(l, p, s);
+}
+
+void link_rate_recall(struct link_rate *l, const struct link_rate_sample *s)
+{
+	struct link_rate_path *p = path_of(l, s->path, s->now_us);
+	int64_t remote_us = remote_clock(p, s);
+
+	least_take(&p->down.lasting, LASTING_US, (int64_t)s->now_us - remote_us, s->now_us);
+	if (s->sent_us != 0)
+		least_take(&p->up.lasting, LASTING_US, remote_us - (int64_t)s->sent_us, s->now_us);
 }
 
 /*

@@ -17,7 +17,9 @@
 #define FIRST_SHARE_OF     8    /* all first shares together: seven of so many parts of the rate */
 #define HIGH_PARTS         2 /* a high class that names no rate goes first with half of the port's */
 #define LOW_PARTS          16 /* a low one with a sixteenth: it never stands still */
-#define DEVICE_QUEUES      4  /* a device: it may have flows of so many classes at once */
+#define BEHIND_PARTS                                                                               \
+	4 /* what is dropped behind the link counts up to so much of the rate: a flood never stops all */
+#define DEVICE_QUEUES 4 /* a device: it may have flows of so many classes at once */
 
 enum lane_id {
 	LANE_GENERAL,
@@ -53,6 +55,8 @@ struct shaper {
 	uint32_t n_classes_held;
 	uint64_t limit_octets;
 	bool ack_thinning;
+	struct bucket behind; /* what may be counted of drops; no rate: nothing is */
+	bool is_behind;
 	uint32_t ready;    /* classes with packets that are not parked */
 	uint64_t vtime[2]; /* of the class that was served last by weight; of the low ones apart */
 	uint64_t next_us;
@@ -131,6 +135,7 @@ void shaper_set_rate(struct shaper *s, uint64_t bps, uint64_t now_us)
 {
 	assert(bps <= SHAPER_RATE_MAX_BPS);
 	ceiling_set(&s->link, bps, now_us);
+	bucket_set(&s->behind, s->is_behind ? bps / BEHIND_PARTS : 0, now_us);
 	s->waited_us = 0;
 	share_first(s, now_us);
 	begin_anew(s);
@@ -179,6 +184,8 @@ void shaper_set_config(struct shaper *s, const struct shaper_config *config, uin
 
 	s->limit_octets = config->limit_octets;
 	s->ack_thinning = config->ack_thinning;
+	s->is_behind = config->is_behind;
+	bucket_set(&s->behind, s->is_behind ? s->link.bucket.bps / BEHIND_PARTS : 0, now_us);
 	memset(s->vtime, 0, sizeof(s->vtime));
 	s->n_classes_held = 0;
 	for (uint32_t i = 0; i < SHAPER_CLASSES_MAX; i++) {
@@ -294,6 +301,22 @@ static void update_ready(struct shaper *s, uint32_t id)
 	}
 }
 
+/*
+ * Behind the link a drop makes no room on it: counted as sent, it makes what leaves, and so what senders see acknowledged, less than
+ * what comes, until the queue before the link has drained. Its device pays with its turns.
+ */
+static void count_behind(struct shaper *s, struct flow_queue *f, uint32_t octets, uint64_t now_us)
+{
+	if (s->behind.bps == 0)
+		return;
+	flow_queue_charge(f, octets);
+	bucket_refill(&s->behind, now_us);
+	if (!bucket_is_ready(&s->behind))
+		return;
+	bucket_pay(&s->behind, octets);
+	bucket_pay(&s->link.bucket, octets);
+}
+
 static void give_up(struct shaper *s, const struct queued_packet *packet, enum shaper_drop why)
 {
 	s->dropped[why]++;
@@ -311,7 +334,7 @@ static bool is_held(const struct shaper *s, const struct flow_queue *f)
 }
 
 /* RFC 8290 section 4.1: while there is too much, the fattest queue loses its oldest packet. */
-static void make_room(struct shaper *s)
+static void make_room(struct shaper *s, uint64_t now_us)
 {
 	while (flow_queues_n_packets(s->queues) > s->params.n_places
 		|| flow_queues_n_octets(s->queues) > s->limit_octets) {
@@ -321,6 +344,7 @@ static void make_room(struct shaper *s)
 		struct queued_packet packet = flow_queue_pop(s->queues, f);
 
 		give_up(s, &packet, is_for_ceiling ? SHAPER_DROP_CEILING : SHAPER_DROP_FULL);
+		count_behind(s, f, packet.octets, now_us);
 		update_ready(s, class_id);
 	}
 }
@@ -364,7 +388,7 @@ void shaper_put(struct shaper *s, const struct shaper_packet *p, uint64_t now_us
 		return;
 	flow_queue_push(s->queues, f, &packet);
 	update_ready(s, class_of(s, f->device->lane));
-	make_room(s);
+	make_room(s, now_us);
 }
 
 /* --- out --- */
@@ -471,6 +495,7 @@ static struct queued_packet codel_take(struct shaper *s, struct flow_queue *f,
 			return packet;
 		}
 		give_up(s, &packet, SHAPER_DROP_CODEL);
+		count_behind(s, f, packet.octets, now_us);
 	}
 }
 

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The judge's arithmetic, on packets made by hand; and what bench/cellular says to mistakes."""
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -12,7 +15,7 @@ for folder in ("bench", os.path.join("tests", "integration")):
     sys.path.insert(0, os.path.join(SOURCE, folder))
 sys.dont_write_bytecode = True
 
-from judge import autorate, cases, figures, tables  # noqa: E402
+from judge import autorate, cases, figures, side_by_side, tables  # noqa: E402
 
 BEGIN_NS = 1_700_000_000_000_000_000
 MS_NS = 1_000_000
@@ -215,12 +218,78 @@ class Autorate(unittest.TestCase):
         self.assertAlmostEqual(way.rate / 5e6, 1, places=2)
 
 
+class SideBySide(unittest.TestCase):
+    """Items are (name, seconds that it takes); each leaves its begin and end in a file of its name."""
+
+    def setUp(self):
+        top = tempfile.TemporaryDirectory()
+        self.addCleanup(top.cleanup)
+        self.folder = top.name
+        self.told = []
+
+    def work(self, item):
+        name, takes_s = item
+        begin = time.monotonic()
+        try:
+            time.sleep(takes_s)
+        finally:
+            with open(os.path.join(self.folder, name), "w", encoding="ascii") as f:
+                f.write("%f %f" % (begin, time.monotonic()))
+        if name == "bad":
+            return "it is bad"
+        return os._exit(7) if name == "dies" else None
+
+    def run_all(self, items, jobs, alone=()):
+        side_by_side.run(items, jobs, self.work, lambda item: item[0] in alone, lambda item, why: self.told.append((item[0], why)))
+        spans = {}
+        for name in os.listdir(self.folder):
+            with open(os.path.join(self.folder, name), encoding="ascii") as f:
+                spans[name] = tuple(float(word) for word in f.read().split())
+        return spans
+
+    @staticmethod
+    def overlap(a, b):
+        return a[0] < b[1] and b[0] < a[1]
+
+    def test_results_are_told_in_the_order_they_were_asked_for(self):
+        self.run_all([("a", 0.3), ("b", 0), ("c", 0.1), ("d", 0)], 3)
+        self.assertEqual(self.told, [(name, None) for name in "abcd"])
+
+    def test_so_many_run_at_a_time_and_no_more(self):
+        for jobs in (1, 2, 4):
+            spans = self.run_all([(name, 0.3) for name in "abcd"], jobs).values()
+            self.assertEqual(max(sum(1 for other in spans if other[0] <= one[0] < other[1]) for one in spans), jobs)
+
+    def test_nothing_runs_beside_one_that_is_to_run_alone(self):
+        spans = self.run_all([("a", 0.1), ("fast", 0.1), ("b", 0.1), ("c", 0.1)], 3, alone=("fast",))
+        self.assertFalse(any(self.overlap(spans["fast"], spans[name]) for name in "abc"))
+        self.assertTrue(self.overlap(spans["b"], spans["c"]))
+
+    def test_one_that_fails_or_dies_is_told_and_the_others_go_on(self):
+        self.run_all([("bad", 0), ("dies", 0), ("good", 0)], 2)
+        self.assertEqual(self.told, [("bad", "it is bad"), ("dies", "its process ended with 7"), ("good", None)])
+
+    def test_an_interrupt_takes_all_down_and_lets_each_clean_up(self):
+        def interrupted(number, frame):
+            signal.signal(number, signal.SIG_IGN)
+            raise KeyboardInterrupt
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.addCleanup(signal.signal, number, signal.signal(number, interrupted))
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        begin = time.monotonic()
+        with self.assertRaises(KeyboardInterrupt):
+            self.run_all([("a", 60), ("b", 60), ("c", 60)], 2)
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a", "b"])
+
+
 class Mistakes(unittest.TestCase):
     def test_each_is_told_with_what_to_do(self):
         for words, said in (([], "--list"), (["--all"], "--out"), (["--all", "--out", "/tmp/x", "--mode", "magic"], "oracle-fq"),
                             (["--all", "--out", "/tmp/x", "--congestion", "reno"], "cubic, bbr"), (["--set", "3g", "--out", "/tmp/x"], "profiles"),
                             (["--case", "nowhere", "--out", "/tmp/x"], "--list"), (["--all", "--out", "/tmp/x", "--seconds", "0"], "more than 0"),
                             (["--all", "--out", "/tmp/x", "--flows", "0"], "at least 1"),
+                            (["--all", "--out", "/tmp/x", "--jobs", "0"], "--jobs: at least 1"),
                             (["--calibrate", "--weir", "/nonexistent"], "root" if os.geteuid() != 0 else "scripts/setup")):
             done = subprocess.run([os.path.join(SOURCE, "bench", "cellular"), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.assertNotEqual(done.returncode, 0, words)

@@ -103,28 +103,51 @@ Test(flow_rtt, tells_the_remotes_clock_by_its_pace)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct rtt_probe p = probe_of_flow();
-		uint32_t at_us = 0, remote_us = 0;
+		struct rtt_reading r = {0};
+		uint32_t at_us = 0;
 		bool told = false;
 
-		for (at_us = 0; at_us <= MS(1500); at_us += (uint32_t)MS(20))
-			told = rtt_remote_clock(&p, UINT32_MAX - 20 + at_us / rows[i].tick_us,
-				MS(5000) + at_us, &remote_us);
+		for (at_us = 0; at_us <= MS(1500); at_us += (uint32_t)MS(20)) {
+			r.now_us = MS(5000) + at_us;
+			told = rtt_remote_clock(&p, UINT32_MAX - 20 + at_us / rows[i].tick_us, &r);
+		}
 		cr_assert_eq(told, rows[i].told, "%s", rows[i].claim);
-		cr_assert(!told || at_us - MS(20) - remote_us < rows[i].tick_us, "%s: %u",
-			rows[i].claim, remote_us);
+		cr_assert(!told || at_us - MS(20) - r.remote_us < rows[i].tick_us, "%s: %u",
+			rows[i].claim, r.remote_us);
 	}
 }
 
 Test(flow_rtt, a_clock_that_goes_back_tells_nothing)
 {
 	struct rtt_probe p = probe_of_flow();
-	uint32_t remote_us;
+	struct rtt_reading r = {0};
 
-	for (uint32_t ms = 0; ms <= 1000; ms += 10)
-		(void)rtt_remote_clock(&p, 7000 + ms, MS(100 + ms), &remote_us);
-	cr_assert(rtt_remote_clock(&p, 8010, MS(1110), &remote_us));
-	cr_assert_not(
-		rtt_remote_clock(&p, 7999, MS(1111), &remote_us), "a segment that was overtaken");
+	for (uint32_t ms = 0; ms <= 1000; ms += 10) {
+		r.now_us = MS(100 + ms);
+		(void)rtt_remote_clock(&p, 7000 + ms, &r);
+	}
+	r.now_us = MS(1110);
+	cr_assert(rtt_remote_clock(&p, 8010, &r));
+	r.now_us = MS(1111);
+	cr_assert_not(rtt_remote_clock(&p, 7999, &r), "a segment that was overtaken");
+}
+
+Test(flow_rtt, the_first_reading_is_told_once_when_the_pace_is_known)
+{
+	struct rtt_probe p = probe_of_flow();
+	struct rtt_reading first;
+
+	for (uint32_t ms = 0; ms <= 1000; ms += 10) {
+		struct rtt_reading r = {.now_us = MS(100 + ms), .sent_us = MS(40 + ms)};
+		bool told = rtt_remote_clock(&p, 7000 + ms, &r);
+		bool was_first = rtt_first_reading(&p, &first);
+
+		cr_assert_eq(was_first, ms == 400, "after %u ms", ms);
+		cr_assert_eq(told, ms >= 400);
+	}
+	cr_assert_eq(first.now_us, MS(100));
+	cr_assert_eq(first.sent_us, MS(40));
+	cr_assert_eq(first.remote_us, 0);
 }
 
 Test(flow_rtt, a_spin_bit_is_answered_by_its_reflection)

@@ -190,6 +190,7 @@ class Lab:
         self.processes = []
         self.closers = []
         self.n = options.count()
+        self.owner = os.getpid()  # also in processes that it forks
         self.dir = tempfile.mkdtemp(prefix="weir-%d-" % os.getpid())
         self.made = []
         self.complaints = []  # of sanitizers, once it is closed
@@ -200,7 +201,7 @@ class Lab:
             raise
 
     def ns(self, short):
-        return "weir-%d-%d-%s" % (os.getpid(), self.n, short)
+        return "weir-%d-%d-%s" % (self.owner, self.n, short)
 
     def ip(self, short, *words, may_fail=False):
         return run("nsenter", "--net=/run/netns/" + self.ns(short), "ip", *words, may_fail=may_fail)

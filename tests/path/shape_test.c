@@ -136,7 +136,8 @@ Test(path_shape, the_downlink_is_held_towards_the_lan_and_billed_all_the_same)
 		path_world_pass(w, WORLD_MS, WORLD_MS);
 		n += path_world_discard(w, WORLD_LAN);
 	}
-	cr_expect(n > 98 && n < 105, "%u", n);
+	/* of 105, some: what is dropped has crossed the radio, and counts for a quarter of the rate at most */
+	cr_expect(n > 78 && n < 105, "%u", n);
 	doors_stats_read(w->path, &s);
 	cr_expect_eq(s.plans[0].octets[DOWNLINK], 1000000);
 	path_world_destroy(w);

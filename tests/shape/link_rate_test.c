@@ -189,6 +189,42 @@ static uint64_t share_of(struct world *w, enum direction d, uint64_t ms)
 	return (w->edge[d] - before) * 8 * 100000 / (w->capacity_bps[d] * ms);
 }
 
+/* Ten seconds of data that come 400 ms later than the first packet did, at 4 Mbit/s. */
+static int64_t queue_behind_a_late_start(bool is_recalled)
+{
+	struct link_rate_params params = {.min_bps = {8000, 8000},
+		.max_bps = {100000000, 100000000},
+		.start_bps = {1000000, 5000000}};
+	struct link_rate_sample s = {.path = 1, .has_remote = true};
+	struct link_rate_tick t = {.is_up = true};
+	struct link_rate l;
+
+	link_rate_init(&l, &params);
+	for (uint64_t ms = 500; ms < 10000; ms += 10) {
+		s.now_us = ms * US_PER_MS;
+		s.remote_us = (uint32_t)((ms - 400) * US_PER_MS);
+		if (ms == 500 && is_recalled) {
+			struct link_rate_sample first = {.now_us = 50 * US_PER_MS,
+				.path = 1,
+				.remote_us = 50000,
+				.has_remote = true};
+
+			link_rate_recall(&l, &first);
+		}
+		link_rate_sample(&l, &s);
+		t.now_us = s.now_us + 1;
+		t.octets[DOWNLINK] += 5000;
+		link_rate_tick(&l, &t);
+	}
+	return l.way[DOWNLINK].queue_us;
+}
+
+Test(shape_link_rate, a_queue_that_a_flow_made_before_its_clock_was_understood_is_no_base)
+{
+	cr_assert_eq(queue_behind_a_late_start(true), 400 * (int64_t)US_PER_MS);
+	cr_assert_eq(queue_behind_a_late_start(false), 0, "there is nothing to compare with");
+}
+
 Test(shape_link_rate, finds_what_a_steady_radio_carries_and_leaves_little_waiting)
 {
 	static const struct {

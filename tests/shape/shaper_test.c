@@ -353,6 +353,80 @@ Test(shape_shaper, a_hog_with_a_hundred_flows_gets_what_each_of_64_devices_gets)
 	sim_destroy(sim);
 }
 
+/* The longest that a packet of any of 63 calls, of devices of their own, has waited; the hog has `n_flows`. */
+static uint64_t longest_call_us(uint64_t bps, uint32_t n_flows, bool is_behind)
+{
+	struct sim *sim = sim_create(bps, 4096, 4000000);
+	struct shaper_config config = {.limit_octets = 4000000, .is_behind = is_behind};
+	uint64_t longest_us = 0;
+
+	shaper_set_config(sim->shaper, &config, sim->now_us);
+	for (uint16_t d = 1; d < 64; d++)
+		add_source(sim, (struct source){.flow_id = d,
+					.device_id = d,
+					.octets = 200,
+					.every_us = 100000,
+					.from_us = d * 1543ull});
+	for (uint32_t f = 0; f < n_flows; f++)
+		add_source(sim, (struct source){.flow_id = 1000 + f, .backlog = 8});
+	sim_run(sim, 30 * US_PER_S);
+	for (uint32_t i = 0; i < 63; i++) {
+		struct source *call = &sim->sources[i];
+
+		cr_assert(call->n_sent >= 298 && call->n_dropped == 0);
+		longest_us = call->delay_max_us > longest_us ? call->delay_max_us : longest_us;
+	}
+	sim_destroy(sim);
+	return longest_us;
+}
+
+Test(shape_shaper, calls_of_63_devices_wait_for_a_packet_and_ten_ms_more_beside_a_hog_at_most)
+{
+	static const uint64_t rates[] = {5 * MBPS, 20 * MBPS};
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		for (uint32_t is_behind = 0; is_behind < 2; is_behind++) {
+			uint64_t packet_us = 1500 * 8 * US_PER_S / rates[i];
+			uint64_t idle_us = longest_call_us(rates[i], 0, is_behind);
+			uint64_t hog_us = longest_call_us(rates[i], 100, is_behind);
+
+			cr_assert_leq(hog_us, idle_us + 10000 + packet_us,
+				"%lu us beside the hog, %lu alone", hog_us, idle_us);
+		}
+	}
+}
+
+/* What leaves in so long, and what was dropped, in bits a second, of a shaper of 10 Mbit/s behind the link, offered so much. */
+static uint64_t send_behind(struct source offered, uint32_t n, uint64_t span_us, uint64_t *ret_lost)
+{
+	struct sim *sim = sim_create(10 * MBPS, 4096, 100000);
+	struct shaper_config config = {.limit_octets = 100000, .is_behind = true};
+	uint64_t sent;
+
+	shaper_set_config(sim->shaper, &config, sim->now_us);
+	for (uint32_t f = 0; f < n; f++) {
+		offered.flow_id = offered.device_id = (uint16_t)f;
+		add_source(sim, offered);
+	}
+	sim_run(sim, span_us);
+	sent = sim->sent_octets * 8 * US_PER_S / span_us;
+	*ret_lost = (sim->dropped[SHAPER_DROP_CODEL] + sim->dropped[SHAPER_DROP_FULL]) * 1500 * 8
+		    * US_PER_S / span_us;
+	sim_destroy(sim);
+	return sent;
+}
+
+Test(shape_shaper, behind_the_link_what_is_dropped_counts_up_to_a_quarter_of_the_rate)
+{
+	uint64_t lost;
+	uint64_t sent = send_behind((struct source){.backlog = 8}, 2, 2 * US_PER_S, &lost);
+
+	cr_assert_gt(lost, 500000);
+	cr_assert(is_about(sent + lost, 10 * MBPS, 1), "%lu sent, %lu lost", sent, lost);
+	sent = send_behind((struct source){.every_us = 1000}, 10, 10 * US_PER_S, &lost);
+	cr_assert(is_about(sent, 10 * MBPS * 3 / 4, 2), "of a flood %lu", sent);
+}
+
 Test(shape_shaper, sizes_of_packets_do_not_buy_a_larger_share)
 {
 	struct sim *sim = sim_create(10 * MBPS, 4096, 4000000);

@@ -38,9 +38,11 @@ struct rtt_probe {
 	uint64_t spin_us; /* when the edge left that is not reflected yet; 0: there is none */
 	bool has_spin, spin;
 	/* The remote's clock, and its pace */
-	uint64_t remote_at_us; /* first seen; 0: not yet */
+	uint64_t remote_at_us;      /* first seen; 0: not yet */
+	uint64_t remote_answers_us; /* when the question left that was answered then; 0: none */
 	uint32_t remote_first, remote_last;
 	uint32_t tick_us; /* 0: not known */
+	bool owes_reading; /* the pace has become known, and rtt_first_reading() was not asked since */
 };
 
 void rtt_probe_init(struct rtt_probe *p);
@@ -61,9 +63,19 @@ uint64_t rtt_echo_timestamp(struct rtt_probe *p, uint32_t tsecr);
 /* The same for an acknowledgement: of the newest that it covers. */
 uint64_t rtt_echo_sequence(struct rtt_probe *p, uint32_t ack);
 
-/* Takes the remote's clock from a packet that came now. True when *ret_remote_us tells its time in microseconds. */
-bool rtt_remote_clock(
-	struct rtt_probe *p, uint32_t tsval, uint64_t now_us, uint32_t *ret_remote_us);
+/* A remote's clock, as a packet told it. */
+struct rtt_reading {
+	uint64_t now_us;  /* when the packet came */
+	uint64_t sent_us; /* when the question left that it answers; 0: none */
+	uint32_t remote_us;
+};
+
+/* Takes the remote's clock from a packet that has come. True when r->remote_us tells its time in microseconds. */
+bool rtt_remote_clock(struct rtt_probe *p, uint32_t tsval, struct rtt_reading *r);
+
+/* The first reading of all, which can be told only when the pace has become known. True then, once: it met no queue that its own
+ * flow had made. */
+bool rtt_first_reading(struct rtt_probe *p, struct rtt_reading *ret_reading);
 
 /* When the oldest open question about data left, of those that left after `after_us`; 0 when there is none. (What has no data
  * need not be answered at all.) */

@@ -42,7 +42,7 @@ struct link_rate_sample {
 	uint64_t now_us;
 	uint64_t
 		sent_us; /* when the packet that is answered left by the uplink; 0: this one answers none */
-	uint32_t path; /* samples of one number share their base delay: a flow, a remote host */
+	uint64_t path; /* samples of one number share their base delay: a flow, a remote host */
 	uint32_t remote_us; /* when the answer left its sender, by that sender's clock; wraps */
 	bool has_remote;
 	enum link_rate_source source;
@@ -91,7 +91,7 @@ struct link_rate_base {
 };
 
 struct link_rate_path {
-	uint32_t path;
+	uint64_t path;
 	uint64_t used_us; /* 0: free */
 	struct link_rate_base rtt;
 	struct link_rate_base up; /* the remote's clock less departure: an offset, and the way up */
@@ -146,6 +146,9 @@ void link_rate_set_params(struct link_rate *l, const struct link_rate_params *pa
 
 /* What an answer, or a remote clock, tells. */
 void link_rate_sample(struct link_rate *l, const struct link_rate_sample *s);
+
+/* A sample from the path's beginning that could not be understood then (has_remote): counts for its base delays alone. */
+void link_rate_recall(struct link_rate *l, const struct link_rate_sample *s);
 
 /*
  * What the modem tells. It may be late, or wrong (LTE with 5G beside it), and so never lowers a rate. Another technology or cell: a

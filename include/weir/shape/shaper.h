@@ -62,6 +62,7 @@ struct shaper_params {
 struct shaper_config {
 	uint64_t limit_octets; /* of all that waits */
 	bool ack_thinning;
+	bool is_behind; /* the slow link is before it: what is dropped here has crossed it, and counts */
 	uint32_t n_classes; /* class i is classes[i]; all others are normal ones */
 	struct shaper_class classes[SHAPER_CLASSES_MAX];
 };

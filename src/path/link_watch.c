@@ -18,6 +18,7 @@
 #define PORT_QUIC        443
 #define UDP_HEADER_BYTES 8
 #define PATH_OF_HOST     (UINT64_C(1) << 63) /* its other bits: an address */
+#define PATH_OF_PROBE    (UINT64_C(1) << 62) /* of such a one: asked by weir itself */
 #define BULK_OCTETS      2800 /* two full segments: what acknowledges them is answered by more at once */
 /* Where nothing is known yet: what a poor cell carries, found to be more within seconds. */
 #define START_UPLINK_BPS   2000000
@@ -414,8 +415,9 @@ static void take_hint(struct link_watch *w)
 bool link_watch_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
 {
 	struct link_watch *w = ctx->links[m->in_port];
-	struct link_rate_sample sample = {
-		.now_us = ctx->now_us, .path = m->src.words[3], .source = LINK_RATE_PROBE};
+	struct link_rate_sample sample = {.now_us = ctx->now_us,
+		.path = PATH_OF_HOST | PATH_OF_PROBE | m->src.words[3],
+		.source = LINK_RATE_PROBE};
 
 	if (!ctx->followed[m->in_port] || !link_probe_take(ctx, pkt, m, &w->probe, &sample.sent_us))
 		return false;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define COLUMNS_MAX 24
+#define COLUMNS_MAX 28
 
 enum cell_kind {
 	CELL_TEXT,

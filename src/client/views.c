@@ -135,6 +135,12 @@ static const struct column link_columns[] = {
 	{"FULL", "full_drops", CELL_COUNT},
 	{"CEILING", "ceiling_drops", CELL_COUNT},
 	{"ACKS SAVED", "thinned_octets", CELL_OCTETS},
+	{"PROBES", "probes", CELL_COUNT},
+	{"PROBED", "probe_octets", CELL_OCTETS},
+	{"RADIO", "technology", CELL_TEXT},
+	{"CELL", "cell", CELL_TEXT},
+	{"RSRP", "rsrp_dbm", CELL_COUNT},
+	{"TOLD AGO", "hint_age_us", CELL_TIME},
 };
 
 static const struct column rules[] = {

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* weirctl: what a running weir is doing, in tables for people or JSON for programs. */
-#include "connection.h"
 #include "events.h"
-#include "lines.h"
 #include "metrics.h"
-#include "views.h"
+#include "show.h"
+#include "tell.h"
+#include "top.h"
 
 #include <weir/base/addr.h>
 #include <weir/base/units.h>
-#include <weir/proto/message.h>
 
 #include <argp.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,27 +26,29 @@ enum {
 	OPTION_SORT = 256,
 	OPTION_DEVICES,
 	OPTION_FORMAT,
+	OPTION_TECHNOLOGY,
+	OPTION_CELL,
+	OPTION_RSRP
 };
 
 struct arguments {
-	const char *socket;
-	const char *plan;    /* of a command; with what is to be told of it: */
-	const char *command; /* a key of the request; NULL: show */
+	const struct command *command; /* NULL: not said yet */
+	struct show_options show;      /* its socket and `json` are everybody's */
+	struct tell_plan plan;
 	bool has_octets;
-	uint64_t octets;
-	const char *sort;
-	const char *device;
-	const struct view *view;
-	bool show;          /* the command was given */
-	bool tells_of_plan; /* or this one */
-	bool shows_events;  /* or this one */
-	bool writes_metrics;
-	bool follow;
+	struct tell_link link;
 	struct metrics_options metrics;
-	bool json;
-	bool all;
-	bool limited;
-	uint64_t limit;
+	bool follow;
+	int n_rest; /* words from the command on, where it reads them itself */
+	char **rest;
+};
+
+/* A command: what it does with the words behind it, what it misses at the end, and what it does. */
+struct command {
+	const char *name;
+	void (*take)(const char *word, struct argp_state *state, struct arguments *a);
+	const char *(*missing)(const struct arguments *a); /* NULL: nothing */
+	int (*run)(const struct arguments *a, char *error);
 };
 
 static const struct argp_option options[] = {
@@ -65,10 +65,14 @@ static const struct argp_option options[] = {
 		0},
 	{"format", OPTION_FORMAT, "FORMAT", 0,
 		"metrics: prometheus (default), openmetrics, or markdown: what there is", 0},
+	{"technology", OPTION_TECHNOLOGY, "NAME", 0, "link: 2g, 3g, nb-iot, lte-m, lte or 5g", 0},
+	{"cell", OPTION_CELL, "HEX", 0, "link: identity of the cell", 0},
+	{"rsrp", OPTION_RSRP, "DBM", 0, "link: signal, -156 to -31", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
 static const char plan_usage[] = "plan top-up NAME 100MB, plan set-used NAME 123MB";
+static const char link_usage[] = "link NAME --technology lte --cell 1A2B03 --rsrp -97";
 
 static void limit_parse(const char *text, struct argp_state *state, struct arguments *a)
 {
@@ -79,8 +83,8 @@ static void limit_parse(const char *text, struct argp_state *state, struct argum
 	n = strtoull(text, &end, 10);
 	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || n > INT64_MAX)
 		argp_error(state, "--limit takes a number of rows, not \"%s\"", text);
-	a->limit = n;
-	a->limited = true;
+	a->show.limit = n;
+	a->show.limited = true;
 }
 
 static void devices_parse(const char *text, struct argp_state *state, struct arguments *a)
@@ -101,58 +105,183 @@ static void device_parse(const char *text, struct argp_state *state, struct argu
 	if (ip_addr_parse(text, &address) != 0)
 		argp_error(
 			state, "--device takes an address such as 192.168.50.10, not \"%s\"", text);
-	a->device = text;
+	a->show.device = text;
 }
 
-/* weirctl plan top-up NAME OCTETS, word by word. */
-static void plan_word_parse(const char *word, struct argp_state *state, struct arguments *a)
+static void rsrp_parse(const char *text, struct argp_state *state, struct arguments *a)
 {
-	if (a->command == NULL) {
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || n < INT16_MIN || n > INT16_MAX)
+		argp_error(state, "--rsrp takes a number of dBm such as -97, not \"%s\"", text);
+	a->link.rsrp_dbm = (int)n;
+	a->link.has_rsrp = true;
+}
+
+static void one_too_many(
+	const char *word, struct argp_state *state, __attribute__((unused)) struct arguments *a)
+{
+	argp_error(state, "\"%s\" is one word too many", word);
+}
+
+static void show_take(const char *word, struct argp_state *state, struct arguments *a)
+{
+	if (a->show.view != NULL)
+		one_too_many(word, state, a);
+	a->show.view = view_find(word);
+	if (a->show.view == NULL)
+		argp_error(state, "nothing is called \"%s\"; there is: show %s", word, view_names);
+}
+
+static const char *show_missing(const struct arguments *a)
+{
+	return a->show.view == NULL ? "what to show: weirctl --help names it all" : NULL;
+}
+
+static int show_run(const struct arguments *a, char *error)
+{
+	return show(&a->show, error);
+}
+
+/* top-up NAME OCTETS, word by word. */
+static void plan_take(const char *word, struct argp_state *state, struct arguments *a)
+{
+	if (a->plan.what == NULL) {
 		if (strcmp(word, "top-up") == 0)
-			a->command = "top_up_octets";
+			a->plan.what = "top_up_octets";
 		else if (strcmp(word, "set-used") == 0)
-			a->command = "set_used_octets";
+			a->plan.what = "set_used_octets";
 		else
 			argp_error(state, "\"%s\" is nothing to tell of a plan; there is: %s", word,
 				plan_usage);
-	} else if (a->plan == NULL) {
-		a->plan = word;
+	} else if (a->plan.plan == NULL) {
+		a->plan.plan = word;
 	} else if (a->has_octets) {
-		argp_error(state, "\"%s\" is one word too many", word);
-	} else if (units_parse_octets(word, &a->octets) != 0 || a->octets > INT64_MAX) {
+		one_too_many(word, state, a);
+	} else if (units_parse_octets(word, &a->plan.octets) != 0 || a->plan.octets > INT64_MAX) {
 		argp_error(state, "\"%s\" is no amount of octets; write one such as 100MB", word);
 	} else {
 		a->has_octets = true;
 	}
 }
 
-static void show_word_parse(const char *word, struct argp_state *state, struct arguments *a)
+static const char *plan_missing(const struct arguments *a)
 {
-	if (a->view != NULL)
-		argp_error(state, "\"%s\" is one word too many", word);
-	a->view = view_find(word);
-	if (a->view == NULL)
-		argp_error(state, "nothing is called \"%s\"; there is: show %s", word, view_names);
+	return a->has_octets ? NULL : "which plan and how much: plan top-up NAME 100MB";
 }
 
-static void word_parse(const char *word, struct argp_state *state, struct arguments *a)
+static int plan_run(const struct arguments *a, char *error)
 {
-	if (a->tells_of_plan)
-		plan_word_parse(word, state, a);
-	else if (a->show)
-		show_word_parse(word, state, a);
-	else if (strcmp(word, "plan") == 0)
-		a->tells_of_plan = true;
-	else if (strcmp(word, "show") == 0)
-		a->show = true;
-	else if (strcmp(word, "events") == 0 && !a->writes_metrics)
-		a->shows_events = true;
-	else if (strcmp(word, "metrics") == 0 && !a->shows_events)
-		a->writes_metrics = true;
-	else
+	return tell_of_plan(a->show.socket, &a->plan, a->show.json, error);
+}
+
+static void link_take(const char *word, struct argp_state *state, struct arguments *a)
+{
+	if (a->link.link != NULL)
+		one_too_many(word, state, a);
+	a->link.link = word;
+}
+
+static bool has_hint(const struct arguments *a)
+{
+	return a->link.technology != NULL || a->link.cell != NULL || a->link.has_rsrp;
+}
+
+static const char *link_missing(const struct arguments *a)
+{
+	return a->link.link == NULL || !has_hint(a)
+		       ? "which link and what its modem tells: link NAME --cell 1A2B03"
+		       : NULL;
+}
+
+static int link_run(const struct arguments *a, char *error)
+{
+	return tell_of_link(a->show.socket, &a->link, a->show.json, error);
+}
+
+static int events_run(const struct arguments *a, char *error)
+{
+	struct events_options wanted = {.limit = a->show.limited ? a->show.limit : UINT64_MAX,
+		.follow = a->follow,
+		.json = a->show.json};
+
+	return events_show(a->show.socket, &wanted, stdout, error);
+}
+
+static int metrics_run(const struct arguments *a, char *error)
+{
+	if (a->metrics.format == METRICS_MARKDOWN) {
+		metrics_describe(stdout);
+		return 0;
+	}
+	return metrics_write(a->show.socket, &a->metrics, stdout, error);
+}
+
+static int live_run(const struct arguments *a, char *error)
+{
+	struct top_settings settings = {.socket = a->show.socket, .filter = ""};
+
+	top_settings_read(a->n_rest, a->rest, &settings);
+	return settings.once ? top_print(&settings, error) : top_run(&settings, error);
+}
+
+static const struct command commands[] = {
+	{"show", show_take, show_missing, show_run},
+	{"top", NULL, NULL, live_run}, /* reads its words itself */
+	{"events", one_too_many, NULL, events_run},
+	{"metrics", one_too_many, NULL, metrics_run},
+	{"plan", plan_take, plan_missing, plan_run},
+	{"link", link_take, link_missing, link_run},
+};
+
+static void command_take(const char *word, struct argp_state *state, struct arguments *a)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(word, commands[i].name) == 0)
+			a->command = &commands[i];
+	if (a->command == NULL)
 		argp_error(state,
-			"there is no command \"%s\"; there is: show %s, and: %s, events, metrics",
-			word, view_names, plan_usage);
+			"there is no command \"%s\"; there is: show %s, top, events, metrics, %s, "
+			"%s",
+			word, view_names, plan_usage, link_usage);
+	else if (a->command->take == NULL) {
+		a->n_rest = state->argc - state->next + 1;
+		a->rest = state->argv + state->next - 1;
+		state->next = state->argc;
+	}
+}
+
+static void check_whole(struct argp_state *state, const struct arguments *a)
+{
+	const char *missing = NULL;
+
+	if (a->command == NULL)
+		argp_error(state, "say what to do: show %s, top, events, metrics, %s, %s",
+			view_names, plan_usage, link_usage);
+	else if (a->command->missing != NULL)
+		missing = a->command->missing(a);
+	if (missing != NULL)
+		argp_error(state, "say %s", missing);
+	if (has_hint(a) && a->link.link == NULL)
+		argp_error(state, "--technology, --cell and --rsrp are told of a link: %s",
+			link_usage);
+	if (a->show.json && a->show.sort != NULL)
+		argp_error(
+			state, "--json prints the answer as weir gives it: --sort is for tables");
+}
+
+static error_t radio_option_parse(int key, char *arg, struct argp_state *state, struct arguments *a)
+{
+	if (key == OPTION_TECHNOLOGY)
+		a->link.technology = arg;
+	else if (key == OPTION_CELL)
+		a->link.cell = arg;
+	else if (key == OPTION_RSRP)
+		rsrp_parse(arg, state, a);
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
 }
 
 static error_t option_parse(int key, char *arg, struct argp_state *state)
@@ -161,13 +290,13 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 's':
-		a->socket = arg;
+		a->show.socket = arg;
 		return 0;
 	case 'j':
-		a->json = true;
+		a->show.json = true;
 		return 0;
 	case 'a':
-		a->all = true;
+		a->show.all = true;
 		return 0;
 	case 'n':
 		limit_parse(arg, state, a);
@@ -175,11 +304,11 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	case 'd':
 		device_parse(arg, state, a);
 		return 0;
-	case OPTION_SORT:
-		a->sort = arg;
-		return 0;
 	case 'f':
 		a->follow = true;
+		return 0;
+	case OPTION_SORT:
+		a->show.sort = arg;
 		return 0;
 	case OPTION_DEVICES:
 		devices_parse(arg, state, a);
@@ -190,213 +319,17 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 				"--format is prometheus, openmetrics or markdown, not \"%s\"", arg);
 		return 0;
 	case ARGP_KEY_ARG:
-		word_parse(arg, state, a);
+		if (a->command == NULL)
+			command_take(arg, state, a);
+		else
+			a->command->take(arg, state, a);
 		return 0;
 	case ARGP_KEY_END:
-		if (a->tells_of_plan && !a->has_octets)
-			argp_error(state, "say which plan and how much: %s", plan_usage);
-		if (a->view == NULL && !a->tells_of_plan && !a->shows_events && !a->writes_metrics)
-			argp_error(state, "say what to show: show %s", view_names);
-		if (a->json && a->sort != NULL)
-			argp_error(state,
-				"--json prints the answer as weir gives it: --sort is for tables");
+		check_whole(state, a);
 		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return radio_option_parse(key, arg, state, a);
 	}
-}
-
-/* Rows of a listing as they come. */
-struct rows {
-	struct table *table;
-	uint64_t n_total; /* what the listing's last line says */
-};
-
-static int row_take(struct rows *r, const char *line, size_t n, char *error)
-{
-	json_t *object;
-	int result;
-
-	if (n > 0 && line[n - 1] == ',')
-		n--;
-	object = json_loadb(line, n, 0, NULL);
-	result = object == NULL ? -EINVAL : table_add(r->table, object);
-	if (result != 0)
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "%s",
-			result == -ENOMEM ? "no memory"
-					  : "weir's answer is not what this weirctl knows");
-	json_decref(object);
-	return result == 0 ? 0 : -1;
-}
-
-static int line_take(void *context, const char *line, size_t n, char *error)
-{
-	static const char total[] = "\"n_total\":";
-	struct rows *r = context;
-	const char *found;
-
-	if (n >= 2 && line[n - 1] == '[')
-		return 0; /* {"flows":[ */
-	if (n == 0 || line[0] == '{')
-		return n == 0 ? 0 : row_take(r, line, n, error);
-	/* ],"n_rows":1,"n_total":2} — strtoull stops at the brace */
-	found = memmem(line, n, total, sizeof(total) - 1);
-	if (found != NULL)
-		r->n_total = strtoull(found + sizeof(total) - 1, NULL, 10);
-	return 0;
-}
-
-static int print_sink(void *context, const char *bytes, size_t n, char *error)
-{
-	FILE *out = context;
-
-	if (fwrite(bytes, 1, n, out) == n)
-		return 0;
-	(void)snprintf(error, CONNECTION_ERROR_MAX, "cannot write: %s", strerror(errno));
-	return -1;
-}
-
-/* The request as text; free it. The daemon is asked for no more rows than are wanted, unless they must be ordered first. */
-static char *request_create(const struct arguments *a, uint64_t limit)
-{
-	json_t *request = json_pack("{s:s}", "show", a->view->name);
-	char *text;
-
-	if (limit < UINT64_MAX && a->sort == NULL && !a->view->upright)
-		json_object_set_new(request, "limit", json_integer((json_int_t)limit));
-	if (a->device != NULL)
-		json_object_set_new(request, "device", json_string(a->device));
-	if (a->all)
-		json_object_set_new(request, "all", json_true());
-	text = json_dumps(request, JSON_COMPACT);
-	json_decref(request);
-	return text;
-}
-
-static int show_json(const struct arguments *a, char *error)
-{
-	char *request = request_create(a, a->limited ? a->limit : UINT64_MAX);
-	int result = request == NULL
-			     ? -1
-			     : connection_ask(a->socket, request, print_sink, stdout, error);
-
-	free(request);
-	if (result == 0)
-		(void)putchar('\n');
-	return result;
-}
-
-static void table_show(const struct arguments *a, struct table *t, uint64_t n_total)
-{
-	table_finish(t);
-	if (a->view->upright) {
-		table_print_upright(t, stdout);
-		return;
-	}
-	if (t->n_rows == 0)
-		(void)printf("%s\n", a->view->none);
-	else
-		table_print(t, stdout);
-	if (t->n_rows > 0 && t->n_rows < n_total && a->device == NULL)
-		(void)printf("\n%zu of %" PRIu64 "%s\n", t->n_rows, n_total,
-			a->limited ? "" : "; the rest with --all");
-}
-
-static uint64_t table_limit(const struct arguments *a)
-{
-	if (a->limited)
-		return a->limit;
-	return a->all || a->view->default_rows == 0 ? UINT64_MAX : a->view->default_rows;
-}
-
-static int show_table(const struct arguments *a, struct table *t, char *error)
-{
-	struct rows rows = {.table = t};
-	struct lines lines = {.take = line_take, .context = &rows};
-	char *request = request_create(a, t->limit);
-	int result = request == NULL
-			     ? -1
-			     : connection_ask(a->socket, request, lines_sink, &lines, error);
-
-	if (result == 0)
-		result = lines_end(&lines, error);
-	if (result == 0)
-		table_show(a, t, rows.n_total);
-	lines_clean(&lines);
-	free(request);
-	return result;
-}
-
-static void explain_order(const struct arguments *a)
-{
-	(void)fprintf(stderr, "weirctl: no column is called \"%s\"; there are:", a->sort);
-	for (uint32_t i = 0; i < a->view->n_columns; i++)
-		(void)fprintf(stderr, "%s %s", i == 0 ? "" : ",", a->view->columns[i].key);
-	(void)fputc('\n', stderr);
-}
-
-/* How the plan stands now, in one line. */
-static int plan_print(const char *text, size_t n, char *error)
-{
-	json_t *o = json_loadb(text, n, 0, NULL);
-	const char *name = NULL;
-	json_int_t used = 0;
-	json_int_t left = 0;
-	json_int_t quota = 0;
-	char words[3][UNITS_TEXT_MAX];
-
-	if (json_unpack(o, "{s:s, s:I, s?I, s?I}", "plan", &name, "used_octets", &used,
-		    "left_octets", &left, "quota_octets", &quota)
-		!= 0) {
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "%s",
-			"done, but weir's answer is not what this weirctl knows");
-		json_decref(o);
-		return -1;
-	}
-	(void)printf("%s: %s used", name, units_show_octets((uint64_t)used, words[0]));
-	if (quota > 0)
-		(void)printf(", %s left of %s", units_show_octets((uint64_t)left, words[1]),
-			units_show_octets((uint64_t)quota, words[2]));
-	(void)putchar('\n');
-	json_decref(o);
-	return 0;
-}
-
-/* Tells weir something of a plan; what it answers is true on its disk. */
-static int tell_of_plan(const struct arguments *a, char *error)
-{
-	struct lines answer = {0};
-	json_t *request =
-		json_pack("{s:s, s:I}", "plan", a->plan, a->command, (json_int_t)a->octets);
-	char *text = json_dumps(request, JSON_COMPACT);
-	int result =
-		text == NULL ? -1 : connection_ask(a->socket, text, lines_hold, &answer, error);
-
-	if (result == 0 && a->json)
-		(void)printf("%s\n", answer.held);
-	else if (result == 0)
-		result = plan_print(answer.held, answer.n_held, error);
-	lines_clean(&answer);
-	free(text);
-	json_decref(request);
-	return result;
-}
-
-static int show_events(const struct arguments *a, char *error)
-{
-	struct events_options wanted = {
-		.limit = a->limited ? a->limit : UINT64_MAX, .follow = a->follow, .json = a->json};
-
-	return events_show(a->socket, &wanted, stdout, error);
-}
-
-static int write_metrics(const struct arguments *a, char *error)
-{
-	if (a->metrics.format == METRICS_MARKDOWN) {
-		metrics_describe(stdout);
-		return 0;
-	}
-	return metrics_write(a->socket, &a->metrics, stdout, error);
 }
 
 static int finish(int result, char *error)
@@ -407,25 +340,11 @@ static int finish(int result, char *error)
 	}
 	if (result == 0)
 		return EXIT_SUCCESS;
+	if (result == SHOW_NO_COLUMN)
+		return EXIT_USAGE;
 	(void)fflush(stdout);
 	(void)fprintf(stderr, "weirctl: %s\n", error);
 	return EXIT_TROUBLE;
-}
-
-static int show(const struct arguments *a)
-{
-	char error[CONNECTION_ERROR_MAX] = "no memory";
-	struct table table;
-	int result;
-
-	table_init(&table, a->view->columns, a->view->n_columns, table_limit(a));
-	if (a->sort != NULL && table_set_order(&table, a->sort) != 0) {
-		explain_order(a);
-		return EXIT_USAGE;
-	}
-	result = a->json ? show_json(a, error) : show_table(a, &table, error);
-	table_clean(&table);
-	return finish(result, error);
 }
 
 int main(int argc, char **argv)
@@ -437,27 +356,23 @@ int main(int argc, char **argv)
 			"show "
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
 			"clocks|unsolicited\n"
+			"top [--help] [devices|classes|flows|plans|link|drops]\n"
 			"events [--follow]\n"
 			"metrics\n"
 			"plan top-up NAME OCTETS\n"
-			"plan set-used NAME OCTETS",
+			"plan set-used NAME OCTETS\n"
+			"link NAME [--technology NAME] [--cell HEX] [--rsrp DBM]",
 		.doc = "Shows what a running weir is doing, and tells it what it cannot know: "
-		       "octets that were bought on top of a plan's quota, or what the carrier "
-		       "says its cycle has used.\v"
+		       "octets that were bought on top of a plan's quota, what the carrier "
+		       "says its cycle has used, or what a modem says of its radio.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};
-	struct arguments a = {.socket = DEFAULT_SOCKET, .metrics = METRICS_DEFAULTS};
+	struct arguments a = {.show.socket = DEFAULT_SOCKET, .metrics = METRICS_DEFAULTS};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weirctl " WEIR_VERSION;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a) != 0)
 		return EXIT_USAGE;
-	if (a.tells_of_plan)
-		return finish(tell_of_plan(&a, error), error);
-	if (a.shows_events)
-		return finish(show_events(&a, error), error);
-	if (a.writes_metrics)
-		return finish(write_metrics(&a, error), error);
-	return show(&a);
+	return finish(a.command->run(&a, error), error);
 }

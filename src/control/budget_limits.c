@@ -303,6 +303,7 @@ void enforce(struct budget *b, struct book *k, const struct ledger_time *when)
 		return;
 	view.is_unrecorded = ledger_stats(b->ledger).state != LEDGER_SOUND;
 	read_unsolicited(b, k, &view.unsolicited);
+	read_probes(b, k, &view.probes);
 	if (is_enforced(b, rule)) {
 		view.is_leased = !view.is_unrecorded && !view.plan.is_assumed_spent;
 		if (!view.is_leased)

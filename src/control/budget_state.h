@@ -152,7 +152,8 @@ void rules_fill(const struct config *c, struct rules *ret_rules);
 /* Hands the ledger what flow records told since the last time. */
 void inbox_take(struct budget *b, const struct ledger_time *when);
 
-/* What the ledger has of the class `unsolicited` in this cycle. */
+/* What the ledger has of the classes `link-probe` and `unsolicited` in this cycle. */
+void read_probes(const struct budget *b, const struct book *k, struct ledger_usage *ret_usage);
 void read_unsolicited(const struct budget *b, const struct book *k, struct ledger_usage *ret_usage);
 
 /* budget_bill.c: a plan's bill begins, or goes on, after the ledger was opened. */

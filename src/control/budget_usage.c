@@ -72,7 +72,9 @@ void budget_count(struct budget *b, const struct path_config *pc, const struct f
 	pthread_mutex_unlock(&b->lock);
 }
 
-void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage)
+/* Octets of no device, on a class of weir's own. */
+static void count_own(
+	struct budget *b, uint8_t plan_id, const char *class_name, const struct ledger_usage *usage)
 {
 	static const struct mac_addr nobody;
 	struct inbox_row *row;
@@ -80,8 +82,7 @@ void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct le
 	if (plan_id >= b->n_books)
 		return;
 	pthread_mutex_lock(&b->lock);
-	row = inbox_row(
-		b, plan_id, CLASS_UNSOLICITED, &nobody, classes_name(NULL, CLASS_UNSOLICITED));
+	row = inbox_row(b, plan_id, CLASS_UNSOLICITED, &nobody, class_name);
 	for (int d = 0; d < N_DIRECTIONS && row != NULL; d++) {
 		row->usage.octets[d] += usage->octets[d];
 		row->usage.packets[d] += usage->packets[d];
@@ -90,6 +91,29 @@ void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct le
 		row->is_of_device = false;
 	b->n_unattributed += row == NULL ? 1 : 0;
 	pthread_mutex_unlock(&b->lock);
+}
+
+void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage)
+{
+	count_own(b, plan_id, classes_name(NULL, CLASS_UNSOLICITED), usage);
+}
+
+void budget_count_probes(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage)
+{
+	count_own(b, plan_id, BUDGET_PROBES_CLASS, usage);
+}
+
+/* Only where there are any: most sites never probe, and their ledgers need not know the class. */
+void read_probes(const struct budget *b, const struct book *k, struct ledger_usage *ret_usage)
+{
+	const char *name;
+	struct ledger_usage usage;
+
+	for (uint8_t id = 1; ledger_read_class(b->ledger, k->plan, id, &name, &usage); id++)
+		if (strcmp(name, BUDGET_PROBES_CLASS) == 0) {
+			*ret_usage = usage;
+			return;
+		}
 }
 
 void read_unsolicited(const struct budget *b, const struct book *k, struct ledger_usage *ret_usage)

@@ -122,6 +122,27 @@ static void check_gateway(struct config_checker *k, uint32_t i)
 			other_address(&p->address, &p->address.addr, other));
 }
 
+static void check_probe(struct config_checker *k, uint32_t i)
+{
+	const struct config_port *p = &k->config->ports[i];
+	const struct tree_node *rate = tree_child(k->ports[i], "rate");
+	const struct tree_node *n = rate == NULL ? NULL : tree_child(rate, "probe");
+	const char *unfit = why_unfit(ip_addr_v4_host(&p->probe_to));
+
+	if (n == NULL || p->role != PORT_UPLINK || ip_addr_is_unset(&p->probe_to))
+		return;
+	if (unfit != NULL)
+		config_complain(k, CONFIG_ERROR, n, "to",
+			"no host can have it: %s; write a unicast address", unfit);
+	else if (ip_addr_equal(&p->probe_to, &p->address.addr)
+		 || config_find_lan(k->config, &p->probe_to) != PORT_NONE)
+		config_complain(k, CONFIG_ERROR, n, "to",
+			"lies on this side of the uplink; write a host beyond it");
+	if (!p->rate_follow)
+		config_complain(k, CONFIG_ERROR, n, NULL,
+			"is for rates that are followed; write follow: true beside it");
+}
+
 /* Port i stands behind port j in the file; both lines are named. */
 static void check_pair(struct config_checker *k, uint32_t i, uint32_t j)
 {
@@ -160,6 +181,7 @@ void config_check_addresses(struct config_checker *k)
 			continue;
 		is_fit[i] = check_address(k, i);
 		check_gateway(k, i);
+		check_probe(k, i);
 		for (uint32_t j = 0; j < i && is_fit[i]; j++) {
 			if (is_fit[j])
 				check_pair(k, i, j);

@@ -3,6 +3,7 @@
 #include "config_check.h"
 
 #include <weir/classify/name_set.h>
+#include <weir/control/budget.h>
 
 #include <string.h>
 
@@ -118,7 +119,8 @@ static void check_class(struct config_checker *k, const struct tree_node *n, uin
 	const struct config_class *c = &k->config->classes[i];
 	const struct tree_node *nodes[CONFIG_MATCH_MAX] = {NULL};
 
-	if (strcmp(c->name, "default") == 0 || strcmp(c->name, "unsolicited") == 0)
+	if (strcmp(c->name, "default") == 0 || strcmp(c->name, "unsolicited") == 0
+		|| strcmp(c->name, BUDGET_PROBES_CLASS) == 0)
 		config_complain(k, CONFIG_ERROR, n, NULL,
 			"weir has a class of that name already; choose another");
 	check_ways(k, n, c);

@@ -229,6 +229,38 @@ int devices_next(struct server_answer *a, struct text *part, char *error)
 	return 0;
 }
 
+/* What weir has probed links with. */
+static void sum_probes(const struct telemetry *t, struct usage_sum *sum)
+{
+	struct link_stats link;
+
+	for (uint32_t i = 0; i < doors_config(t->path)->n_ports; i++) {
+		if (!doors_link_read(t->path, (uint8_t)i, &link))
+			continue;
+		for (int d = 0; d < N_DIRECTIONS; d++) {
+			sum->octets[d] += link.probe_octets[d];
+			sum->packets[d] += link.probe_packets[d];
+		}
+	}
+}
+
+/* A probe that is just leaving is counted before it crosses the edge. */
+static void take_off(uint64_t *sum, uint64_t part)
+{
+	*sum -= part < *sum ? part : *sum;
+}
+
+static void class_row(
+	struct listing *l, const char *name, const struct usage_sum *sum, struct text *part)
+{
+	listing_row(l, part);
+	text_field_string(part, "name", name);
+	text_field_u64(part, "flows", sum->n_flows);
+	text_field_u64(part, "flows_ended", sum->n_flows_ended);
+	usage_fields(part, sum->octets, sum->packets);
+	text_close(part, '}');
+}
+
 /* What came for no flow is a class of its own, with what weir itself has answered. */
 static void sum_unsolicited(struct telemetry *t, struct usage_sum *sum)
 {
@@ -246,6 +278,7 @@ int classes_next(struct server_answer *a, struct text *part, char *error)
 	struct listing *l = listing_of(a);
 	struct telemetry *t = l->telemetry;
 	uint32_t n_total = 0;
+	struct usage_sum probes = {0};
 
 	if (!l->opened) /* before the walk: a flow that reports during it is not counted twice */
 		memcpy(l->sums, t->classes, sizeof(t->classes));
@@ -253,17 +286,20 @@ int classes_next(struct server_answer *a, struct text *part, char *error)
 	if (!l->summed)
 		return flows_sum(l, error);
 	sum_unsolicited(t, &l->sums[CLASS_UNSOLICITED]);
+	sum_probes(t, &probes);
+	take_off(&l->sums[CLASS_UNSOLICITED].octets[UPLINK], probes.octets[UPLINK]);
+	take_off(&l->sums[CLASS_UNSOLICITED].packets[UPLINK], probes.packets[UPLINK]);
 	listing_head(l, part);
 	for (uint32_t id = 0; id < CLASS_IDS && t->class_names[id][0] != '\0'; id++) {
 		n_total++;
 		if (l->n_rows == l->limit)
 			continue;
-		listing_row(l, part);
-		text_field_string(part, "name", t->class_names[id]);
-		text_field_u64(part, "flows", l->sums[id].n_flows);
-		text_field_u64(part, "flows_ended", l->sums[id].n_flows_ended);
-		usage_fields(part, l->sums[id].octets, l->sums[id].packets);
-		text_close(part, '}');
+		class_row(l, t->class_names[id], &l->sums[id], part);
+	}
+	if (probes.packets[UPLINK] > 0) {
+		n_total++;
+		if (l->n_rows < l->limit)
+			class_row(l, BUDGET_PROBES_CLASS, &probes, part);
 	}
 	listing_tail(l, part, n_total);
 	return 0;

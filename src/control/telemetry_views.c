@@ -4,6 +4,7 @@
 
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
+#include <weir/control/link_hint.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -407,6 +408,13 @@ static void followed_fields(
 	text_field_u64(part, "answers_dns", s->n_dns);
 	text_field_u64(part, "answers_quic", s->n_quic);
 	text_field_u64(part, "one_way", s->n_one_way);
+	text_field_u64(part, "answers_probe", s->n_probes);
+	text_field_u64(part, "probes", s->probe_packets[UPLINK]);
+	text_field_u64(part, "probe_octets", s->probe_octets[direction]);
+	if (s->hint_us == 0)
+		return;
+	link_hint_fields(&s->hint, part);
+	text_field_u64(part, "hint_age_us", now_us < s->hint_us ? 0 : now_us - s->hint_us);
 }
 
 /* One direction of one uplink. */

@@ -15,7 +15,9 @@
 #include <weir/control/drop_watch.h>
 #include <weir/control/events.h>
 #include <weir/control/export_records.h>
+#include <weir/control/link_hint.h>
 #include <weir/control/plan_command.h>
+#include <weir/control/probe_quota.h>
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
 #include <weir/control/telemetry.h>
@@ -52,6 +54,7 @@ struct gateway {
 	struct gateway_budget *books;
 	struct clocks *clocks;
 	struct unsolicited_watch *unsolicited;
+	struct probe_quota *probe_quota;
 	struct telemetry *telemetry;
 	struct events *events;
 	struct server *server;
@@ -269,7 +272,8 @@ static int answer_view(void *context, json_t *request, uint64_t now_us,
 	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
 }
 
-/* server_handlers.begin: something is told of a plan, or something is to be shown. */
+/* server_handlers.begin: something is told of a plan or a link, or something is to be shown. */
+>>>>>>> w-probe
 static int answer_request(void *context, json_t *request, uint64_t now_us,
 	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
 {
@@ -277,6 +281,8 @@ static int answer_request(void *context, json_t *request, uint64_t now_us,
 
 	if (plan_command_is(request))
 		return plan_command_answer(gateway_budget(g->books), request, error, ret_answer);
+	if (link_hint_is(request))
+		return link_hint_answer(g->path, request, now_us, error, ret_answer);
 	return answer_view(context, request, now_us, error, ret_answer);
 }
 
@@ -307,6 +313,8 @@ static int start_control(struct gateway *g)
 	if (err == 0)
 		err = unsolicited_create(
 			g->path, gateway_budget(g->books), g->config, &g->unsolicited);
+	if (err == 0)
+		err = probe_quota_create(g->path, gateway_budget(g->books), &g->probe_quota);
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
@@ -597,6 +605,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	follow_schedules(g);
 	follow_clocks(g, now_us);
 	watch_unsolicited(g);
+	probe_quota_tick(g->probe_quota, now_us);
 	for (uint32_t i = 0; i < g->config->n_plans; i++)
 		if (g->plan_spent[i])
 			log_plan_spent(g, i);
@@ -709,6 +718,7 @@ static void stop_path(struct gateway *g)
 		take_records(g, clock_now_us());
 		save_clocks(g);
 		watch_unsolicited(g);
+		probe_quota_tick(g->probe_quota, clock_now_us());
 	}
 }
 
@@ -724,6 +734,7 @@ void gateway_stop(struct gateway *g)
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
 	unsolicited_destroy(g->unsolicited);
+	probe_quota_destroy(g->probe_quota);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);
 	rte_mempool_free(g->pool);

@@ -177,6 +177,21 @@ bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_
 	return true;
 }
 
+bool doors_link_hint(
+	struct path *p, uint8_t port, const struct link_rate_hint *hint, uint64_t now_us)
+{
+	if (port >= p->config->n_ports || !p->config->ports[port].follows_link)
+		return false;
+	link_watch_tell(p->ctx.links[port], hint, now_us);
+	return true;
+}
+
+void doors_probe_limit_set(struct path *p, uint8_t port, uint64_t octets)
+{
+	if (p->ctx.links[port] != NULL)
+		link_watch_set_probe_limit(p->ctx.links[port], octets);
+}
+
 /* The flow's totals, in the shape of a record. */
 static void view_of(const struct stage_ctx *ctx, uint32_t id, struct flow_view *view)
 {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "link_watch.h"
 
+#include "link_probe.h"
+
 #include <weir/base/clock.h>
 #include <weir/flow/rtt.h>
 #include <weir/packet/bytes.h>
@@ -8,11 +10,15 @@
 
 #define WATCHED_FLOWS    32
 #define SILENT_US        (1 * US_PER_S)
+#define DEAF_US          (300 * US_PER_MS) /* without evidence for so long, a loaded direction is probed */
+#define LOADED_PART      8 /* of what is carried: so much passes where there may be a queue */
+#define LOAD_TICKS       8 /* that the load is averaged over */
 #define TICK_US          (10 * US_PER_MS)
 #define PORT_DNS         53
 #define PORT_QUIC        443
 #define UDP_HEADER_BYTES 8
 #define PATH_OF_HOST     (UINT64_C(1) << 63) /* its other bits: an address */
+#define PATH_OF_PROBE    (UINT64_C(1) << 62) /* of such a one: asked by weir itself */
 #define BULK_OCTETS      2800 /* two full segments: what acknowledges them is answered by more at once */
 /* Where nothing is known yet: what a poor cell carries, found to be more within seconds. */
 #define START_UPLINK_BPS   2000000
@@ -48,13 +54,42 @@ struct watched {
 	struct rtt_probe probe;
 };
 
+/* A hint in one word, so that it is handed over whole: the last from above, each cut to its bits. */
+enum hint_word {
+	HINT_CELL_BITS =
+		36, /* an NR Cell Identity has as many, and no identity more (3GPP TS 38.413) */
+	HINT_TECHNOLOGY_AT = HINT_CELL_BITS,
+	HINT_TECHNOLOGY_BITS = 4,
+	HINT_RSRP_AT = HINT_TECHNOLOGY_AT + HINT_TECHNOLOGY_BITS,
+	HINT_GIVEN_AT = 63
+};
+
+static_assert(LINK_RATE_TECHNOLOGIES <= 1 << HINT_TECHNOLOGY_BITS, "each fits");
+static_assert(LINK_RATE_CELL_MAX == (UINT64_C(1) << HINT_CELL_BITS) - 1, "each fits");
+
 struct link_watch {
 	bool follows;
+	uint64_t hint_word;       /* [control] 0: none was given */
+	uint64_t hint_us;         /* [control] */
+	uint64_t hint_taken_word; /* that the rate knows of */
 	uint64_t ticked_us;
 	uint64_t n_watched; /* ever */
 	struct link_rate rate;
+	struct link_probe probe;
+	uint64_t heard_us[N_DIRECTIONS];    /* when something else than a probe told last */
+	uint64_t load_octets[N_DIRECTIONS]; /* at the last tick */
+	uint64_t load_bps[N_DIRECTIONS];
 	struct watched flows[WATCHED_FLOWS];
 };
+
+/* What is not a probe tells. */
+static void hear(struct link_watch *w, const struct link_rate_sample *s)
+{
+	link_rate_sample(&w->rate, s);
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+		if (w->rate.way[d].seen_us == s->now_us)
+			w->heard_us[d] = s->now_us;
+}
 
 /* What a TCP header says that matters here. */
 struct segment {
@@ -99,9 +134,10 @@ void link_watch_adopt(struct stage_ctx *ctx, uint8_t port, const struct path_con
 	const struct path_port *p = &next->ports[port];
 	struct link_rate_params params = params_of(p);
 
-	if (p->follows_link && !w->follows)
+	if (p->follows_link && !w->follows) {
 		link_rate_init(&w->rate, &params);
-	else if (p->follows_link)
+		w->hint_taken_word = 0;
+	} else if (p->follows_link)
 		link_rate_set_params(&w->rate, &params);
 	w->follows = p->follows_link;
 	ctx->followed[port] = p->follows_link;
@@ -282,7 +318,7 @@ static void answer_by_segment(
 		read_clock(w, f, s, &sample);
 	}
 	if (sample.sent_us != 0 || sample.has_remote)
-		link_rate_sample(&w->rate, &sample);
+		hear(w, &sample);
 }
 
 static void answer_by_datagram(struct link_watch *w, struct watched *f, const struct flow *flow,
@@ -303,7 +339,7 @@ static void answer_by_datagram(struct link_watch *w, struct watched *f, const st
 		sample.sent_us = rtt_echo_spin(&f->probe, (udp[UDP_HEADER_BYTES] & QUIC_SPIN) != 0);
 	}
 	if (sample.sent_us != 0)
-		link_rate_sample(&w->rate, &sample);
+		hear(w, &sample);
 }
 
 void link_watch_down(
@@ -344,18 +380,113 @@ static uint64_t waiting_us(const struct link_watch *w)
 	return oldest_us;
 }
 
+static uint64_t hint_pack(const struct link_rate_hint *h)
+{
+	return UINT64_C(1) << HINT_GIVEN_AT | (uint64_t)(uint16_t)h->rsrp_dbm << HINT_RSRP_AT
+	       | (uint64_t)h->technology << HINT_TECHNOLOGY_AT | (h->cell & LINK_RATE_CELL_MAX);
+}
+
+static struct link_rate_hint hint_unpack(uint64_t word)
+{
+	return (struct link_rate_hint){
+		.technology = word >> HINT_TECHNOLOGY_AT & ((1u << HINT_TECHNOLOGY_BITS) - 1),
+		.cell = word & LINK_RATE_CELL_MAX,
+		.rsrp_dbm = (int16_t)(word >> HINT_RSRP_AT),
+	};
+}
+
+void link_watch_tell(struct link_watch *w, const struct link_rate_hint *hint, uint64_t now_us)
+{
+	w->hint_us = now_us;
+	__atomic_store_n(&w->hint_word, hint_pack(hint), __ATOMIC_RELAXED);
+}
+
+static void take_hint(struct link_watch *w)
+{
+	uint64_t word = __atomic_load_n(&w->hint_word, __ATOMIC_RELAXED);
+	struct link_rate_hint hint = hint_unpack(word);
+
+	if (word == w->hint_taken_word)
+		return;
+	w->hint_taken_word = word;
+	link_rate_hint(&w->rate, &hint);
+}
+
+bool link_watch_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	struct link_watch *w = ctx->links[m->in_port];
+	struct link_rate_sample sample = {.now_us = ctx->now_us,
+		.path = PATH_OF_HOST | PATH_OF_PROBE | m->src.words[3],
+		.source = LINK_RATE_PROBE};
+
+	if (!ctx->followed[m->in_port] || !link_probe_take(ctx, pkt, m, &w->probe, &sample.sent_us))
+		return false;
+	link_rate_sample(&w->rate, &sample);
+	return true;
+}
+
+void link_watch_set_probe_limit(struct link_watch *w, uint64_t octets)
+{
+	__atomic_store_n(&w->probe.limit_octets, octets, __ATOMIC_RELAXED);
+}
+
+static void find_load(struct link_watch *w, const struct link_rate_tick *t, uint64_t span_us)
+{
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		uint64_t bps = (t->octets[d] - w->load_octets[d]) * 8 * US_PER_S
+			       / RTE_MAX(span_us, (uint64_t)1);
+
+		w->load_octets[d] = t->octets[d];
+		w->load_bps[d] = (w->load_bps[d] * (LOAD_TICKS - 1) + bps) / LOAD_TICKS;
+	}
+}
+
+/* True where there may be a queue that nothing has told of for a while, and no answer is awaited that will. */
+static bool must_probe(const struct link_watch *w, const struct link_rate_tick *t)
+{
+	if (t->waiting_us != 0 && t->now_us - t->waiting_us < SILENT_US)
+		return false;
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		bool is_loaded = t->is_backlogged[d]
+				 || w->load_bps[d] > w->rate.way[d].carried_bps / LOADED_PART;
+
+		if (is_loaded && t->now_us - w->heard_us[d] > DEAF_US)
+			return true;
+	}
+	return false;
+}
+
+/* A probe that left is a question like those of flows, and its answer may be overdue. */
+static void probe(struct stage_ctx *ctx, uint8_t port, struct link_rate_tick *t)
+{
+	struct link_watch *w = ctx->links[port];
+	uint64_t since_us;
+
+	if (ip_addr_is_unset(&ctx->config->ports[port].probe_to))
+		return;
+	if (t->is_up && must_probe(w, t))
+		link_probe_send(ctx, port, &w->probe);
+	since_us = link_probe_waiting_us(&w->probe, w->rate.crossed_sent_us, t->now_us);
+	if (since_us != 0 && (t->waiting_us == 0 || since_us < t->waiting_us))
+		t->waiting_us = since_us;
+}
+
 static void tick(struct stage_ctx *ctx, uint8_t port)
 {
 	struct link_watch *w = ctx->links[port];
 	struct link_rate_tick t = {.now_us = ctx->now_us,
 		.is_up = port_is_up(ctx->ports[port]),
 		.waiting_us = waiting_us(w)};
+	uint64_t span_us = ctx->now_us - w->ticked_us;
 
 	w->ticked_us = ctx->now_us;
+	take_hint(w);
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		t.octets[d] = ctx->edge[port][d].octets;
 		t.is_backlogged[d] = shaper_load(ctx->shapers[port][d]).busy_since_us != UINT64_MAX;
 	}
+	find_load(w, &t, span_us);
+	probe(ctx, port, &t);
 	link_rate_tick(&w->rate, &t);
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		struct link_rate_advice advice = link_rate_advice(&w->rate, (enum direction)d);
@@ -384,11 +515,16 @@ void link_watch_read(const struct link_watch *w, struct link_stats *ret_stats)
 		.n_tcp = l->n_samples[LINK_RATE_TCP_TIMESTAMP]
 			 + l->n_samples[LINK_RATE_TCP_SEQUENCE],
 		.n_dns = l->n_samples[LINK_RATE_DNS],
-		.n_quic = l->n_samples[LINK_RATE_QUIC_SPIN]};
+		.n_quic = l->n_samples[LINK_RATE_QUIC_SPIN],
+		.n_probes = l->n_samples[LINK_RATE_PROBE],
+		.hint = hint_unpack(w->hint_word),
+		.hint_us = w->hint_us};
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
 		ret_stats->carried_bps[d] = l->way[d].carried_bps;
 		ret_stats->radio_queue_us[d] =
 			l->way[d].queue_us < 0 ? 0 : (uint64_t)l->way[d].queue_us;
 		ret_stats->seen_us[d] = l->way[d].seen_us;
+		ret_stats->probe_packets[d] = w->probe.sums[d].packets;
+		ret_stats->probe_octets[d] = w->probe.sums[d].octets;
 	}
 }

@@ -32,6 +32,15 @@ void link_watch_down(struct stage_ctx *ctx, struct link_watch *w, struct rte_mbu
 /* Moves the rates, when it is time. */
 void link_watch_run(struct stage_ctx *ctx);
 
+/* True for the answer to a probe of weir's own: it has told what it knows, and is done with. */
+bool link_watch_answer(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* Control: the limit of link_probe.h. */
+void link_watch_set_probe_limit(struct link_watch *w, uint64_t octets);
+
+/* Control: what the modem tells, for the next tick. */
+void link_watch_tell(struct link_watch *w, const struct link_rate_hint *hint, uint64_t now_us);
+
 /* What is known, for who asks. */
 void link_watch_read(const struct link_watch *w, struct link_stats *ret_stats);
 

@@ -7,6 +7,7 @@
  * its LAN goes to ROUTER_MAC (its ARP requests for such addresses are answered with it) and walks the path like any
  * device's.
  */
+#include "link_watch.h"
 #include "stage.h"
 
 #include <weir/packet/arp.h>
@@ -148,6 +149,11 @@ bool local_deliver(
 	*ret_why = DROP_NONE;
 	switch (p->role) {
 	case PORT_UPLINK:
+		if (link_watch_answer(ctx, pkt, m)) {
+			m->in_port = PORT_NONE; /* somebody did ask for it */
+			*ret_why = DROP_LOCAL_PROBE_ANSWER;
+			return true;
+		}
 		if (!to_group && !is_gateway_address(ctx, &m->dst))
 			return false;
 		*ret_why = to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_FROM_UPLINK;

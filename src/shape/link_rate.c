@@ -11,11 +11,13 @@
 #define DRAIN_EVERY_US (25 * US_PER_S) /* so that each LASTING_US sees one */
 #define SUSPECT_US                                                                                 \
 	(2 * US_PER_S) /* or earlier, when a cut rate has not brought a delay down for so long */
-#define DRAIN_US     (100 * US_PER_MS) /* besides a round trip, and twice what the target takes */
-#define DRAIN_MAX_US ((int64_t)US_PER_S)
-#define SETTLED_US   (100 * US_PER_MS) /* after a drain: what comes now has seen it */
-#define STEADY_MS    40  /* a way varies less; a queue that is let run dry falls by more */
-#define MOVE_MAX_MS  300 /* no handover or route adds more */
+#define DRAIN_US      (100 * US_PER_MS) /* besides a round trip, and twice what the target takes */
+#define DRAIN_MAX_US  ((int64_t)US_PER_S)
+#define SETTLED_US    (100 * US_PER_MS) /* after a drain: what comes now has seen it */
+#define STEADY_MS     40 /* a way varies less; a queue that is let run dry falls by more */
+#define TOLD_US       (5 * US_PER_S)    /* a handover that the modem told is looked for so long */
+#define TOLD_AFTER_US (200 * US_PER_MS) /* answers to what left before have come by then */
+#define MOVE_MAX_MS   300               /* no handover or route adds more */
 
 /* Evidence */
 #define STANDS_MS  10  /* a queue, and not the jitter of grants and retransmissions */
@@ -55,14 +57,14 @@ struct law {
 static const struct law laws[N_DIRECTIONS] = {
 	[UPLINK] = {30000, 120000, 25000, 20, 150}, [DOWNLINK] = {20000, 120000, 60000, 85, 150}};
 
-/* The most that a technology carries (3GPP TS 36.306, 38.306, 25.306, 45.820), in kbit/s. */
+/* The most that a technology carries (3GPP TS 25.306, 36.306, 45.820), in kbit/s. What says LTE may have 5G beside it. */
 static const uint32_t technology_kbps[LINK_RATE_TECHNOLOGIES][N_DIRECTIONS] = {
 	[LINK_RATE_UNKNOWN] = {UINT32_MAX, UINT32_MAX},
 	[LINK_RATE_2G] = {240, 300},
 	[LINK_RATE_3G] = {23000, 84000},
 	[LINK_RATE_NB_IOT] = {160, 130},
 	[LINK_RATE_LTE_M] = {3000, 4000},
-	[LINK_RATE_LTE] = {450000, 3000000},
+	[LINK_RATE_LTE] = {UINT32_MAX, UINT32_MAX},
 	[LINK_RATE_NR] = {UINT32_MAX, UINT32_MAX}};
 
 static int64_t min_i64(int64_t a, int64_t b)
@@ -88,11 +90,9 @@ static int64_t octets_in(uint64_t bps, int64_t us)
 
 static int64_t within_bounds(const struct link_rate *l, enum direction d, int64_t bps)
 {
-	int64_t most = min_i64((int64_t)l->params.max_bps[d],
-		(int64_t)technology_kbps[l->hint.technology][d] * 1000);
+	int64_t least = (int64_t)l->params.min_bps[d];
 
-	return clamp_i64(
-		bps, (int64_t)l->params.min_bps[d], max_i64(most, (int64_t)l->params.min_bps[d]));
+	return clamp_i64(bps, least, max_i64((int64_t)l->params.max_bps[d], least));
 }
 
 static void forget_paths(struct link_rate *l)
@@ -129,14 +129,28 @@ void link_rate_set_params(struct link_rate *l, const struct link_rate_params *pa
 	keep_bounds(l);
 }
 
+static bool is_another_cell(const struct link_rate_hint *before, const struct link_rate_hint *now)
+{
+	return (before->technology != LINK_RATE_UNKNOWN && now->technology != LINK_RATE_UNKNOWN
+		       && before->technology != now->technology)
+	       || (before->cell != 0 && now->cell != 0 && before->cell != now->cell);
+}
+
+/* Bases are not forgotten: a queue that stands would be the next one. */
 void link_rate_hint(struct link_rate *l, const struct link_rate_hint *h)
 {
+	bool has_moved = is_another_cell(&l->hint, h);
+
 	if (h->technology >= LINK_RATE_TECHNOLOGIES)
 		return;
-	if (h->technology != l->hint.technology || (h->cell != 0 && h->cell != l->hint.cell))
-		forget_paths(l);
+	for (int d = 0; d < N_DIRECTIONS && has_moved; d++) {
+		struct link_rate_way *w = &l->way[d];
+
+		if (w->told_us != 0 && l->now_us - w->told_us < TOLD_US)
+			continue; /* a modem between two cells costs no more than this */
+		w->told_us = l->now_us;
+	}
 	l->hint = *h;
-	keep_bounds(l);
 }
 
 /* Takes a value in; returns the least by now. */
@@ -162,12 +176,17 @@ static bool is_slow(const struct link_rate_way *w)
 	return w->rate_bps < w->peak_bps / 2;
 }
 
-/* True when the rate has been cut, the queue has been let run dry, and the delay has neither come near its base nor moved
+static bool was_told(const struct link_rate_way *w, uint64_t now_us)
+{
+	return w->told_us != 0 && now_us - w->told_us < TOLD_US;
+}
+
+/* True when the rate has been cut (or the modem told of it), the queue has been let run dry, and the delay has neither come near its base nor moved
  * as that of a queue would. */
 static bool has_moved(const struct link_rate_base *b, const struct link_rate_way *w,
 	int64_t base_us, uint64_t now_us)
 {
-	return is_slow(w) && now_us > w->drained_us + SETTLED_US
+	return (is_slow(w) || was_told(w, now_us)) && now_us > w->drained_us + SETTLED_US
 	       && now_us < w->drained_us + US_PER_S && b->drained_us > base_us + MS(STANDS_MS)
 	       && b->drained_us < base_us + MS(MOVE_MAX_MS)
 	       && b->most_us - b->drained_us < MS(STEADY_MS);
@@ -182,8 +201,8 @@ static int64_t above_base(
 {
 	int64_t base_us = least_take(&b->lasting, LASTING_US, delay_us, now_us);
 
-	if (b->drain_us != w->drain_us) {
-		b->drain_us = w->drain_us;
+	if (b->looked_us != w->looked_us) {
+		b->looked_us = w->looked_us;
 		b->most_us = delay_us;
 		b->drained_us = delay_us;
 	}
@@ -260,14 +279,14 @@ static void saw_queue(struct link_rate_way *w, int64_t queue_us, uint64_t now_us
 /*
  * True when what made the way up longer by `above_us` can have been a queue: as much was sent just before. A late grant, or a
  * remote that takes its time, makes a few acknowledgements late, too. Answers to bare acknowledgements are the remote's to
- * delay: it takes more to believe them. Data that is so late has met a queue, even if little was sent since.
+ * delay: it takes more to believe them. An echo leaves open whose queue it has met. Data that is so late has met a queue, even if little was sent since.
  */
 static bool has_stood(const struct link_rate *l, const struct link_rate_sample *s, int64_t above_us)
 {
 	bool is_bare = s->source == LINK_RATE_TCP_TIMESTAMP;
 	uint64_t least = is_bare ? 3 * OCTETS_LEAST : OCTETS_LEAST;
 
-	if (!is_bare && above_us > MS(LATE_MS))
+	if (!is_bare && s->source != LINK_RATE_PROBE && above_us > MS(LATE_MS))
 		return true;
 	return above_us > MS(STANDS_MS) && (uint64_t)above_us < s->sent_us
 	       && octets_at(l, s->sent_us) - octets_at(l, s->sent_us - (uint64_t)above_us) >= least;
@@ -372,8 +391,14 @@ static bool is_draining(
 	bool is_suspect =
 		is_slow(w) && t->now_us - w->near_us > SUSPECT_US && since_us > SUSPECT_US;
 
-	if (t->is_backlogged[d] && (since_us > DRAIN_EVERY_US || is_suspect)) {
+	/* What the modem told is looked for in what comes: a cut would cost more than it finds. */
+	if (was_told(w, t->now_us) && t->now_us - w->told_us > TOLD_AFTER_US
+		&& w->looked_us < w->told_us + TOLD_AFTER_US) {
+		w->looked_us = t->now_us;
+		w->drained_us = t->now_us;
+	} else if (t->is_backlogged[d] && (since_us > DRAIN_EVERY_US || is_suspect)) {
 		w->drain_us = t->now_us;
+		w->looked_us = t->now_us;
 		w->drained_us = t->now_us + DRAIN_US + l->base_rtt_us
 				+ (uint64_t)min_i64(
 					target * 16000 / max_i64((int64_t)w->carried_bps / 1000, 1),
@@ -415,16 +440,18 @@ static void move_rate(
 		w->peak_bps = w->carried_bps;
 }
 
-/* Without evidence a rate that holds packets back grows, and is no reason to hold them for long. */
+/* Without evidence a rate that holds packets back grows, and is no reason to hold them for long. Beyond what its technology
+ * carries it takes its time: the modem may be wrong. */
 static void grow_blindly(struct link_rate *l, enum direction d, const struct link_rate_tick *t)
 {
 	struct link_rate_way *w = &l->way[d];
+	bool is_likely = w->carried_bps / 1000 < technology_kbps[l->hint.technology][d];
 
 	w->queue_us = 0;
 	if (!t->is_backlogged[d])
 		return;
-	w->carried_bps =
-		(uint64_t)within_bounds(l, d, (int64_t)(w->carried_bps + w->carried_bps / 64));
+	w->carried_bps = (uint64_t)within_bounds(
+		l, d, (int64_t)(w->carried_bps + w->carried_bps / (is_likely ? 64 : 1024)));
 	w->rate_bps = (uint64_t)within_bounds(l, d, (int64_t)w->carried_bps);
 }
 

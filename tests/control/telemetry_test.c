@@ -115,6 +115,14 @@ bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_
 	return p->is_followed && port == 1;
 }
 
+bool doors_link_hint(
+	struct path *p, uint8_t port, const struct link_rate_hint *hint, uint64_t now_us)
+{
+	p->link.hint = *hint;
+	p->link.hint_us = now_us;
+	return p->is_followed && port == 1;
+}
+
 void doors_rule_hits_read(const struct path *p, uint64_t ret_hits[POLICY_RULE_DEFAULT + 1])
 {
 	memset(ret_hits, 0, (POLICY_RULE_DEFAULT + 1) * sizeof(ret_hits[0]));
@@ -685,6 +693,9 @@ Test(control_telemetry, a_followed_link_tells_what_it_carries_and_from_what_evid
 		.n_tcp = 7,
 		.n_dns = 2,
 		.n_quic = 3,
+		.n_probes = 4,
+		.probe_packets = {6, 4},
+		.probe_octets = {168, 112},
 		.n_one_way = 5};
 	a = answer("{\"show\":\"link\"}");
 	cr_expect_eq(number(row(a, "link", 0), "carried_bps"), 2000000);
@@ -695,8 +706,22 @@ Test(control_telemetry, a_followed_link_tells_what_it_carries_and_from_what_evid
 	cr_expect_eq(number(row(a, "link", 0), "answers_dns"), 2);
 	cr_expect_eq(number(row(a, "link", 0), "answers_quic"), 3);
 	cr_expect_eq(number(row(a, "link", 0), "one_way"), 5);
+	cr_expect_eq(number(row(a, "link", 0), "probes"), 6);
+	cr_expect_eq(number(row(a, "link", 0), "answers_probe"), 4);
+	cr_expect_eq(number(row(a, "link", 0), "probe_octets"), 168);
+	cr_expect_eq(number(row(a, "link", 1), "probe_octets"), 112);
 	cr_expect_not_null(json_object_get(row(a, "link", 0), "evidence_age_us"));
 	cr_expect_null(json_object_get(row(a, "link", 1), "evidence_age_us"), "nothing seen yet");
+	cr_expect_null(json_object_get(row(a, "link", 0), "hint_age_us"), "nothing told yet");
+	json_decref(a);
+	path.stats.unattributed_octets[1][UPLINK] = 200;
+	path.stats.unattributed_packets[1][UPLINK] = 7;
+	a = answer("{\"show\":\"classes\"}");
+	cr_expect_str_eq(
+		string(row(a, "classes", (size_t)number(a, "n_total") - 1), "name"), "link-probe");
+	cr_expect_eq(
+		number(row(a, "classes", (size_t)number(a, "n_total") - 1), "uplink_octets"), 168);
+	cr_expect_eq(number(row(a, "classes", 1), "uplink_octets"), 200 - 168, "and none twice");
 	json_decref(a);
 	path.is_followed = false;
 }

@@ -432,7 +432,7 @@ Test(shape_link_rate, a_late_resolver_proves_no_queue_and_a_prompt_one_that_ther
 	free(w);
 }
 
-Test(shape_link_rate, rates_keep_within_their_bounds_and_those_of_the_technology)
+Test(shape_link_rate, rates_keep_within_their_bounds)
 {
 	struct world *w = world_create(MBPS(100), MBPS(100));
 	struct link_rate_params narrow = {
@@ -444,13 +444,84 @@ Test(shape_link_rate, rates_keep_within_their_bounds_and_those_of_the_technology
 		cr_assert_leq(rate_of(w, (enum direction)d), MBPS(5));
 		cr_assert_geq(rate_of(w, (enum direction)d), MBPS(3));
 	}
-	narrow.min_bps[UPLINK] = 16000;
-	narrow.min_bps[DOWNLINK] = 16000;
-	link_rate_set_params(&w->link, &narrow);
-	link_rate_hint(&w->link, &(struct link_rate_hint){.technology = LINK_RATE_NB_IOT});
-	run_ms(w, 1000);
-	cr_assert_leq(rate_of(w, UPLINK), 160000);
-	cr_assert_leq(rate_of(w, DOWNLINK), 130000);
+	free(w);
+}
+
+Test(shape_link_rate, a_technology_that_carries_less_slows_the_growth_of_what_has_no_evidence)
+{
+	struct world *told = world_create(MBPS(100), MBPS(100));
+	struct world *not_told = world_create(MBPS(100), MBPS(100));
+
+	told->has_answers = false;
+	not_told->has_answers = false;
+	link_rate_hint(&told->link, &(struct link_rate_hint){.technology = LINK_RATE_LTE_M});
+	run_ms(told, 3000);
+	run_ms(not_told, 3000);
+	cr_assert_leq(rate_of(told, UPLINK), MBPS(4));
+	cr_assert_geq(rate_of(not_told, UPLINK), MBPS(90));
+	run_ms(told, 60000);
+	cr_assert_geq(rate_of(told, UPLINK), MBPS(90), "it was wrong, and holds nobody for long");
+	free(told);
+	free(not_told);
+}
+
+Test(shape_link_rate, a_wrong_technology_takes_nothing_from_what_is_seen_to_be_carried)
+{
+	for (enum link_rate_technology t = LINK_RATE_2G; t < LINK_RATE_TECHNOLOGIES; t++) {
+		struct world *w = world_create(MBPS(30), MBPS(60));
+
+		link_rate_hint(&w->link, &(struct link_rate_hint){.technology = t});
+		run_ms(w, 10000);
+		cr_assert_geq(share_of(w, UPLINK, 3000), 85, "technology %d", (int)t);
+		cr_assert_geq(share_of(w, DOWNLINK, 3000), 85, "technology %d", (int)t);
+		free(w);
+	}
+}
+
+/* Of the uplink's capacity in percent, in the second and a half from half a second after the way became longer. */
+static uint64_t share_after_handover(bool is_told)
+{
+	struct world *w = world_create(MBPS(10), MBPS(20));
+	uint64_t share;
+
+	link_rate_hint(&w->link, &(struct link_rate_hint){.cell = 1});
+	run_ms(w, 10000);
+	w->base_us = 130000;
+	if (is_told)
+		link_rate_hint(&w->link, &(struct link_rate_hint){.cell = 2});
+	run_ms(w, 700);
+	share = share_of(w, UPLINK, 1500);
+	free(w);
+	return share;
+}
+
+Test(shape_link_rate, a_handover_that_is_told_is_over_sooner)
+{
+	uint64_t told = share_after_handover(true);
+	uint64_t not_told = share_after_handover(false);
+
+	cr_assert_geq(told, 90, "%d %%, and %d %% when it is not told", (int)told, (int)not_told);
+	cr_assert_geq(told, not_told + 20, "%d %%, and %d %% when it is not told", (int)told,
+		(int)not_told);
+}
+
+Test(shape_link_rate, a_modem_that_cannot_make_up_its_mind_costs_little)
+{
+	struct world *w = world_create(MBPS(10), MBPS(20));
+	uint64_t carried[N_DIRECTIONS];
+
+	run_ms(w, 10000);
+	for (int d = 0; d < N_DIRECTIONS; d++)
+		carried[d] = w->edge[d];
+	for (int i = 0; i < 300; i++) {
+		link_rate_hint(&w->link,
+			&(struct link_rate_hint){.technology = i % 2 ? LINK_RATE_LTE : LINK_RATE_NR,
+				.cell = (uint64_t)(1 + i % 3)});
+		run_ms(w, 100);
+		cr_assert_leq(w->most_queue_us[UPLINK], 200000);
+	}
+	cr_assert_geq((w->edge[UPLINK] - carried[UPLINK]) * 8, MBPS(10) * 30 * 85 / 100);
+	cr_assert_geq((w->edge[DOWNLINK] - carried[DOWNLINK]) * 8, MBPS(20) * 30 * 85 / 100);
 	free(w);
 }
 

@@ -58,6 +58,7 @@ struct budget_view {
 	bool is_unrecorded;              /* the ledger cannot be written */
 	bool is_leased;                  /* nothing is sent that the ledger has not made room for */
 	struct ledger_usage unsolicited; /* of this cycle: belongs to no flow */
+	struct ledger_usage probes;      /* of this cycle: weir's own */
 };
 
 /* What quotas of devices have done since the start. */
@@ -96,6 +97,11 @@ void budget_count(struct budget *b, const struct path_config *pc, const struct f
 
 /* Takes down octets that came for no flow: class `unsolicited`, of no device. */
 void budget_count_unsolicited(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage);
+
+#define BUDGET_PROBES_CLASS "link-probe"
+
+/* The same of weir's own probes of a link. */
+void budget_count_probes(struct budget *b, uint8_t plan_id, const struct ledger_usage *usage);
 
 /* As of the last tick; false when there is no such plan. */
 bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_view);

@@ -180,6 +180,9 @@ struct config_port {
 	uint64_t rate_downlink_bps;
 	bool rate_follow; /* what the radio carries; the rates above are the most */
 	uint64_t rate_least_bps;
+	struct ip_addr probe_to; /* unset: no probes */
+	uint64_t probe_every_us;
+	uint64_t probe_quota_octets;
 	uint64_t queue_us;
 	uint16_t link_overhead_octets;
 	bool ack_thinning;

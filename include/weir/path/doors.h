@@ -30,6 +30,7 @@
 #include <weir/policy/groups.h>
 #include <weir/policy/ruleset.h>
 #include <weir/port/port.h>
+#include <weir/shape/link_rate.h>
 #include <weir/shape/shaper.h>
 
 #include <stdbool.h>
@@ -60,8 +61,11 @@ struct path_port {
 	uint64_t downlink_bps;
 	bool follows_link;  /* the rates are what the radio carries; those above are the most */
 	uint64_t least_bps; /* then */
-	uint64_t queue_us;  /* bound of either queue, as time at its rate */
-	uint16_t overhead_octets; /* of the link, a packet: what shaping adds to the plan's */
+	struct ip_addr probe_to;     /* and who is asked where nothing else tells; unset: nobody */
+	uint64_t probe_every_us;     /* at most */
+	uint64_t probe_quota_octets; /* control makes a limit of it */
+	uint64_t queue_us;           /* bound of either queue, as time at its rate */
+	uint16_t overhead_octets;    /* of the link, a packet: what shaping adds to the plan's */
 	bool ack_thinning;
 };
 
@@ -191,6 +195,11 @@ struct link_stats {
 	uint64_t seen_us[N_DIRECTIONS];        /* when evidence of that came last; 0: never */
 	uint64_t n_one_way;                    /* samples that told the directions apart */
 	uint64_t n_tcp, n_dns, n_quic;         /* answers timed */
+	uint64_t n_probes;                     /* answers to probes of weir's own */
+	uint64_t probe_packets[N_DIRECTIONS];  /* those, and what they have cost since the start */
+	uint64_t probe_octets[N_DIRECTIONS];
+	struct link_rate_hint hint; /* what the modem told last */
+	uint64_t hint_us;           /* when; 0: never */
 };
 
 #define STAGES_MAX 16
@@ -234,6 +243,13 @@ bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direct
 
 /* What is known of the link of a port; false unless the port is an uplink whose rates are followed. */
 bool doors_link_read(const struct path *p, uint8_t port, struct link_stats *ret_stats);
+
+/* Hands on what a modem tells of a port's radio; the newest counts. False unless the port's rates are followed. */
+bool doors_link_hint(
+	struct path *p, uint8_t port, const struct link_rate_hint *hint, uint64_t now_us);
+
+/* Sets up to which sum (of link_stats.probe_octets, both directions) an uplink may be probed; nothing at first. */
+void doors_probe_limit_set(struct path *p, uint8_t port, uint64_t octets);
 
 /* One flow in a listing: totals, not deltas. */
 struct flow_view {

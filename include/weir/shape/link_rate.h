@@ -28,6 +28,7 @@ enum link_rate_source {
 	LINK_RATE_TCP_SEQUENCE,
 	LINK_RATE_DNS,
 	LINK_RATE_QUIC_SPIN,
+	LINK_RATE_PROBE, /* an echo that weir has asked for */
 	LINK_RATE_SOURCES
 };
 
@@ -67,9 +68,11 @@ enum link_rate_technology {
 	LINK_RATE_TECHNOLOGIES
 };
 
+#define LINK_RATE_CELL_MAX ((UINT64_C(1) << 36) - 1)
+
 struct link_rate_hint {
 	enum link_rate_technology technology;
-	uint32_t cell;    /* any number that changes with the cell; 0: not known */
+	uint64_t cell;    /* to LINK_RATE_CELL_MAX: any number that changes with it; 0: not known */
 	int16_t rsrp_dbm; /* 0: not known */
 };
 
@@ -83,7 +86,7 @@ struct link_rate_least {
 /* A delay that has a base: the way itself, without queues. */
 struct link_rate_base {
 	struct link_rate_least lasting; /* over half a minute and more */
-	uint64_t drain_us;              /* when the queue was last let run dry */
+	uint64_t looked_us;             /* as the direction's, when it was last begun anew */
 	int64_t drained_us, most_us;    /* the least and the most since then */
 };
 
@@ -114,6 +117,9 @@ struct link_rate_way {
 	uint64_t last_us;
 	/* When the queue was last let run dry, for a look at the base, and until when; and when a delay was last near its base */
 	uint64_t drain_us, drained_us, near_us;
+	uint64_t
+		looked_us; /* since when what may be another base is looked at: the last drain, or news of the modem's */
+	uint64_t told_us; /* when the modem said that the way may be another one; 0: never */
 };
 
 struct link_rate {
@@ -144,7 +150,11 @@ void link_rate_sample(struct link_rate *l, const struct link_rate_sample *s);
 /* A sample from the path's beginning that could not be understood then (has_remote): counts for its base delays alone. */
 void link_rate_recall(struct link_rate *l, const struct link_rate_sample *s);
 
-/* What the modem tells. Another technology or cell: base delays are learned anew. A technology bounds the rates. */
+/*
+ * What the modem tells. It may be late, or wrong (LTE with 5G beside it), and so never lowers a rate. Another technology or cell: a
+ * delay that stays longer from then on is the new base. A technology says from where on a rate that
+ * has no evidence grows slowly.
+ */
 void link_rate_hint(struct link_rate *l, const struct link_rate_hint *h);
 
 /* Time has passed: moves the rates. */

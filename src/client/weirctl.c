@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* weirctl: what a running weir is doing, in tables for people or JSON for programs. */
 #include "connection.h"
+#include "top.h"
 #include "views.h"
 
 #include <weir/base/addr.h>
@@ -34,6 +35,7 @@ struct arguments {
 	const char *sort;
 	const char *device;
 	const struct view *view;
+	int top_at;         /* place of the word "top"; 0: not given */
 	bool show;          /* the command was given */
 	bool tells_of_plan; /* or this one */
 	bool json;
@@ -111,17 +113,23 @@ static void show_word_parse(const char *word, struct argp_state *state, struct a
 
 static void word_parse(const char *word, struct argp_state *state, struct arguments *a)
 {
-	if (a->tells_of_plan)
+	if (a->tells_of_plan) {
 		plan_word_parse(word, state, a);
-	else if (a->show)
+	} else if (a->show) {
 		show_word_parse(word, state, a);
-	else if (strcmp(word, "plan") == 0)
+	} else if (strcmp(word, "top") == 0) {
+		/* what follows is top's to read */
+		a->top_at = state->next - 1;
+		state->next = state->argc;
+	} else if (strcmp(word, "plan") == 0) {
 		a->tells_of_plan = true;
-	else if (strcmp(word, "show") == 0)
+	} else if (strcmp(word, "show") == 0) {
 		a->show = true;
-	else
-		argp_error(state, "there is no command \"%s\"; there is: show %s, and: %s", word,
+	} else {
+		argp_error(state,
+			"there is no command \"%s\"; there is: show %s, and: %s, and: top", word,
 			view_names, plan_usage);
+	}
 }
 
 static error_t option_parse(int key, char *arg, struct argp_state *state)
@@ -153,7 +161,7 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (a->tells_of_plan && !a->has_octets)
 			argp_error(state, "say which plan and how much: %s", plan_usage);
-		if (a->view == NULL && !a->tells_of_plan)
+		if (a->view == NULL && !a->tells_of_plan && a->top_at == 0)
 			argp_error(state, "say what to show: show %s", view_names);
 		if (a->json && a->sort != NULL)
 			argp_error(state,
@@ -412,6 +420,16 @@ static int show(const struct arguments *a)
 	return finish(result, error);
 }
 
+static int top(const struct arguments *a, int argc, char **argv)
+{
+	struct top_settings settings = {.socket = a->socket, .filter = ""};
+	char error[CONNECTION_ERROR_MAX] = "no memory";
+
+	top_settings_read(argc - a->top_at, argv + a->top_at, &settings);
+	return finish(
+		settings.once ? top_print(&settings, error) : top_run(&settings, error), error);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -422,7 +440,8 @@ int main(int argc, char **argv)
 			"status|flows|devices|plans|classes|ports|forwards|drops|stages|link|rules|"
 			"clocks|unsolicited\n"
 			"plan top-up NAME OCTETS\n"
-			"plan set-used NAME OCTETS",
+			"plan set-used NAME OCTETS\n"
+			"top [--help] [devices|classes|flows|plans|link|drops]",
 		.doc = "Shows what a running weir is doing, and tells it what it cannot know: "
 		       "octets that were bought on top of a plan's quota, or what the carrier "
 		       "says its cycle has used.\v"
@@ -433,7 +452,9 @@ int main(int argc, char **argv)
 
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weirctl " WEIR_VERSION;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
+	if (argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &a) != 0)
 		return EXIT_USAGE;
+	if (a.top_at > 0)
+		return top(&a, argc, argv);
 	return a.tells_of_plan ? finish(tell_of_plan(&a, error), error) : show(&a);
 }

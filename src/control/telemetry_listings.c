@@ -17,8 +17,7 @@ static const char *port_name(const struct path_config *config, uint8_t id)
 	return id < config->n_ports ? config->ports[id].name : "?";
 }
 
-/* Fills l->flows with the next flows of the walk. Returns how many, or a negative errno. */
-static int flows_read(struct listing *l, char *error)
+int flows_read(struct listing *l, char *error)
 {
 	int n = doors_flows_read(l->telemetry->path, &l->cursor, l->flows, FLOWS_A_PIECE);
 
@@ -56,7 +55,7 @@ static const char *flow_state(const struct flow_record *r)
 	return r->packet_delta_count[DOWNLINK] > 0 ? "two-way" : "one-way";
 }
 
-static void flow_row(struct listing *l, const struct path_config *config, const struct flow_view *v,
+void flow_row(struct listing *l, const struct path_config *config, const struct flow_view *v,
 	struct text *part)
 {
 	const struct flow_record *r = &v->record;
@@ -111,7 +110,11 @@ int flows_next(struct server_answer *a, struct text *part, char *error)
 	if (!l->opened)
 		listing_head(l, part);
 	l->opened = true;
-	for (int i = 0; i < READS_A_PIECE && more == 1 && l->n_rows == n_rows_before; i++)
+	if (l->n_busiest > 0)
+		more = busiest_next(l, part, error);
+	for (int i = 0;
+		i < READS_A_PIECE && more == 1 && l->n_busiest == 0 && l->n_rows == n_rows_before;
+		i++)
 		more = flows_rows(l, part, error);
 	if (more != 0)
 		return more;

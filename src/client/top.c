@@ -166,6 +166,19 @@ static void round_take(struct top *t)
 	}
 }
 
+static void top_draw(struct top *t)
+{
+	int n_rows;
+	int n_columns;
+
+	terminal_size(&n_rows, &n_columns);
+	screen_begin(&t->screen, n_rows, n_columns);
+	top_view_draw(&t->round.model, &t->state, &t->look, &t->screen);
+	terminal_draw(&t->screen);
+	t->changed = false;
+}
+
+/* Each key means what the screen before it showed. */
 static void keys_take(struct top *t)
 {
 	int key = terminal_key();
@@ -180,7 +193,7 @@ static void keys_take(struct top *t)
 			top_round_forget(&t->round);
 			t->wanted = true;
 		}
-		t->changed = true;
+		top_draw(t);
 	}
 }
 
@@ -225,18 +238,6 @@ static void top_wait(struct top *t)
 		t->state.quit = true;
 	else if (fds[0].revents != 0)
 		keys_take(t);
-}
-
-static void top_draw(struct top *t)
-{
-	int n_rows;
-	int n_columns;
-
-	terminal_size(&n_rows, &n_columns);
-	screen_begin(&t->screen, n_rows, n_columns);
-	top_view_draw(&t->round.model, &t->state, &t->look, &t->screen);
-	terminal_draw(&t->screen);
-	t->changed = false;
 }
 
 int top_run(const struct top_settings *settings, char error[CONNECTION_ERROR_MAX])

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GAP 2
+#define GAP 1
 
 struct top_column {
 	struct column cell;
@@ -46,10 +46,10 @@ struct pane {
 	}
 
 static const struct top_column devices[] = {
-	{{"DEVICE", "address", CELL_TEXT}, 15, 0, false, true, 40},
+	{{"DEVICE", "address", CELL_TEXT}, 15, 0, false, true, 24},
 	{{"NAME", "name", CELL_TEXT}, 16, 4, true, true, 32},
-	{DOWN_NOW, 9, 0, false, false, 0},
-	{UP_NOW, 9, 1, false, false, 0},
+	{DOWN_NOW, 10, 0, false, false, 0},
+	{UP_NOW, 10, 1, false, false, 0},
 	{DOWN, 7, 2, false, false, 0},
 	{UP, 7, 3, false, false, 0},
 	{{"FLOWS", "flows", CELL_COUNT}, 5, 5, false, false, 0},
@@ -64,8 +64,8 @@ static const struct top_column devices[] = {
 
 static const struct top_column classes[] = {
 	{{"CLASS", "name", CELL_TEXT}, 16, 0, false, true, 40},
-	{DOWN_NOW, 9, 0, false, false, 0},
-	{UP_NOW, 9, 1, false, false, 0},
+	{DOWN_NOW, 10, 0, false, false, 0},
+	{UP_NOW, 10, 1, false, false, 0},
 	{DOWN, 7, 2, false, false, 0},
 	{UP, 7, 3, false, false, 0},
 	{{"FLOWS", "flows", CELL_COUNT}, 6, 4, false, false, 0},
@@ -74,13 +74,13 @@ static const struct top_column classes[] = {
 
 static const struct top_column flows[] = {
 	{{"PROTO", "protocol", CELL_TEXT}, 5, 6, false, false, 0},
-	{{"INTERNAL", "internal", CELL_ENDPOINT}, 19, 3, false, true, 40},
-	{{"REMOTE", "remote", CELL_ENDPOINT}, 19, 0, false, true, 40},
+	{{"INTERNAL", "internal", CELL_ENDPOINT}, 19, 3, false, true, 24},
+	{{"REMOTE", "remote", CELL_ENDPOINT}, 19, 0, false, true, 24},
 	{{"NAME", "remote_name", CELL_TEXT}, 24, 4, true, true, 48},
-	{DOWN_NOW, 9, 0, false, false, 0},
-	{UP_NOW, 9, 1, false, false, 0},
+	{DOWN_NOW, 10, 0, false, false, 0},
+	{UP_NOW, 10, 1, false, false, 0},
 	{{"BOTH", "total_octets", CELL_OCTETS}, 7, 2, false, false, 0},
-	{{"CLASS", "class", CELL_TEXT}, 10, 5, false, true, 20},
+	{{"CLASS", "class", CELL_TEXT}, 8, 5, false, true, 20},
 	{{"IDLE", "idle_us", CELL_TIME}, 7, 8, false, false, 0},
 	{{"STATE", "state", CELL_TEXT}, 11, 7, false, false, 0},
 	{{"AGE", "age_us", CELL_TIME}, 7, 9, false, false, 0},
@@ -107,8 +107,8 @@ static const struct top_column plans[] = {
 static const struct top_column links[] = {
 	{{"UPLINK", "port", CELL_TEXT}, 8, 0, false, true, 16},
 	{{"WAY", "direction", CELL_TEXT}, 8, 0, false, false, 0},
-	{{"SHAPED TO", "shaped_bps", CELL_RATE}, 9, 1, true, false, 0},
-	{{"CARRIED", "carried_bps", CELL_RATE}, 9, 7, true, false, 0},
+	{{"SHAPED TO", "shaped_bps", CELL_RATE}, 10, 1, true, false, 0},
+	{{"CARRIED", "carried_bps", CELL_RATE}, 10, 7, true, false, 0},
 	{{"AT RADIO", "radio_queue_us", CELL_TIME}, 8, 2, true, false, 0},
 	{{"RTT BASE", "rtt_base_us", CELL_TIME}, 8, 8, true, false, 0},
 	{{"WAITS", "queue_us", CELL_TIME}, 7, 0, false, false, 0},
@@ -289,7 +289,7 @@ static void cells_add(struct screen_line *l, const struct shown *w, const json_t
 		if (w->widths[i] == 0)
 			continue;
 		if (!first)
-			line_add(l, until, "  ");
+			line_add(l, until, " ");
 		first = false;
 		if (row != NULL)
 			cell_format(row, c, cell);

@@ -11,7 +11,7 @@
 #define HEADER_SHARE 3 /* a third of the screen at most is for uplinks and plans */
 
 static const char keys[] =
-	"d devices  c classes  f flows  p plans  l link  x drops  / filter  ? help  q quit";
+	"d devices  c classes  f flows  p plans  l link  x drops  / find  ? help  q quit";
 
 static const char *const help[] = {
 	"d c f p l x   devices, classes, flows, plans, uplinks, drops",
@@ -44,7 +44,7 @@ static void title_draw(const struct top_model *m, const struct top_state *s,
 	line_add(l, screen->n_columns, row_text(m->status, "gateway"));
 	if (m->status != NULL) {
 		(void)snprintf(words, sizeof(words),
-			"  up %s  %" PRIu64 " devices  %" PRIu64 " flows  %" PRIu64 " packets/s",
+			"  up %s  %" PRIu64 " devices  %" PRIu64 " flows  %" PRIu64 " pkt/s",
 			units_show_time(row_u64(m->status, "uptime_s") * US_PER_S, uptime),
 			row_u64(m->status, "devices"), row_u64(m->status, "flows"),
 			row_u64(m->status, "packets_per_s"));
@@ -53,6 +53,10 @@ static void title_draw(const struct top_model *m, const struct top_state *s,
 	(void)snprintf(right, sizeof(right), "%s  every %g s ", s->paused ? "PAUSED" : look->clock,
 		look->interval_s);
 	n = text_width(right);
+	if (l->n_columns + n + 2 > screen->n_columns) {
+		(void)snprintf(right, sizeof(right), "%s ", s->paused ? "PAUSED" : look->clock);
+		n = text_width(right);
+	}
 	if (!look->once && l->n_columns + n + 2 <= screen->n_columns) {
 		line_pad(l, screen->n_columns - n);
 		line_add(l, screen->n_columns, right);

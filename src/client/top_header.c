@@ -141,9 +141,11 @@ static enum line_style plan_style(const json_t *plan)
 	const char *step = row_text(plan, "step");
 	uint64_t quota = row_u64(plan, "quota_octets");
 
-	if (strcmp(step, "block") == 0 || strcmp(step, "reserve-only") == 0)
+	if (strcmp(step, "block") == 0 || strcmp(step, "reserve-only") == 0
+		|| (quota > 0 && plan_used(plan) >= quota))
 		return STYLE_ALARM;
-	if (strcmp(step, "shape") == 0 || json_is_true(json_object_get(plan, "unsolicited_alarm"))
+	if ((step[0] != '\0' && strcmp(step, "open") != 0)
+		|| json_is_true(json_object_get(plan, "unsolicited_alarm"))
 		|| (quota > 0 && row_u64(plan, "forecast_octets") > quota))
 		return STYLE_WARNING;
 	return STYLE_NORMAL;

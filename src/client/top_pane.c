@@ -226,7 +226,7 @@ static void rows_choose(struct shown *w, const json_t *rows, const struct top_st
 	else if (s->order == ORDER_TOTAL)
 		w->order = w->pane->total;
 	if (w->n_rows > 1)
-		qsort_r(w->rows, w->n_rows, sizeof(w->rows[0]), rows_compare, w);
+		qsort_r(w->rows, w->n_rows, sizeof(const json_t *), rows_compare, w);
 }
 
 static bool some_row_has(const json_t *rows, const char *key)
@@ -238,13 +238,46 @@ static bool some_row_has(const json_t *rows, const char *key)
 	return false;
 }
 
-/* Leaves out what is empty, and then from the highest rank down until the rest fits; what is left over goes to those that
- * grow, a column to each in turn. */
+/* Of the columns that are shown, the one that is left out first; n_columns when all have to stay. */
+static uint32_t column_to_leave_out(const struct shown *w)
+{
+	const struct pane *p = w->pane;
+	uint32_t last = p->n_columns;
+	int rank = 0;
+
+	for (uint32_t i = 0; i < p->n_columns; i++) {
+		if (w->widths[i] == 0 || p->columns[i].rank <= rank)
+			continue;
+		rank = p->columns[i].rank;
+		last = i;
+	}
+	return last;
+}
+
+/* Hands `spare` columns out to cells that grow, one to each in turn. */
+static void columns_grow(struct shown *w, int spare)
+{
+	const struct pane *p = w->pane;
+	bool grew = true;
+
+	while (grew && spare > 0) {
+		grew = false;
+		for (uint32_t i = 0; i < p->n_columns && spare > 0; i++) {
+			if (!p->columns[i].grows || w->widths[i] == 0
+				|| w->widths[i] >= p->columns[i].width_max)
+				continue;
+			w->widths[i]++;
+			spare--;
+			grew = true;
+		}
+	}
+}
+
+/* Leaves out what is empty, and then from the highest rank down until the rest fits. */
 static void columns_fit(struct shown *w, const json_t *rows, int n_columns)
 {
 	const struct pane *p = w->pane;
 	int total = -GAP;
-	bool grew = true;
 
 	for (uint32_t i = 0; i < p->n_columns; i++) {
 		const struct top_column *c = &p->columns[i];
@@ -253,29 +286,14 @@ static void columns_fit(struct shown *w, const json_t *rows, int n_columns)
 		total += w->widths[i] > 0 ? w->widths[i] + GAP : 0;
 	}
 	while (total > n_columns) {
-		uint32_t last = 0;
+		uint32_t i = column_to_leave_out(w);
 
-		for (uint32_t i = 1; i < p->n_columns; i++)
-			if (w->widths[i] > 0
-				&& (w->widths[last] == 0
-					|| p->columns[i].rank > p->columns[last].rank))
-				last = i;
-		if (w->widths[last] == 0 || p->columns[last].rank == 0)
+		if (i == p->n_columns)
 			break;
-		total -= w->widths[last] + GAP;
-		w->widths[last] = 0;
+		total -= w->widths[i] + GAP;
+		w->widths[i] = 0;
 	}
-	while (grew && total < n_columns) {
-		grew = false;
-		for (uint32_t i = 0; i < p->n_columns && total < n_columns; i++) {
-			if (!p->columns[i].grows || w->widths[i] == 0
-				|| w->widths[i] >= p->columns[i].width_max)
-				continue;
-			w->widths[i]++;
-			total++;
-			grew = true;
-		}
-	}
+	columns_grow(w, n_columns - total);
 }
 
 static void cells_add(struct screen_line *l, const struct shown *w, const json_t *row, int until)

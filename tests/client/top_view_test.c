@@ -264,6 +264,7 @@ Test(client_top_view, plans_and_uplinks_in_trouble_stand_out)
 	} cases[] = {
 		{"open", 17000, STYLE_NORMAL},
 		{"open", 21000, STYLE_WARNING},
+		{"notify", 17000, STYLE_WARNING},
 		{"shape", 17000, STYLE_WARNING},
 		{"reserve-only", 17000, STYLE_ALARM},
 		{"block", 17000, STYLE_ALARM},

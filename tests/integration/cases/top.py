@@ -14,13 +14,13 @@ PORT = 9000
 
 
 class Terminal:
-    """A tmux server with one window; its shell says how the program in it ended."""
+    """A tmux server with one window; its shell outlives the program in it, and says how that ended."""
 
     def __init__(self, lab, command, columns=80, rows=24, **environment):
         need("tmux")
         self.socket = os.path.join(lab.dir, "tmux-%d" % len(lab.closers))
         variables = " ".join("%s=%s" % (k, shlex.quote(v)) for k, v in {"LANG": "C.UTF-8", **environment}.items())
-        shell = "env %s %s; echo ended with $?; stty -a; exec sleep 1000" % (variables, shlex.join(command))
+        shell = "trap : INT; env %s %s; echo ended with $?; stty -a; exec sleep 1000" % (variables, shlex.join(command))
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), "sh -c " + shlex.quote(shell))
         lab.closers.append(lambda: self.tmux("kill-server", may_fail=True))
 
@@ -151,7 +151,8 @@ def top_sizes(bench):
     for columns, rows in ((200, 60), (40, 10), (3, 2), (400, 100), (80, 24)):
         t.resize(columns, rows)
         if columns >= 40:
-            until(lambda: len(t.lines()) - 1 == rows and "Devices: 1" in t.text() and len(t.lines()[0]) > columns * 0.7,
+            until(lambda: len(t.lines()) - 1 == rows and "Devices: 1" in t.text() and len(t.lines()[0]) > columns * 0.7
+                  and t.lines()[rows - 1].startswith("d devices"),
                   lambda: "%d x %d:\n%s" % (columns, rows, t.text()))
     t.keys("C-c")
     t.wait_restored()

@@ -48,7 +48,7 @@ int terminal_open(char error[CONNECTION_ERROR_MAX])
 			"top needs a terminal; try: weirctl top --once");
 		return -1;
 	}
-	if (newterm(NULL, stdout, stdin) == NULL) {
+	if (!terminal_type_is_known() || newterm(NULL, stdout, stdin) == NULL) {
 		(void)snprintf(error, CONNECTION_ERROR_MAX,
 			"a terminal of type \"%s\" is not known here; try: TERM=vt100 weirctl top",
 			type == NULL ? "" : type);
@@ -67,6 +67,10 @@ int terminal_open(char error[CONNECTION_ERROR_MAX])
 
 void terminal_close(void)
 {
+	/* Where there is no second screen to leave, as on a vt100, the shell goes on in the last line: it is to be empty. */
+	(void)move(LINES - 1, 0);
+	(void)clrtoeol();
+	(void)refresh();
 	(void)curs_set(1);
 	(void)endwin();
 }

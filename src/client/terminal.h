@@ -21,6 +21,9 @@
 /* Takes the terminal over. Returns 0, or -1 with a sentence. */
 int terminal_open(char error[CONNECTION_ERROR_MAX]);
 
+/* Whether there is a description of $TERM; newterm() loses memory over one that is missing. */
+bool terminal_type_is_known(void);
+
 /* Gives it back as it was. */
 void terminal_close(void);
 

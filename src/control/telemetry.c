@@ -103,6 +103,11 @@ void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_wat
 	t->unsolicited = unsolicited;
 }
 
+void telemetry_set_device_names(struct telemetry *t, const struct device_names *names)
+{
+	t->device_names = names;
+}
+
 void telemetry_set_names(
 	struct telemetry *t, const struct telemetry_names *names, uint32_t n_reloads)
 {

@@ -186,12 +186,25 @@ static void quota_fields(const struct telemetry *t, const struct path_config *co
 	text_close(part, ']');
 }
 
+static void device_name_fields(const struct telemetry *t, const struct ip_addr *addr,
+	const struct mac_addr *mac, struct text *part)
+{
+	const char *name = device_names_host(t->device_names, addr, mac);
+	const char *vendor = device_names_vendor(t->device_names, mac);
+
+	if (name != NULL)
+		text_field_string(part, "name", name);
+	if (vendor != NULL)
+		text_field_string(part, "vendor", vendor);
+}
+
 static void device_row(struct listing *l, const struct path_config *config, const struct device *d,
 	struct text *part)
 {
 	listing_row(l, part);
 	text_field_addr(part, "address", &d->addr);
 	text_field_mac(part, "mac", &d->mac);
+	device_name_fields(l->telemetry, &d->addr, &d->mac, part);
 	text_field_string(part, "port", port_name(config, d->port));
 	text_field_u64(part, "flows", d->n_flows);
 	usage_fields(part, d->octets, d->packets);

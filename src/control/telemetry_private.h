@@ -29,6 +29,7 @@ struct telemetry {
 	struct budget *budget;                       /* NULL: plans are not kept */
 	const struct clocks *clocks;                 /* NULL: nor clocks */
 	const struct unsolicited_watch *unsolicited; /* NULL: not watched */
+	const struct device_names *device_names;     /* NULL: they have none */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;

@@ -12,6 +12,7 @@
 #include <weir/control/apply.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
+#include <weir/control/device_names.h>
 #include <weir/control/export_records.h>
 #include <weir/control/plan_command.h>
 #include <weir/control/schedule.h>
@@ -49,6 +50,7 @@ struct gateway {
 	struct gateway_ports ports;
 	struct gateway_budget *books;
 	struct clocks *clocks;
+	struct device_names *device_names;
 	struct unsolicited_watch *unsolicited;
 	struct telemetry *telemetry;
 	struct server *server;
@@ -270,10 +272,14 @@ static int start_control(struct gateway *g)
 	if (err == 0)
 		err = unsolicited_create(
 			g->path, gateway_budget(g->books), g->config, &g->unsolicited);
+	if (err == 0)
+		err = device_names_create(
+			VENDORS_FILE, g->config->runtime.leases, &g->device_names);
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
 	telemetry_set_clocks(g->telemetry, g->clocks);
+	telemetry_set_device_names(g->telemetry, g->device_names);
 	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
 	err = server_open(g->config->runtime.socket, &handlers, error, &g->server);
@@ -545,6 +551,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	g->second_us = now_us;
 	follow_schedules(g);
 	follow_clocks(g, now_us);
+	device_names_follow(g->device_names);
 	watch_unsolicited(g);
 	for (uint32_t i = 0; i < g->config->n_plans; i++)
 		if (g->plan_spent[i])
@@ -660,6 +667,7 @@ void gateway_stop(struct gateway *g)
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
+	device_names_destroy(g->device_names);
 	unsolicited_destroy(g->unsolicited);
 	gateway_ports_close(&g->ports);
 	path_destroy(g->path);

@@ -152,6 +152,7 @@ struct config_runtime {
 	char state_dir[CONFIG_FILE_MAX];
 	char socket[CONFIG_FILE_MAX];
 	char records[CONFIG_FILE_MAX]; /* "": none */
+	char leases[CONFIG_FILE_MAX];  /* so is this */
 	uint64_t interim_us;           /* 0: off */
 	enum log_level log_level;
 	enum config_huge_pages huge_pages;

@@ -24,6 +24,7 @@
 #include <weir/base/direction.h>
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
+#include <weir/control/device_names.h>
 #include <weir/control/server.h>
 #include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
@@ -55,6 +56,8 @@ void telemetry_set_budget(struct telemetry *t, struct budget *budget);
 
 /* The clocks of devices; borrowed. Without it there are none to show. */
 void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
+/* What devices are called; borrowed. Without it they have no names. */
+void telemetry_set_device_names(struct telemetry *t, const struct device_names *names);
 /* What came for nobody; borrowed. */
 void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
 

@@ -189,3 +189,27 @@ def top_outlives_weir(bench):
         t.tmux("respawn-pane", "-k", "sh", "-c", "env LANG=C.UTF-8 %s; echo ended with $?; stty -a; exec sleep 1000"
                % shlex.join(top(lab, weir)))
         t.wait("Devices: 1")
+
+
+@test
+def device_names(bench):
+    """A device has the name of its lease, once dnsmasq has written it, in the listing and in top; who takes the address has not."""
+    lab = bench.lab()
+    leases = os.path.join(lab.dir, "leases")
+    config = lab.config()
+    config["runtime"] = {"leases": leases}
+    weir = lab.weir(config)
+    lab.ping("lan", SERVICE)
+    device = weir.show("devices")[0]
+    check("name" not in device, "a name without a lease: %s" % device)
+
+    def write(mac):
+        with open(leases, "w", encoding="utf-8") as f:
+            f.write("1700000000 %s %s kitchen-tv *\n" % (mac, HOST))
+
+    write(device["mac"])
+    until(lambda: weir.show("devices")[0].get("name") == "kitchen-tv", "the name of the lease")
+    check("kitchen-tv" in weir.ctl("devices").stdout, "a table without the name")
+    check("kitchen-tv" in run(*top(lab, weir, "--once", "-d", "0.2")).stdout, "top without the name")
+    write("02:00:00:00:00:99")
+    until(lambda: "name" not in weir.show("devices")[0], "another's name is gone")

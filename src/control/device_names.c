@@ -106,24 +106,26 @@ static const char *vendor_line(const char *line, uint32_t *ret_prefix)
 /* Appends a name, cut and in ASCII, at `at`; returns where the next goes. It is no longer than what it was read from. */
 static size_t vendor_name_add(char *text, size_t at, const char *name)
 {
-	for (int i = 0; i < VENDOR_NAME_MAX - 1 && name[i] != '\0'; i++)
-		text[at++] = name[i] < ' ' || name[i] > '~' ? '?' : name[i];
+	for (int i = 0; i < VENDOR_NAME_MAX - 1 && name[i] != '\0'; i++) {
+		char c = name[i];
+
+		if (c < ' ' || c > '~')
+			c = '?';
+		text[at++] = c;
+	}
 	text[at++] = '\0';
 	return at;
 }
 
-/* Names move to the front of the file's own text, which is longer: a line has its prefix before its name. */
-static void vendors_read(struct device_names *n, const char *path)
+/* Names move to the front of the file's own text, which is longer: a line has its prefix before its name. Returns what they take. */
+static size_t vendors_parse(struct device_names *n, char *text)
 {
-	char *rest;
+	char *rest = text;
 	char *line;
 	size_t at = 0;
-	char *text = file_read(path, VENDORS_FILE_MAX);
-	struct vendor *vendors = text == NULL ? NULL : malloc(VENDORS_MAX * sizeof(*vendors));
 
-	rest = text;
-	while (vendors != NULL && n->n_vendors < VENDORS_MAX && (line = line_next(&rest)) != NULL) {
-		struct vendor *v = &vendors[n->n_vendors];
+	while (n->n_vendors < VENDORS_MAX && (line = line_next(&rest)) != NULL) {
+		struct vendor *v = &n->vendors[n->n_vendors];
 		const char *name = vendor_line(line, &v->prefix);
 
 		if (name == NULL)
@@ -132,17 +134,29 @@ static void vendors_read(struct device_names *n, const char *path)
 		at = vendor_name_add(text, at, name);
 		n->n_vendors++;
 	}
-	if (n->n_vendors == 0) {
-		free(vendors);
-		free(text);
+	return at;
+}
+
+static void vendors_read(struct device_names *n, const char *path)
+{
+	void *smaller;
+	size_t len_bytes;
+
+	n->text = file_read(path, VENDORS_FILE_MAX);
+	if (n->text == NULL)
 		return;
-	}
-	qsort(vendors, n->n_vendors, sizeof(*vendors), vendors_compare);
-	/* Smaller blocks are not refused; where one is, the larger stays. */
-	n->text = realloc(text, at);
-	n->text = n->text == NULL ? text : n->text;
-	n->vendors = realloc(vendors, n->n_vendors * sizeof(*vendors));
-	n->vendors = n->vendors == NULL ? vendors : n->vendors;
+	n->vendors = malloc(VENDORS_MAX * sizeof(*n->vendors));
+	len_bytes = n->vendors == NULL ? 0 : vendors_parse(n, n->text);
+	if (len_bytes == 0)
+		return;
+	qsort(n->vendors, n->n_vendors, sizeof(*n->vendors), vendors_compare);
+	/* Where a smaller block is refused, the larger stays. */
+	smaller = realloc(n->text, len_bytes);
+	if (smaller != NULL)
+		n->text = smaller;
+	smaller = realloc(n->vendors, n->n_vendors * sizeof(*n->vendors));
+	if (smaller != NULL)
+		n->vendors = smaller;
 }
 
 static bool is_host_name(const char *name)

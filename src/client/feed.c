@@ -134,7 +134,7 @@ static int bytes_take(struct feed *f, const char *bytes, size_t n_bytes, feed_ta
 enum feed_result feed_work(
 	struct feed *f, feed_taker *taker, void *context, char error[CONNECTION_ERROR_MAX])
 {
-	char bytes[16384];
+	char bytes[2048];
 
 	while (f->n_answers < f->n_requests) {
 		ssize_t n = recv(f->fd, bytes, sizeof(bytes), MSG_DONTWAIT);

@@ -75,8 +75,8 @@ static const struct top_column classes[] = {
 static const struct top_column flows[] = {
 	{{"PROTO", "protocol", CELL_TEXT}, 5, 6, false, false, 0},
 	{{"INTERNAL", "internal", CELL_ENDPOINT}, 19, 3, false, true, 24},
+	{{"NAME", "name", CELL_TEXT}, 16, 4, true, true, 32},
 	{{"REMOTE", "remote", CELL_ENDPOINT}, 19, 0, false, true, 24},
-	{{"NAME", "remote_name", CELL_TEXT}, 24, 4, true, true, 48},
 	{DOWN_NOW, 10, 0, false, false, 0},
 	{UP_NOW, 10, 1, false, false, 0},
 	{{"BOTH", "total_octets", CELL_OCTETS}, 7, 2, false, false, 0},

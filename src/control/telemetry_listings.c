@@ -61,6 +61,8 @@ void flow_row(struct listing *l, const struct path_config *config, const struct 
 	const struct flow_record *r = &v->record;
 	uint64_t packets[N_DIRECTIONS] = {
 		r->packet_delta_count[UPLINK], r->packet_delta_count[DOWNLINK]};
+	const char *name =
+		device_names_host(l->telemetry->device_names, &r->internal, &r->device_mac);
 
 	listing_row(l, part);
 	text_field_u64(part, "id", r->flow_id);
@@ -78,6 +80,8 @@ void flow_row(struct listing *l, const struct path_config *config, const struct 
 	text_field_u64(part, "timeout_us", v->timeout_us);
 	text_field_string(part, "class", classes_name(config->classes, r->class_id));
 	text_field_mac(part, "device_mac", &r->device_mac);
+	if (name != NULL)
+		text_field_string(part, "name", name);
 	text_field_string(part, "lan_port", port_name(config, r->lan_port));
 	text_field_string(part, "wan_port", port_name(config, r->wan_port));
 	text_close(part, '}');

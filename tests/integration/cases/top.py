@@ -211,5 +211,6 @@ def device_names(bench):
     until(lambda: weir.show("devices")[0].get("name") == "kitchen-tv", "the name of the lease")
     check("kitchen-tv" in weir.ctl("devices").stdout, "a table without the name")
     check("kitchen-tv" in run(*top(lab, weir, "--once", "-d", "0.2")).stdout, "top without the name")
+    same(weir.show("flows")[0].get("name"), "kitchen-tv", "name with the flow")
     write("02:00:00:00:00:99")
     until(lambda: "name" not in weir.show("devices")[0], "another's name is gone")

@@ -31,7 +31,7 @@ static void explain_connect(const char *path, int why, char *error)
 		(void)snprintf(error, CONNECTION_ERROR_MAX, "%s: %s", path, strerror(why));
 }
 
-static int connection_open(const char *path, char *error)
+int connection_open(const char *path, bool waits, char error[CONNECTION_ERROR_MAX])
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct timeval patience = {.tv_sec = PATIENCE_S};
@@ -44,7 +44,7 @@ static int connection_open(const char *path, char *error)
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (waits ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) != 0
 		|| setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0
 		|| connect(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -73,7 +73,7 @@ static int send_all(int fd, const void *bytes, size_t n_bytes)
 	return 0;
 }
 
-static void request_send(int fd, const char *request)
+void connection_send(int fd, const char *request)
 {
 	uint8_t header[MESSAGE_HEADER_BYTES];
 
@@ -83,7 +83,7 @@ static void request_send(int fd, const char *request)
 		(void)send_all(fd, request, strlen(request));
 }
 
-static void explain_refusal(const struct message_reader *r, char *error)
+void connection_explain_refusal(const struct message_reader *r, char error[CONNECTION_ERROR_MAX])
 {
 	json_t *object = json_loadb(r->payload, r->len_bytes, 0, NULL);
 	const char *sentence = json_string_value(json_object_get(object, "error"));
@@ -104,7 +104,7 @@ static int message_take(
 	case MESSAGE_END:
 		return sink(context, r->payload, r->len_bytes, error);
 	case MESSAGE_ERROR:
-		explain_refusal(r, error);
+		connection_explain_refusal(r, error);
 		return -1;
 	case MESSAGE_REQUEST:
 	default:
@@ -166,7 +166,7 @@ int connection_ask(const char *path, const char *request, connection_sink *sink,
 	char error[CONNECTION_ERROR_MAX])
 {
 	struct message_reader reader;
-	int fd = connection_open(path, error);
+	int fd = connection_open(path, true, error);
 	int result;
 
 	if (fd < 0)
@@ -176,7 +176,7 @@ int connection_ask(const char *path, const char *request, connection_sink *sink,
 		close(fd);
 		return -1;
 	}
-	request_send(fd, request);
+	connection_send(fd, request);
 	result = answer_receive(fd, &reader, sink, context, error);
 	message_reader_clean(&reader);
 	close(fd);

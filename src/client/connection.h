@@ -9,6 +9,9 @@
 #ifndef WEIR_CLIENT_CONNECTION_H
 #define WEIR_CLIENT_CONNECTION_H
 
+#include <weir/proto/message.h>
+
+#include <stdbool.h>
 #include <stddef.h>
 
 #define CONNECTION_ERROR_MAX 512
@@ -20,5 +23,16 @@ typedef int connection_sink(
 /* Asks the daemon on the socket at `path` and hands each part of the answer to `sink`. */
 int connection_ask(const char *path, const char *request, connection_sink *sink, void *context,
 	char error[CONNECTION_ERROR_MAX]);
+
+/* The steps of it, for who waits elsewhere: a connection, or -1 with a sentence. One that does not `wait` never
+ * blocks. */
+int connection_open(const char *path, bool waits, char error[CONNECTION_ERROR_MAX]);
+
+/* Sends a request. That it did not arrive shows where its answer is read: a daemon that turns clients away closes its end at
+ * once, and what it has to say is still to be read. */
+void connection_send(int fd, const char *request);
+
+/* The sentence of an answer that is an error. */
+void connection_explain_refusal(const struct message_reader *r, char error[CONNECTION_ERROR_MAX]);
 
 #endif

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define CELL_MAX   160
 #define DATE_CHARS (sizeof("2026-01-31") - 1)
 
 void table_init(struct table *t, const struct column *columns, uint32_t n_columns, uint64_t limit)
@@ -43,7 +42,7 @@ int table_set_order(struct table *t, const char *name)
 	return -EINVAL;
 }
 
-static bool is_text(enum cell_kind kind)
+bool cell_is_text(enum cell_kind kind)
 {
 	return kind == CELL_TEXT || kind == CELL_ENDPOINT || kind == CELL_STATE || kind == CELL_DAY
 	       || kind == CELL_SPAN;
@@ -143,9 +142,9 @@ static void number_cell(const json_t *value, const struct column *c, char *cell)
 	}
 }
 
-static void cell_format(const json_t *object, const struct column *c, char *cell)
+void cell_format(const json_t *object, const struct column *c, char cell[CELL_MAX])
 {
-	if (is_text(c->kind))
+	if (cell_is_text(c->kind))
 		text_cell(object, c, cell);
 	else
 		number_cell(json_object_get(object, c->key), c, cell);
@@ -197,7 +196,7 @@ static int rows_compare(const void *left, const void *right, void *context)
 	const struct row *b = *(struct row *const *)right;
 	uint32_t column = (uint32_t)(t->order - t->columns);
 
-	if (is_text(t->order->kind))
+	if (cell_is_text(t->order->kind))
 		return strcmp(cell_at(a, column), cell_at(b, column));
 	return (a->number < b->number) - (a->number > b->number);
 }
@@ -266,17 +265,17 @@ void table_print(const struct table *t, FILE *out)
 		for (uint32_t i = 0; i < t->n_columns; i++, cell += strlen(cell) + 1)
 			widths[i] = width(cell) > widths[i] ? width(cell) : widths[i];
 	}
-	if (is_text(t->columns[t->n_columns - 1].kind))
+	if (cell_is_text(t->columns[t->n_columns - 1].kind))
 		widths[t->n_columns - 1] = 0; /* nothing follows: no trailing blanks */
 	for (uint32_t i = 0; i < t->n_columns; i++) {
-		cell_print(t->columns[i].title, widths[i], !is_text(t->columns[i].kind), out);
+		cell_print(t->columns[i].title, widths[i], !cell_is_text(t->columns[i].kind), out);
 		(void)fputs(i + 1 < t->n_columns ? "  " : "\n", out);
 	}
 	for (size_t n = 0; n < t->n_rows; n++) {
 		const char *cell = t->rows[n]->cells;
 
 		for (uint32_t i = 0; i < t->n_columns; i++, cell += strlen(cell) + 1) {
-			cell_print(cell, widths[i], !is_text(t->columns[i].kind), out);
+			cell_print(cell, widths[i], !cell_is_text(t->columns[i].kind), out);
 			(void)fputs(i + 1 < t->n_columns ? "  " : "\n", out);
 		}
 	}

@@ -17,7 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define COLUMNS_MAX 28
+#define COLUMNS_MAX 40
+#define CELL_MAX    160
 
 enum cell_kind {
 	CELL_TEXT,
@@ -60,6 +61,12 @@ void table_clean(struct table *t);
 /* Orders rows by a column's title or key: numbers from the largest down, text from A up. Returns 0, or -EINVAL when there
  * is no such column. */
 int table_set_order(struct table *t, const char *name);
+
+/* Whether cells of a kind are text: they stand to the left, and are ordered as such. */
+bool cell_is_text(enum cell_kind kind);
+
+/* Text of one cell, "-" where the object does not say. */
+void cell_format(const json_t *object, const struct column *c, char cell[CELL_MAX]);
 
 /* Adds a row; copies what it needs. */
 int table_add(struct table *t, const json_t *object);

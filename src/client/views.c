@@ -46,7 +46,9 @@ static const struct column flows[] = {
 
 static const struct column devices[] = {
 	{"ADDRESS", "address", CELL_TEXT},
+	{"NAME", "name", CELL_TEXT},
 	{"MAC", "mac", CELL_TEXT},
+	{"VENDOR", "vendor", CELL_TEXT},
 	{"PORT", "port", CELL_TEXT},
 	{"FLOWS", "flows", CELL_COUNT},
 	{"UP", "uplink_octets", CELL_OCTETS},

@@ -103,6 +103,11 @@ void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_wat
 	t->unsolicited = unsolicited;
 }
 
+void telemetry_set_device_names(struct telemetry *t, const struct device_names *names)
+{
+	t->device_names = names;
+}
+
 void telemetry_set_names(
 	struct telemetry *t, const struct telemetry_names *names, uint32_t n_reloads)
 {
@@ -195,6 +200,7 @@ static void listing_destroy(struct server_answer *a)
 	struct listing *l = listing_of(a);
 
 	free(l->sums);
+	free(l->busiest);
 	free(l);
 }
 
@@ -229,6 +235,11 @@ static bool filter_read(struct listing *l, const char *key, const json_t *value)
 		l->limit = (uint64_t)json_integer_value(value);
 		return true;
 	}
+	if (strcmp(key, "busiest") == 0 && json_is_integer(value) && json_integer_value(value) >= 1
+		&& json_integer_value(value) <= TELEMETRY_BUSIEST_MAX) {
+		l->n_busiest = (uint32_t)json_integer_value(value);
+		return true;
+	}
 	if (strcmp(key, "device") == 0 && json_is_string(value)
 		&& ip_addr_parse(json_string_value(value), &l->device) == 0) {
 		l->has_device = true;
@@ -248,7 +259,7 @@ static int filters_read(struct listing *l, json_t *request, char *error)
 			continue;
 		(void)snprintf(error, SERVER_ERROR_MAX,
 			"\"%.40s\" is no filter, or not of its type; there are: \"limit\" (a "
-			"number), "
+			"number), \"busiest\" (flows: a number from 1 to 512), "
 			"\"device\" (an address, as text), \"all\" (true or false)",
 			key);
 		return -EINVAL;

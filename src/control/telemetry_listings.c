@@ -17,8 +17,7 @@ static const char *port_name(const struct path_config *config, uint8_t id)
 	return id < config->n_ports ? config->ports[id].name : "?";
 }
 
-/* Fills l->flows with the next flows of the walk. Returns how many, or a negative errno. */
-static int flows_read(struct listing *l, char *error)
+int flows_read(struct listing *l, char *error)
 {
 	int n = doors_flows_read(l->telemetry->path, &l->cursor, l->flows, FLOWS_A_PIECE);
 
@@ -56,12 +55,14 @@ static const char *flow_state(const struct flow_record *r)
 	return r->packet_delta_count[DOWNLINK] > 0 ? "two-way" : "one-way";
 }
 
-static void flow_row(struct listing *l, const struct path_config *config, const struct flow_view *v,
+void flow_row(struct listing *l, const struct path_config *config, const struct flow_view *v,
 	struct text *part)
 {
 	const struct flow_record *r = &v->record;
 	uint64_t packets[N_DIRECTIONS] = {
 		r->packet_delta_count[UPLINK], r->packet_delta_count[DOWNLINK]};
+	const char *name =
+		device_names_host(l->telemetry->device_names, &r->internal, &r->device_mac);
 
 	listing_row(l, part);
 	text_field_u64(part, "id", r->flow_id);
@@ -79,6 +80,8 @@ static void flow_row(struct listing *l, const struct path_config *config, const 
 	text_field_u64(part, "timeout_us", v->timeout_us);
 	text_field_string(part, "class", classes_name(config->classes, r->class_id));
 	text_field_mac(part, "device_mac", &r->device_mac);
+	if (name != NULL)
+		text_field_string(part, "name", name);
 	text_field_string(part, "lan_port", port_name(config, r->lan_port));
 	text_field_string(part, "wan_port", port_name(config, r->wan_port));
 	text_close(part, '}');
@@ -111,7 +114,11 @@ int flows_next(struct server_answer *a, struct text *part, char *error)
 	if (!l->opened)
 		listing_head(l, part);
 	l->opened = true;
-	for (int i = 0; i < READS_A_PIECE && more == 1 && l->n_rows == n_rows_before; i++)
+	if (l->n_busiest > 0)
+		more = busiest_next(l, part, error);
+	for (int i = 0;
+		i < READS_A_PIECE && more == 1 && l->n_busiest == 0 && l->n_rows == n_rows_before;
+		i++)
 		more = flows_rows(l, part, error);
 	if (more != 0)
 		return more;
@@ -183,12 +190,25 @@ static void quota_fields(const struct telemetry *t, const struct path_config *co
 	text_close(part, ']');
 }
 
+static void device_name_fields(const struct telemetry *t, const struct ip_addr *addr,
+	const struct mac_addr *mac, struct text *part)
+{
+	const char *name = device_names_host(t->device_names, addr, mac);
+	const char *vendor = device_names_vendor(t->device_names, mac);
+
+	if (name != NULL)
+		text_field_string(part, "name", name);
+	if (vendor != NULL)
+		text_field_string(part, "vendor", vendor);
+}
+
 static void device_row(struct listing *l, const struct path_config *config, const struct device *d,
 	struct text *part)
 {
 	listing_row(l, part);
 	text_field_addr(part, "address", &d->addr);
 	text_field_mac(part, "mac", &d->mac);
+	device_name_fields(l->telemetry, &d->addr, &d->mac, part);
 	text_field_string(part, "port", port_name(config, d->port));
 	text_field_u64(part, "flows", d->n_flows);
 	usage_fields(part, d->octets, d->packets);

@@ -29,6 +29,7 @@ struct telemetry {
 	struct budget *budget;                       /* NULL: plans are not kept */
 	const struct clocks *clocks;                 /* NULL: nor clocks */
 	const struct unsolicited_watch *unsolicited; /* NULL: not watched */
+	const struct device_names *device_names;     /* NULL: they have none */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;
@@ -43,6 +44,7 @@ struct telemetry {
 };
 
 struct listing;
+struct busiest;
 
 /* A view that fits one piece is written whole; the others are made piece by piece. */
 typedef void view_write(struct listing *l, struct text *part);
@@ -79,12 +81,14 @@ struct listing {
 	bool all;
 	bool has_device;
 	struct ip_addr device;
-	uint64_t n_rows;        /* written so far */
-	bool opened;            /* the first piece is made */
-	bool summed;            /* the walk over the flows is done */
-	uint32_t cursor;        /* of that walk */
-	uint32_t next_device;   /* or lease, or clock */
-	struct usage_sum *sums; /* by device or class id; NULL where the view needs none */
+	uint64_t n_rows;         /* written so far */
+	bool opened;             /* the first piece is made */
+	bool summed;             /* the walk over the flows is done */
+	uint32_t cursor;         /* of that walk */
+	uint32_t next_device;    /* or lease, or clock */
+	struct usage_sum *sums;  /* by device or class id; NULL where the view needs none */
+	uint32_t n_busiest;      /* that are asked for; 0: flows as they come */
+	struct busiest *busiest; /* those found so far */
 	struct flow_view flows[FLOWS_A_PIECE];
 	struct device devices[FLOWS_A_PIECE];
 	struct lease leases[FLOWS_A_PIECE];
@@ -106,6 +110,17 @@ void usage_fields(
 
 /* What nobody asked for, of a plan. */
 void unsolicited_fields(const struct telemetry *t, uint32_t plan_id, struct text *part);
+
+/* Fills l->flows with the next flows of the walk. Returns how many, or a negative errno with a sentence. */
+int flows_read(struct listing *l, char *error);
+
+/* One flow as a row. */
+void flow_row(struct listing *l, const struct path_config *config, const struct flow_view *v,
+	struct text *part);
+
+/* Takes the flows of the walk's next piece, as far as there are; and when all were seen, writes the busiest. Returns 1, 0 after the
+ * rows, or a negative errno. */
+int busiest_next(struct listing *l, struct text *part, char *error);
 
 /* Bits a second through a port's edge over the last `window_us`; t->stats must be fresh. */
 uint64_t edge_rate_bps(const struct telemetry *t, uint32_t port, enum direction direction,

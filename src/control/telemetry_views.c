@@ -33,6 +33,7 @@ void listing_tail(const struct listing *l, struct text *part, uint64_t n_total)
 	text_append_string(part, "\n],\"n_rows\":");
 	text_u64(part, l->n_rows);
 	text_field_u64(part, "n_total", n_total);
+	text_field_u64(part, "at_us", l->now_us);
 	text_close(part, '}');
 }
 
@@ -102,6 +103,7 @@ void status_write(struct listing *l, struct text *part)
 	text_field_string(part, "gateway", t->names.gateway);
 	text_field_string(part, "version", t->names.version);
 	text_field_u64(part, "pid", (uint64_t)getpid());
+	text_field_u64(part, "at_us", l->now_us);
 	text_field_u64(part, "uptime_s", (l->now_us - t->started_us) / US_PER_S);
 	text_field_string(part, "config_file", t->names.config_file);
 	text_field_u64(part, "reloads", t->n_reloads);

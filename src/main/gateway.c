@@ -12,6 +12,7 @@
 #include <weir/control/apply.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
+#include <weir/control/device_names.h>
 #include <weir/control/drop_watch.h>
 #include <weir/control/events.h>
 #include <weir/control/export_records.h>
@@ -53,6 +54,7 @@ struct gateway {
 	struct gateway_ports ports;
 	struct gateway_budget *books;
 	struct clocks *clocks;
+	struct device_names *device_names;
 	struct unsolicited_watch *unsolicited;
 	struct probe_quota *probe_quota;
 	struct telemetry *telemetry;
@@ -273,7 +275,6 @@ static int answer_view(void *context, json_t *request, uint64_t now_us,
 }
 
 /* server_handlers.begin: something is told of a plan or a link, or something is to be shown. */
->>>>>>> w-probe
 static int answer_request(void *context, json_t *request, uint64_t now_us,
 	char error[SERVER_ERROR_MAX], struct server_answer **ret_answer)
 {
@@ -315,10 +316,14 @@ static int start_control(struct gateway *g)
 			g->path, gateway_budget(g->books), g->config, &g->unsolicited);
 	if (err == 0)
 		err = probe_quota_create(g->path, gateway_budget(g->books), &g->probe_quota);
+	if (err == 0)
+		err = device_names_create(
+			VENDORS_FILE, g->config->runtime.leases, &g->device_names);
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
 	telemetry_set_clocks(g->telemetry, g->clocks);
+	telemetry_set_device_names(g->telemetry, g->device_names);
 	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
 	err = open_sockets(g);
@@ -604,6 +609,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	g->second_us = now_us;
 	follow_schedules(g);
 	follow_clocks(g, now_us);
+	device_names_follow(g->device_names);
 	watch_unsolicited(g);
 	probe_quota_tick(g->probe_quota, now_us);
 	for (uint32_t i = 0; i < g->config->n_plans; i++)
@@ -733,6 +739,7 @@ void gateway_stop(struct gateway *g)
 	server_close(g->view_server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
+	device_names_destroy(g->device_names);
 	unsolicited_destroy(g->unsolicited);
 	probe_quota_destroy(g->probe_quota);
 	gateway_ports_close(&g->ports);

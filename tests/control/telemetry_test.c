@@ -21,7 +21,8 @@ struct path {
 	bool is_followed;
 	uint32_t n_flows;
 	uint32_t n_devices;
-	bool silent; /* the worker does not answer */
+	bool silent;       /* the worker does not answer */
+	bool flows_differ; /* the later the more octets; the first 600 have most, and are idle */
 };
 
 const struct path_config *doors_config(const struct path *p)
@@ -158,6 +159,10 @@ int doors_flows_read(struct path *p, uint32_t *cursor, struct flow_view *views, 
 			.idle_us = 5,
 			.timeout_us = 6,
 		};
+		if (p->flows_differ) {
+			views[i].record.octet_delta_count[UPLINK] = id < 600 ? 100000 + id : id;
+			views[i].idle_us = id < 600 ? 10 * US_PER_S : 5;
+		}
 	}
 	if (*cursor == p->n_flows)
 		*cursor = FLOW_NONE;
@@ -432,6 +437,8 @@ Test(control_telemetry, what_does_not_exist_is_answered_with_what_does)
 		{"{}", "status, flows"},
 		{"{\"show\":7}", "status, flows"},
 		{"{\"show\":\"moon\"}", "\"moon\"; there are: status, flows"},
+		{"{\"show\":\"flows\",\"busiest\":0}", "1 to 512"},
+		{"{\"show\":\"flows\",\"busiest\":513}", "1 to 512"},
 		{"{\"show\":\"flows\",\"limit\":-1}", "\"limit\" (a number)"},
 		{"{\"show\":\"flows\",\"limit\":\"7\"}", "\"limit\" (a number)"},
 		{"{\"show\":\"flows\",\"device\":\"moon\"}", "\"device\" (an address"},
@@ -766,6 +773,49 @@ Test(control_telemetry, flows_obey_limit_and_device)
 		cr_expect_eq(number(a, "n_total"), FLOWS);
 		json_decref(a);
 	}
+}
+
+Test(control_telemetry, the_busiest_flows_are_those_that_move_and_the_heaviest_first)
+{
+	static const struct {
+		const char *request;
+		size_t n;
+		long long first;
+		long long last;
+	} cases[] = {
+		{"{\"show\":\"flows\",\"busiest\":1}", 1, 999, 999},
+		{"{\"show\":\"flows\",\"busiest\":400}", 400, 999, 600},
+		{"{\"show\":\"flows\",\"busiest\":401}", 401, 999, 599},
+		{"{\"show\":\"flows\",\"busiest\":512}", 512, 999, 488},
+		{"{\"show\":\"flows\",\"busiest\":512,\"limit\":2}", 2, 999, 998},
+		{"{\"show\":\"flows\",\"busiest\":3,\"device\":\"192.0.2.1\"}", 3, 997, 991},
+		{"{\"show\":\"flows\",\"busiest\":3,\"device\":\"192.0.2.77\"}", 0, 0, 0},
+	};
+
+	path.flows_differ = true;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_t *a = answer(cases[i].request);
+
+		cr_assert_eq(json_array_size(json_object_get(a, "flows")), cases[i].n, "%s",
+			cases[i].request);
+		cr_expect_eq(number(a, "n_total"), FLOWS);
+		if (cases[i].n > 0) {
+			cr_expect_eq(number(row(a, "flows", 0), "id"), cases[i].first);
+			cr_expect_eq(number(row(a, "flows", cases[i].n - 1), "id"), cases[i].last);
+		}
+		json_decref(a);
+	}
+}
+
+Test(control_telemetry, answers_say_when_they_were_begun)
+{
+	json_t *a = answer("{\"show\":\"ports\"}");
+
+	cr_expect_gt(number(a, "at_us"), 0);
+	json_decref(a);
+	a = answer("{\"show\":\"status\"}");
+	cr_expect_gt(number(a, "at_us"), 0);
+	json_decref(a);
 }
 
 Test(control_telemetry, no_flows_are_an_empty_listing)

@@ -152,10 +152,11 @@ struct config_runtime {
 	char state_dir[CONFIG_FILE_MAX];
 	char socket[CONFIG_FILE_MAX];
 	char records[CONFIG_FILE_MAX];     /* "": none */
-	char view_socket[CONFIG_FILE_MAX]; /* "": none */
+	char view_socket[CONFIG_FILE_MAX]; /* so is this */
 	char view_group[CONFIG_NAME_MAX];
-	uint32_t drops_alarm; /* packets a second for one reason; 0: off */
-	uint64_t interim_us;  /* 0: off */
+	char leases[CONFIG_FILE_MAX]; /* "": none */
+	uint32_t drops_alarm;         /* packets a second for one reason; 0: off */
+	uint64_t interim_us;          /* 0: off */
 	enum log_level log_level;
 	enum config_huge_pages huge_pages;
 	uint64_t seed;           /* 0: taken from the kernel at each start */

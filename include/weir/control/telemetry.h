@@ -3,12 +3,15 @@
  * What weir shows: counters, rates and listings as the JSON answers of the control socket.
  *
  * Shapes:   a request is {"show": "flows", "limit": 10, "device": "192.0.2.7", "all": true}; only "show" is required.
- *           All but `status` are listings: {"ports":[ rows ],"n_total":N}, a row a line (proto/message.h).
+ *           All but `status` are listings: {"ports":[ rows ],"n_total":N,"at_us":T}, a row a line (proto/message.h).
+ *           `at_us` is when the answer was begun, on the path's clock: who asks twice has counters and the time between.
+ *           {"show": "flows", "busiest": 100} gives the hundred that have moved most among those that moved within the last
+ *           ten seconds, the heaviest first, then the heaviest of the others; at most TELEMETRY_BUSIEST_MAX.
  * Units:    octets are IP header and payload, bytes are frames; names end in _us, _bps (bits a second), _octets. Rates are
  *           averages over the last 10 and 60 seconds, or over what there is of them.
  * Errors:   an unknown view or a filter of the wrong type is answered with what there is instead.
  * Threads:  one owner, control.
- * Memory:   64 samples of the counters, one a second; an answer in the making holds one piece.
+ * Memory:   64 samples of the counters, one a second; an answer in the making holds one piece, and the busiest flows.
  *
  * Sums by class and by device are exact when nothing moves: what flows have reported (records, the devices' sums) and
  * what the live ones have not reported yet, read flow by flow. A flow that reports while they are being read may
@@ -21,6 +24,7 @@
 #include <weir/base/direction.h>
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
+#include <weir/control/device_names.h>
 #include <weir/control/server.h>
 #include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
@@ -29,7 +33,8 @@
 
 struct telemetry;
 
-#define TELEMETRY_NAME_MAX 64
+#define TELEMETRY_NAME_MAX    64
+#define TELEMETRY_BUSIEST_MAX 512
 
 /* What the path does not know, copied; from the configuration, so it may change with it. */
 struct telemetry_names {
@@ -51,6 +56,8 @@ void telemetry_set_budget(struct telemetry *t, struct budget *budget);
 
 /* The clocks of devices; borrowed. Without it there are none to show. */
 void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
+/* What devices are called; borrowed. Without it they have no names. */
+void telemetry_set_device_names(struct telemetry *t, const struct device_names *names);
 /* What came for nobody; borrowed. */
 void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
 

@@ -3,6 +3,7 @@
 
 #include "eal.h"
 #include "gateway_budget.h"
+#include "gateway_export.h"
 #include "gateway_ports.h"
 
 #include <weir/base/clock.h>
@@ -12,7 +13,6 @@
 #include <weir/control/apply.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
-#include <weir/control/export_records.h>
 #include <weir/control/plan_command.h>
 #include <weir/control/schedule.h>
 #include <weir/control/server.h>
@@ -30,6 +30,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MBUF_ROOM_BYTES  2048u
 #define MBUF_EXTRA_BYTES 512u  /* headroom, metadata, mbuf, mempool's own */
@@ -39,6 +40,9 @@
 #define RECORDS_BATCH    256
 #define HOLD_OCTETS      65536 /* as path/housekeeping.c: with more a plan is not spent */
 #define EVENTS_BATCH     32
+#define GOODBYE_US       (2 * US_PER_S) /* for the collector to take the last records */
+#define GOODBYE_LAST_US  (5 * US_PER_MS)
+#define GOODBYE_REST_US  500
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
 
 struct gateway {
@@ -52,7 +56,7 @@ struct gateway {
 	struct unsolicited_watch *unsolicited;
 	struct telemetry *telemetry;
 	struct server *server;
-	struct export_records *export; /* NULL: no records are kept */
+	struct gateway_export export;
 	pthread_t worker;
 	bool worker_runs;
 	bool eal_runs;
@@ -281,13 +285,9 @@ static int start_control(struct gateway *g)
 		log_event(LOG_ERROR, "start.socket error=\"%s\"", error);
 		return err;
 	}
-	if (g->config->runtime.records[0] == '\0')
-		return 0;
-	err = export_records_open(g->config->runtime.records, error, &g->export);
-	if (err < 0)
-		log_event(LOG_ERROR, "start.records error=\"%s\"", error);
-	else
-		export_records_set_wall_offset(g->export, wall_offset_us());
+	err = gateway_export_open(&g->export, g->config);
+	gateway_export_set_wall_offset(&g->export, wall_offset_us());
+	telemetry_set_ipfix(g->telemetry, g->export.collector, g->export.file);
 	return err;
 }
 
@@ -350,8 +350,7 @@ static void take_records(struct gateway *g, uint64_t now_us)
 				gateway_budget(g->books), doors_config(g->path), &g->records[i]);
 			clocks_count(g->clocks, doors_config(g->path), &g->records[i]);
 		}
-		if (g->export != NULL)
-			export_records_add(g->export, doors_config(g->path), g->records, n, now_us);
+		gateway_export_add(&g->export, doors_config(g->path), g->records, n, now_us);
 	}
 }
 
@@ -538,6 +537,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
 	take_records(g, now_us);
+	gateway_export_tick(&g->export, doors_config(g->path), now_us);
 	gateway_ports_maintain(&g->ports, now_us);
 	follow_sessions(g);
 	if (now_us - g->second_us < US_PER_S)
@@ -551,11 +551,9 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 			log_plan_spent(g, i);
 	telemetry_sample(g->telemetry, now_us);
 	server_work(g->server, now_us);
-	if (g->export != NULL) {
-		/* The wall clock may be set while weir runs: NTP comes after the link does. */
-		export_records_set_wall_offset(g->export, wall_offset_us());
-		export_records_flush(g->export, now_us);
-	}
+	/* The wall clock may be set while weir runs: NTP comes after the link does. */
+	gateway_export_set_wall_offset(&g->export, wall_offset_us());
+	gateway_export_flush(&g->export, now_us);
 }
 
 static void log_changes(const struct config_changes *changes)
@@ -599,8 +597,7 @@ void gateway_reload(struct gateway *g)
 	struct config *next = NULL;
 	int err = load_config(g->file, &wanted);
 
-	if (g->export != NULL)
-		export_records_reopen(g->export, clock_now_us());
+	gateway_export_reopen(&g->export, clock_now_us());
 	if (err == 0)
 		err = config_compare(g->config, wanted, &next, &changes);
 	if (err == 0)
@@ -634,6 +631,32 @@ static void save_clocks(struct gateway *g)
 	clocks_save(g->clocks, g->config->runtime.state_dir, &now);
 }
 
+static void end_flows(struct gateway *g)
+{
+	while (!path_end_flows(g->path, FLOW_END_FORCED, clock_now_us()))
+		take_records(g, clock_now_us());
+	take_events(g);
+	take_records(g, clock_now_us());
+}
+
+/* The last records may have to cross the path themselves: it is led by hand until they have, or for GOODBYE_US. What they make of
+ * records is in the other books alone. */
+static void say_goodbye(struct gateway *g)
+{
+	uint64_t end_us = clock_now_us() + GOODBYE_US;
+	uint64_t now_us = clock_now_us();
+
+	while (!gateway_export_drain(&g->export) && now_us < end_us) {
+		gateway_export_tick(&g->export, doors_config(g->path), now_us);
+		if (path_step(g->path, now_us) == 0)
+			usleep(GOODBYE_REST_US);
+		now_us = clock_now_us();
+	}
+	/* A datagram was sent when the tap had it. */
+	for (end_us = now_us + GOODBYE_LAST_US; now_us < end_us; now_us = clock_now_us())
+		path_step(g->path, now_us);
+}
+
 static void stop_path(struct gateway *g)
 {
 	if (g->path == NULL)
@@ -641,10 +664,12 @@ static void stop_path(struct gateway *g)
 	if (g->worker_runs) {
 		doors_stop(g->path);
 		pthread_join(g->worker, NULL);
-		while (!path_end_flows(g->path, FLOW_END_FORCED, clock_now_us()))
-			take_records(g, clock_now_us());
-		take_events(g);
-		take_records(g, clock_now_us());
+		end_flows(g);
+		if (g->export.collector != NULL) {
+			say_goodbye(g);
+			end_flows(g);
+		}
+		gateway_export_finish(&g->export, doors_config(g->path), clock_now_us());
 		save_clocks(g);
 		watch_unsolicited(g);
 	}
@@ -656,7 +681,7 @@ void gateway_stop(struct gateway *g)
 		return;
 	stop_path(g);
 	gateway_budget_close(g->books);
-	export_records_close(g->export);
+	gateway_export_close(&g->export);
 	server_close(g->server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);

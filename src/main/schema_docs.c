@@ -105,6 +105,12 @@ static const struct {
 	{"runtime.packet_buffers", "4096", false},
 	{"runtime.socket", "/run/weir/weir.sock", false},
 	{"runtime.records", "/var/lib/weir/flows.json", false},
+	{"export.ipfix.collector", "192.0.2.7:4739", false},
+	{"export.ipfix.ca_file", "/etc/weir/collector-ca.pem", false},
+	{"export.ipfix.certificate", "/etc/weir/weir.pem", false},
+	{"export.ipfix.key", "/etc/weir/weir.key", false},
+	{"export.ipfix.server_name", "collector.example.com", false},
+	{"export.ipfix.file", "/var/lib/weir/flows.ipfix", false},
 	{"topology.sensors.attachment", "wifi", true},
 };
 

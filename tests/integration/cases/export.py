@@ -3,11 +3,15 @@
 import json
 import os
 import signal
+import socket
+import ssl
 
+from capture import Capture
 from cases import check, same, test, until
 from cases.quota import spend
 from cases.traffic import MB
-from lab import EXTERNAL, HOST, SERVICE, need, run
+from ipfix import Listener
+from lab import EXTERNAL, GATEWAY, HOST, SERVICE, hang_up, need, run
 
 LOCAL = "127.0.0.1"
 PORT = 4739
@@ -162,6 +166,131 @@ def ipfix_nfacctd(bench):
     until(lambda: collector.octets() == octets_of_records(weir),
           lambda: "octets at nfacctd are %s, and %s in weir's records: %s" % (
               collector.octets(), octets_of_records(weir), collector.out()[-300:]), 20)
-    print(collector.rows()[:2])
     for row in collector.rows():
         same((row["ip_src"], row["post_nat_ip_src"]), (HOST, EXTERNAL), "of each flow")
+
+
+@test
+def ipfix_tcp_collector_back(bench):
+    """A collector over TCP that goes and comes back has every record once, as nothing was lost with it unread."""
+    lab = bench.lab()
+    weir = lab.weir(exporting(lab, "tcp"))
+    lab.ping("lan", SERVICE)  # later datagrams find their way known
+    s = lab.udp("lan")
+    sent = 0
+    collectors = []
+    for _ in range(3):
+        collectors.append(Listener(lab.listen("gw", LOCAL, PORT)))
+        until(lambda: weir.show("status")["ipfix"] == "up", "the collector is there")
+        for i in range(100):
+            s.sendto(bytes(i), (SERVICE, 20000 + sent))
+            sent += 1
+        until(lambda: weir.show("status")["ipfix_sent"] >= sent, "its records arrive", 120)
+        until(lambda: sum(len(c.rows()) for c in collectors) >= sent, "and are read")
+        hang_up(collectors[-1].connection)
+        hang_up(collectors[-1].listener)
+        until(lambda: weir.show("status")["ipfix"] != "up", "the collector is gone")
+        for i in range(100):
+            s.sendto(bytes(i), (SERVICE, 20000 + sent))
+            sent += 1
+    collectors.append(Listener(lab.listen("gw", LOCAL, PORT)))
+    until(lambda: weir.show("status")["ipfix"] == "up", "the collector is there")
+    same(weir.show("status")["ipfix_lost"], 0, "lost")
+    weir.stop()
+    until(lambda: sum(len(c.rows()) for c in collectors) >= len(weir.records()), "all are read")
+    same([sum(c.octets()[d] for c in collectors) for d in (0, 1)], octets_of_records(weir), "octets")
+    same(sum(len(c.rows()) for c in collectors), len(weir.records()), "records")
+    same([r.gaps for c in collectors for r in c.readers], [0] * 4, "gaps in each session")
+    same([c.errors for c in collectors if c.errors], [], "errors")
+    names = [row["interfaceName"] for row in collectors[-1].readers[0].options if "interfaceName" in row]
+    same(names, [b"lan0", b"wan0"], "names of interfaces")
+
+
+def make_authority(lab, name):
+    """A CA of that name, and certificates of it for the collector's address and for weir."""
+    def path(what):
+        return os.path.join(lab.dir, "%s-%s" % (name, what))
+
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+        "-subj", "/CN=" + name, "-keyout", path("ca.key"), "-out", path("ca.pem"))
+    for who, extension in (("collector", "subjectAltName=IP:" + LOCAL), ("weir", "extendedKeyUsage=clientAuth")):
+        with open(path("ext"), "w", encoding="utf-8") as f:
+            f.write(extension + "\n")
+        run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=" + who,
+            "-keyout", path(who + ".key"), "-out", path(who + ".csr"))
+        run("openssl", "x509", "-req", "-in", path(who + ".csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
+            "-CAcreateserial", "-days", "2", "-extfile", path("ext"), "-out", path(who + ".pem"))
+    return path
+
+
+def tls_collector(lab, path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path("collector.pem"), path("collector.key"))
+    context.load_verify_locations(path("ca.pem"))
+    context.verify_mode = ssl.CERT_REQUIRED
+    return Listener(lab.listen("gw", LOCAL, PORT), lambda s: context.wrap_socket(s, server_side=True))
+
+
+@test
+def ipfix_tls(bench):
+    """Over TLS, both sides showing certificates, every record arrives."""
+    lab = bench.lab()
+    path = make_authority(lab, "good")
+    collector = tls_collector(lab, path)
+    weir = lab.weir(exporting(lab, "tls", ca_file=path("ca.pem"), certificate=path("weir.pem"), key=path("weir.key")))
+    until(lambda: weir.show("status")["ipfix"] == "up", lambda: "the session is there: " + weir.tail())
+    some_traffic(lab)
+    weir.settled_ports()
+    weir.stop()
+    until(lambda: collector.octets() == octets_of_records(weir),
+          lambda: "%s octets arrive of %s; %s" % (collector.octets(), octets_of_records(weir), collector.errors))
+    same(collector.readers[0].gaps, 0, "gaps")
+
+
+@test
+def ipfix_tls_refuses(bench):
+    """A collector whose certificate is another CA's, or another host's, gets nothing, and the reason is told."""
+    lab = bench.lab()
+    good, bad = make_authority(lab, "good"), make_authority(lab, "bad")
+    collector = tls_collector(lab, bad)
+    weir = lab.weir(exporting(lab, "tls", ca_file=good("ca.pem")))
+    until(lambda: "certificate" in weir.show("status")["ipfix"], lambda: "it is told: %s" % weir.show("status")["ipfix"])
+    weir.stop()
+    weir = lab.weir(exporting(lab, "tls", ca_file=bad("ca.pem"), certificate=bad("weir.pem"), key=bad("weir.key"),
+                              server_name="collector.test"), name="other")
+    until(lambda: "name" in weir.show("status")["ipfix"], lambda: "it is told: %s" % weir.show("status")["ipfix"])
+    same(collector.rows(), [], "records at the wrong collector")
+
+
+@test
+def ipfix_own_class(bench):
+    """Records that cross the uplink themselves are of the class that is for them, counted and billed; all that were made before
+    the end arrive."""
+    lab = bench.lab()
+    config = exporting(lab, "tcp", SERVICE)
+    config["ports"]["lan0"]["tap"] = "weir-lan0"
+    config["ports"]["wan0"]["plan"] = "sim1"
+    config["plans"] = {"sim1": {"quota": "100MB", "when_spent": "block"}}
+    config["classes"] = {"export": {"device": GATEWAY, "protocol": "tcp", "remote": SERVICE, "port": PORT,
+                                    "reserve": "10MB", "priority": "low"}}
+    collector = Listener(lab.listen("car", SERVICE, PORT))
+    weir = lab.weir(config, start=False)
+    carrier = Capture(lab, "car", "car0")
+    weir.start()
+    until(lambda: weir.show("status")["ipfix"] == "up", lambda: "the collector is reached: " + weir.tail())
+    some_traffic(lab)
+    until(lambda: len(collector.rows()) > 200, "the datagrams' records arrive", 200)
+    row = next(c for c in weir.show("classes") if c["name"] == "export")
+    check(row["uplink_octets"] > 200 * 77, "the class has counted %s" % row)
+    plan = weir.show("plans")[0]
+    check(plan["reserve_used_octets"] >= row["uplink_octets"] * 0.9, "the reserve paid for %s" % plan)
+    same(weir.port("wan0")["unattributed_uplink_octets"], 0, "unattributed")
+    weir.stop()
+    carrier.stop()
+    same(octets_of_records(weir)[0], carrier.received[0], "octets at the carrier, those of the last records too")
+    own = [r for r in weir.records() if r["className"] == "export"]
+    same({r["sourceIPv4Address"] for r in own}, {GATEWAY}, "who exports")
+    others = [r for r in weir.records() if r["className"] != "export"]
+    exported = [r for r in collector.rows() if not (r["source"] == socket.inet_aton(GATEWAY))]
+    same(len(exported), len(others), "records of others' flows")
+    same(sum(int.from_bytes(r["octets"], "big") for r in exported), sum(r["octetDeltaCount"] for r in others), "octets")

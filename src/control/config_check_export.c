@@ -73,6 +73,8 @@ static void check_unused(struct config_checker *k, const struct tree_node *n)
 {
 	static const char *const of_tls[] = {"ca_file", "certificate", "key", "server_name"};
 	const struct config_ipfix *c = &k->config->ipfix;
+	bool is_not_tls = c->transport != IPFIX_TLS
+			  && (!config_has(n, "transport") || config_is_set(n, "transport"));
 
 	if (c->collector[0] == '\0' && c->file[0] == '\0')
 		config_complain(k, CONFIG_WARNING, n, NULL,
@@ -82,7 +84,7 @@ static void check_unused(struct config_checker *k, const struct tree_node *n)
 		config_complain(k, CONFIG_ERROR, n, "transport",
 			"leads nowhere; write collector: 192.0.2.7:4739");
 	for (size_t i = 0; i < sizeof(of_tls) / sizeof(of_tls[0]); i++)
-		if (c->transport != IPFIX_TLS && config_has(n, of_tls[i]))
+		if (is_not_tls && config_has(n, of_tls[i]))
 			config_complain(k, CONFIG_ERROR, n, of_tls[i],
 				"only tls asks for it; remove it, or write transport: tls");
 }

@@ -416,8 +416,8 @@ Test(control_export_ipfix, what_was_not_acknowledged_is_sent_to_the_next_connect
 	add(0, N_MAX);
 	ticks_for(US_PER_S);
 	cr_expect_gt(export_ipfix_counts(x).n_waiting, N_MAX / 2);
-	while (recv(connection, stream + n_stream, sizeof(stream) - n_stream, 0) > 0)
-		;
+	for (uint32_t i = 0; i < 100; i++)
+		take_stream(connection, SIZE_MAX);
 	close(connection);
 	usleep(10000);
 	ticks_for(US_PER_S);
@@ -432,7 +432,7 @@ Test(control_export_ipfix, what_was_not_acknowledged_is_sent_to_the_next_connect
 		cr_assert_leq(seen.times[i], 1);
 		n_lost += seen.times[i] == 0;
 	}
-	cr_expect_lt(n_lost, N_MAX / 2, "only what its kernel has acknowledged");
+	cr_expect_lt(n_lost, N_MAX / 10, "%u: more than its kernel can have held", n_lost);
 	cr_expect_eq(seen.n_gaps, 0);
 	cr_expect_eq(export_ipfix_counts(x).n_lost, 0);
 	close(connection);

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GATHER_US        US_PER_S /* a message that is not full waits so long for more */
-#define REFUSAL_US       US_PER_S /* later a refusal of a datagram does not come */
+#define GATHER_US        (5 * US_PER_S) /* a message that is not full waits so long for more */
+#define REFUSAL_US       US_PER_S       /* later a refusal of a datagram does not come */
 #define RETRY_MIN_US     US_PER_S
 #define RETRY_MAX_US     (60 * US_PER_S)
 #define FLIGHTS_MAX      4096u /* messages that have not arrived; a power of two */
@@ -51,6 +51,8 @@ struct export_ipfix {
 	uint64_t head; /* records before it have arrived */
 	uint64_t next; /* and before this one are sent */
 	uint64_t tail; /* all that there are */
+	uint64_t
+		others; /* up to here there are records of others' flows, which do not wait for long */
 	struct flight flights[FLIGHTS_MAX];
 	uint32_t flight_first; /* they count on and wrap */
 	uint32_t flight_end;
@@ -188,6 +190,7 @@ static void rewind_flights(struct export_ipfix *x)
 		x->statistics.n_records -= f->n_records;
 	}
 	x->next = x->head;
+	x->others = x->tail;
 }
 
 static void end_session(struct export_ipfix *x, uint64_t now_us)
@@ -321,6 +324,7 @@ static bool announce(struct export_ipfix *x, const struct path_config *config, u
 		x->announcing = what;
 		x->announcing_id = id;
 		x->announced_us = now_us;
+		x->others = x->tail; /* with it, all may go */
 		x->n_messages = 0;
 	}
 	return true;
@@ -343,6 +347,12 @@ static bool is_full(const struct export_ipfix *x)
 	return IPFIX_MESSAGE_MAX - x->message.n < IPFIX_FLOW_BYTES;
 }
 
+/* A message that is not full goes when it has waited. */
+static bool is_time(const struct export_ipfix *x, uint64_t now_us)
+{
+	return x->is_draining || (x->next < x->others && now_us - x->gathering_us >= GATHER_US);
+}
+
 static void send_flows(struct export_ipfix *x, uint64_t now_us)
 {
 	uint32_t n_left = is_datagram(x) ? DATAGRAMS_A_TICK : UINT32_MAX;
@@ -350,7 +360,7 @@ static void send_flows(struct export_ipfix *x, uint64_t now_us)
 
 	while (n_left-- > 0 && x->next != x->tail) {
 		n = gather(x);
-		if (!is_full(x) && !x->is_draining && now_us - x->gathering_us < GATHER_US)
+		if (!is_full(x) && !is_time(x, now_us))
 			return;
 		if (!send_message(x, n, now_us))
 			return;
@@ -422,6 +432,16 @@ static void lose(struct export_ipfix *x, const struct flow_record *r)
 	}
 }
 
+/* The exporter's own flow. Were its records sent for their own sake, each would be the reason for the next. */
+static bool is_own(const struct export_ipfix *x, const struct flow_record *r)
+{
+	const struct ipfix_link *l = &x->link;
+
+	return l->transport != IPFIX_FILE && r->remote_port == ntohs(l->collector.sin_port)
+	       && r->remote.words[3] == l->collector.sin_addr.s_addr
+	       && r->internal.words[3] == l->local.sin_addr.s_addr;
+}
+
 static bool is_ring_full(const struct export_ipfix *x)
 {
 	return x->tail - x->head == x->capacity;
@@ -443,9 +463,12 @@ void export_ipfix_add(struct export_ipfix *x, const struct path_config *config,
 			lose(x, &records[i]);
 			continue;
 		}
-		if (x->next == x->tail)
-			x->gathering_us = now_us;
 		x->tail++;
+		if (is_own(x, &records[i]))
+			continue;
+		if (x->next >= x->others)
+			x->gathering_us = now_us;
+		x->others = x->tail;
 	}
 }
 

@@ -128,19 +128,10 @@ static void stream_options(int fd)
 /* The port of the last time, where it is free. */
 static void keep_local_port(struct ipfix_link *l)
 {
-	struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = l->local_port_be};
+	struct sockaddr_in local = {.sin_family = AF_INET, .sin_port = l->local.sin_port};
 
-	if (l->local_port_be != 0)
+	if (local.sin_port != 0)
 		(void)bind(l->fd, (const struct sockaddr *)&local, sizeof(local));
-}
-
-static void remember_local_port(struct ipfix_link *l)
-{
-	struct sockaddr_in local;
-	socklen_t len = sizeof(local);
-
-	if (getsockname(l->fd, (struct sockaddr *)&local, &len) == 0)
-		l->local_port_be = local.sin_port;
 }
 
 static void socket_start(struct ipfix_link *l, uint64_t now_us)
@@ -163,8 +154,7 @@ static void socket_start(struct ipfix_link *l, uint64_t now_us)
 		ipfix_link_fail(l, "%s", strerror(errno));
 		return;
 	}
-	if (!is_stream(l))
-		remember_local_port(l);
+	(void)getsockname(l->fd, (struct sockaddr *)&l->local, &(socklen_t){sizeof(l->local)});
 	l->state = is_stream(l) ? IPFIX_LINK_OPENING : IPFIX_LINK_OPEN;
 	l->deadline_us = now_us + OPENING_US;
 }
@@ -204,59 +194,61 @@ static void flush(struct ipfix_link *l)
 	}
 }
 
-/* The message that a host has refused; `payload` is what it quotes of it. */
-static void refused(struct ipfix_link *l, const uint8_t *payload, ssize_t n, uint32_t error)
-{
-	if (n >= SEQUENCE_OFF + 4) {
-		l->is_refused = true;
-		l->refused_sequence = load_be32(payload + SEQUENCE_OFF);
-	}
-	ipfix_link_fail(l, "%s", strerror((int)error));
-}
+/* An error that somebody on the way has told, and which message it is of as far as that was quoted. */
+struct refusal {
+	uint32_t error; /* 0: there is none */
+	bool has_sequence;
+	uint32_t sequence;
+};
 
-/* One error that the kernel keeps for the socket; 0 when there is none. */
-static uint32_t read_error(int fd, uint8_t *payload, ssize_t *ret_n)
+/* The oldest that the kernel keeps for the socket. */
+static struct refusal read_refusal(int fd)
 {
+	struct refusal found = {0, false, 0};
+	uint8_t payload[IPFIX_HEADER_BYTES];
 	union {
 		struct cmsghdr align;
 		uint8_t room[CMSG_SPACE(
 			sizeof(struct sock_extended_err) + sizeof(struct sockaddr_in))];
 	} control;
-	struct iovec iov = {.iov_base = payload, .iov_len = IPFIX_HEADER_BYTES};
+	struct iovec iov = {.iov_base = payload, .iov_len = sizeof(payload)};
 	struct msghdr msg = {.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
 		.msg_controllen = sizeof(control)};
 	struct sock_extended_err e;
+	ssize_t n = recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
 
-	*ret_n = recvmsg(fd, &msg, MSG_ERRQUEUE | MSG_DONTWAIT);
-	if (*ret_n < 0)
-		return 0;
+	if (n < 0)
+		return found;
+	if (n >= SEQUENCE_OFF + 4) {
+		found.has_sequence = true;
+		found.sequence = load_be32(payload + SEQUENCE_OFF);
+	}
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
 		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_RECVERR
 			|| c->cmsg_len < CMSG_LEN(sizeof(e)))
 			continue;
 		memcpy(&e, CMSG_DATA(c), sizeof(e));
-		return e.ee_errno;
+		found.error = e.ee_errno;
 	}
-	return 0;
+	return found;
 }
 
 /* The first error is of the first message that was refused. */
 static void datagram_step(struct ipfix_link *l)
 {
-	uint8_t payload[IPFIX_HEADER_BYTES];
-
 	for (uint32_t i = 0; i < REFUSED_ERRORS_READ; i++) {
-		ssize_t n;
-		uint32_t error = read_error(l->fd, payload, &n);
+		struct refusal r = read_refusal(l->fd);
 
-		if (error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH) {
-			refused(l, payload, n, error);
+		if (r.error == 0)
 			return;
-		}
-		if (error == 0)
-			return;
+		if (r.error != ECONNREFUSED && r.error != EHOSTUNREACH && r.error != ENETUNREACH)
+			continue;
+		l->is_refused = r.has_sequence;
+		l->refused_sequence = r.sequence;
+		ipfix_link_fail(l, "%s", strerror((int)r.error));
+		return;
 	}
 }
 
@@ -328,17 +320,20 @@ void ipfix_link_step(struct ipfix_link *l, uint64_t now_us)
 
 static bool datagram_send(struct ipfix_link *l, const uint8_t *octets, uint32_t n)
 {
+	int error;
+
 	if (send(l->fd, octets, n, MSG_DONTWAIT) == (ssize_t)n) {
 		l->n_queued += n;
 		l->n_written += n;
 		return true;
 	}
-	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
+	error = errno;
+	if (error == EAGAIN || error == EINTR || error == ENOBUFS)
 		return false;
 	/* Perhaps an earlier message's error: the kernel tells it here too, and then which it was. */
 	datagram_step(l);
 	if (l->state == IPFIX_LINK_OPEN)
-		ipfix_link_fail(l, "%s", strerror(errno));
+		ipfix_link_fail(l, "%s", strerror(error));
 	return false;
 }
 

@@ -36,14 +36,15 @@ struct ipfix_link {
 	enum ipfix_link_state state;
 	int fd;
 	struct sockaddr_in collector;
-	in_port_t local_port_be; /* UDP: a collector tells exporters apart by it, so it stays */
-	char path[PATH_MAX];     /* of a file */
-	struct ipfix_tls *tls;   /* NULL: not over TLS */
-	uint64_t deadline_us;    /* when opening has taken too long */
-	uint64_t n_queued;       /* octets since it was opened: given to it */
-	uint64_t n_written;      /* taken by the kernel */
-	uint64_t n_delivered;    /* acknowledged, when the link went down */
-	bool is_refused;         /* UDP: a host has refused the message with ... */
+	struct sockaddr_in
+		local;         /* UDP: a collector tells exporters apart by the port, so it stays */
+	char path[PATH_MAX];   /* of a file */
+	struct ipfix_tls *tls; /* NULL: not over TLS */
+	uint64_t deadline_us;  /* when opening has taken too long */
+	uint64_t n_queued;     /* octets since it was opened: given to it */
+	uint64_t n_written;    /* taken by the kernel */
+	uint64_t n_delivered;  /* acknowledged, when the link went down */
+	bool is_refused;       /* UDP: a host has refused the message with ... */
 	uint32_t refused_sequence;
 	char why[IPFIX_WHY_MAX];
 	uint32_t n_out;

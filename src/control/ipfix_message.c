@@ -281,8 +281,8 @@ static bool add_template(struct ipfix_message *m, uint16_t id)
 
 bool ipfix_add_templates(struct ipfix_message *m)
 {
-	for (uint16_t id = IPFIX_FLOW; id < IPFIX_TEMPLATES_END; id++)
-		if (!add_template(m, id))
+	for (uint32_t id = IPFIX_FLOW; id < IPFIX_TEMPLATES_END; id++)
+		if (!add_template(m, (uint16_t)id))
 			return false;
 	return true;
 }

@@ -7,7 +7,7 @@
  * Shapes:   records wait in a ring of `buffer` places until they have arrived: over TCP and TLS when the peer's TCP has
  *           acknowledged them, over UDP when nobody has refused them for a second, in a file when they are written. What was sent and
  *           did not arrive is sent again by the next session. When the ring is full the newest are lost: those that wait
- *           may be on their way already. Each session begins with the templates, and the names of interfaces and classes.
+ *           may be on their way already. Records of the exporter's own flow wait for others' to go with. Each session begins with the templates, and the names of interfaces and classes.
  * Units:    times in microseconds of the path clock plus the wall offset, as in export_records.
  * Errors:   a collector that is not there is tried again, at first after a second, then less and less often, at least once
  *           a minute. Lost records are counted, logged within a limit, and told to the collector (notSentFlowTotalCount).
@@ -70,7 +70,7 @@ void export_ipfix_set_wall_offset(struct export_ipfix *x, int64_t wall_offset_us
 void export_ipfix_add(struct export_ipfix *x, const struct path_config *config,
 	const struct flow_record *records, uint32_t n_records, uint64_t now_us);
 
-/* Goes on; call it every few milliseconds. A message that is not full waits for a second for more. */
+/* Goes on; call it every few milliseconds. A message that is not full waits for a few seconds for more. */
 void export_ipfix_tick(struct export_ipfix *x, const struct path_config *config, uint64_t now_us);
 
 /* After SIGHUP, which is how logrotate asks: goes over to a new file. */

@@ -10,7 +10,7 @@ from capture import Capture
 from cases import check, same, test, until
 from cases.quota import spend
 from cases.traffic import MB
-from ipfix import Listener
+from ipfix import Listener, Reader
 from lab import EXTERNAL, GATEWAY, HOST, SERVICE, hang_up, need, run
 
 LOCAL = "127.0.0.1"
@@ -53,14 +53,10 @@ class Collector:
 class Nfcapd(Collector):
     """nfcapd, whose files nfdump reads."""
 
-    def __init__(self, lab, short, port=PORT):
+    def __init__(self, lab, short, port=PORT, name="nfcapd"):
         need("nfcapd", "nfdump")
-        super().__init__(lab, short, "nfcapd")
-        self.port = port
-        self.start()
-
-    def start(self):
-        self.run(self.port, "nfcapd", "-w", self.dir, "-p", str(self.port), "-t", "3600")
+        super().__init__(lab, short, name)
+        self.run(port, "nfcapd", "-w", self.dir, "-p", str(port), "-t", "3600")
 
     def flows(self):
         """Rows of nfdump, once nfcapd has ended. One row is an object, and there is no list around them."""
@@ -126,13 +122,18 @@ def octets_of_records(weir):
     return [sum(r[k] for r in flows) for k in ("octetDeltaCount", "reverseOctetDeltaCount")]
 
 
+def datagrams(s, first, n=100):
+    """As many flows of one datagram."""
+    for i in range(first, first + n):
+        s.sendto(bytes(i), (SERVICE, 20000 + i))
+
+
 def some_traffic(lab):
     """Both ways, of three protocols; the datagrams make as many flows."""
     lab.ping("lan", SERVICE, count=3)
     spend(lab, False, MB)
     s = lab.udp("lan")
-    for i in range(200):
-        s.sendto(bytes(i), (SERVICE, 20000 + i))
+    datagrams(s, 0, 200)
 
 
 @test
@@ -182,17 +183,15 @@ def ipfix_tcp_collector_back(bench):
     for _ in range(3):
         collectors.append(Listener(lab.listen("gw", LOCAL, PORT)))
         until(lambda: weir.show("status")["ipfix"] == "up", "the collector is there")
-        for i in range(100):
-            s.sendto(bytes(i), (SERVICE, 20000 + sent))
-            sent += 1
+        datagrams(s, sent)
+        sent += 100
         until(lambda: weir.show("status")["ipfix_sent"] >= sent, "its records arrive", 120)
         until(lambda: sum(len(c.rows()) for c in collectors) >= sent, "and are read")
         hang_up(collectors[-1].connection)
         hang_up(collectors[-1].listener)
         until(lambda: weir.show("status")["ipfix"] != "up", "the collector is gone")
-        for i in range(100):
-            s.sendto(bytes(i), (SERVICE, 20000 + sent))
-            sent += 1
+        datagrams(s, sent)
+        sent += 100
     collectors.append(Listener(lab.listen("gw", LOCAL, PORT)))
     until(lambda: weir.show("status")["ipfix"] == "up", "the collector is there")
     same(weir.show("status")["ipfix_lost"], 0, "lost")
@@ -204,6 +203,57 @@ def ipfix_tcp_collector_back(bench):
     same([c.errors for c in collectors if c.errors], [], "errors")
     names = [row["interfaceName"] for row in collectors[-1].readers[0].options if "interfaceName" in row]
     same(names, [b"lan0", b"wan0"], "names of interfaces")
+
+
+@test
+def ipfix_udp_collector_back(bench):
+    """What nfcapd's host refuses while it is gone, the next nfcapd gets: together they have every octet."""
+    lab = bench.lab()
+    first = Nfcapd(lab, "gw", name="first")
+    weir = lab.weir(exporting(lab, "udp"))
+    lab.ping("lan", SERVICE)
+    s = lab.udp("lan")
+    datagrams(s, 0)
+    until(lambda: weir.show("status")["ipfix_sent"] >= 100, "records arrive")
+    first.stop()
+    datagrams(s, 100)
+    until(lambda: weir.show("status")["ipfix"] == "Connection refused", "the host refuses")
+    second = Nfcapd(lab, "gw", name="second")
+    until(lambda: weir.show("status")["ipfix_sent"] >= 200, "the others arrive")
+    same(weir.show("status")["ipfix_lost"], 0, "lost")
+    weir.stop()
+    octets = [first.octets(first.flows()), second.octets(second.flows())]
+    same([a + b for a, b in zip(*octets)], octets_of_records(weir), "octets at both")
+    check(min(o[0] for o in octets) > 0, "both have some")
+
+
+@test
+def ipfix_file(bench):
+    """A file holds every record over a restart; what was moved away is whole, and the next file begins with templates."""
+    lab = bench.lab()
+    path = os.path.join(lab.dir, "flows.ipfix")
+    config = lab.config(export={"ipfix": {"file": path}})
+    weir = lab.weir(config)
+    some_traffic(lab)
+    weir.settled_ports()
+    weir.stop()
+    os.rename(path, path + ".1")
+    weir.start()
+    datagrams(lab.udp("lan"), 0)
+    weir.settled_ports()
+    weir.stop()
+    weir.start()
+    lab.ping("lan", SERVICE)
+    weir.settled_ports()
+    weir.stop()
+    readers = []
+    for name in (path + ".1", path):
+        readers.append(Reader())
+        with open(name, "rb") as f:
+            readers[-1].take(f.read())
+        same(readers[-1].rest, b"", "a cut message")
+    same([sum(r.sum(name) for r in readers) for name in ("octets", "reverse_octets")], octets_of_records(weir), "octets")
+    same([r.gaps for r in readers], [0, 1], "sessions begun within each file")
 
 
 def make_authority(lab, name):

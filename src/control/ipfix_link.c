@@ -4,6 +4,7 @@
 #include "ipfix_tls.h"
 
 #include <weir/base/clock.h>
+#include <weir/base/log.h>
 #include <weir/control/ipfix_message.h>
 #include <weir/packet/bytes.h>
 
@@ -80,6 +81,7 @@ int ipfix_link_init(struct ipfix_link *l, const struct export_ipfix_params *para
 	memset(l, 0, sizeof(*l));
 	l->fd = -1;
 	l->transport = params->transport;
+	l->domain = params->domain;
 	l->collector = (struct sockaddr_in){
 		.sin_family = AF_INET,
 		.sin_port = htons(params->port),
@@ -97,15 +99,40 @@ int ipfix_link_init(struct ipfix_link *l, const struct export_ipfix_params *para
 	return 0;
 }
 
+/* Takes away the half of a message that a power cut has left at the end. */
+static void file_mend(struct ipfix_link *l)
+{
+	uint8_t tail[2 * IPFIX_MESSAGE_MAX];
+	int fd = open(l->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat file;
+	off_t from;
+	ssize_t n;
+	uint32_t n_whole;
+
+	if (fd < 0)
+		return;
+	if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0) {
+		from = file.st_size > (off_t)sizeof(tail) ? file.st_size - (off_t)sizeof(tail) : 0;
+		n = pread(fd, tail, sizeof(tail), from);
+		n_whole = n > 0 ? ipfix_whole_octets(tail, (uint32_t)n, l->domain) : 0;
+		if (n > 0 && n_whole < (uint32_t)n && ftruncate(l->fd, from + n_whole) == 0)
+			log_event(LOG_WARNING, "ipfix.mended file=\"%s\" cut_octets=%u", l->path,
+				(uint32_t)n - n_whole);
+	}
+	(void)close(fd);
+}
+
 static void file_start(struct ipfix_link *l)
 {
 	/* O_NONBLOCK: it may be a FIFO whose reader is gone or slow. */
 	l->fd = open(
 		l->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
-	if (l->fd < 0)
+	if (l->fd < 0) {
 		ipfix_link_fail(l, "%s", strerror(errno));
-	else
-		l->state = IPFIX_LINK_OPEN;
+		return;
+	}
+	file_mend(l);
+	l->state = IPFIX_LINK_OPEN;
 }
 
 /* A path that fragments is still a path; and who refuses is to be heard of, with what was refused. */

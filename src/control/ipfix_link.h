@@ -39,6 +39,7 @@ struct ipfix_link {
 	struct sockaddr_in
 		local;         /* UDP: a collector tells exporters apart by the port, so it stays */
 	char path[PATH_MAX];   /* of a file */
+	uint32_t domain;       /* of the messages in it */
 	struct ipfix_tls *tls; /* NULL: not over TLS */
 	uint64_t deadline_us;  /* when opening has taken too long */
 	uint64_t n_queued;     /* octets since it was opened: given to it */

@@ -361,3 +361,20 @@ void ipfix_finish(struct ipfix_message *m, uint32_t export_s, uint32_t sequence,
 	put32(&c, sequence);
 	put32(&c, domain);
 }
+
+uint32_t ipfix_whole_octets(const uint8_t *octets, uint32_t n, uint32_t domain)
+{
+	for (uint32_t i = IPFIX_HEADER_BYTES; i <= n; i++) {
+		const uint8_t *m = octets + n - i;
+		uint32_t len = load_be16(m + 2);
+
+		if (load_be16(m) != VERSION || load_be32(m + 12) != domain
+			|| len < IPFIX_HEADER_BYTES || len > IPFIX_MESSAGE_MAX)
+			continue;
+		if (len > i)
+			return n - i; /* cut */
+		if (i - len < IPFIX_HEADER_BYTES)
+			return n - i + len; /* whole; nothing behind it, or less than a header */
+	}
+	return n;
+}

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TICK_US      20000
@@ -547,6 +548,26 @@ Test(control_export_ipfix, a_file_holds_messages_and_one_that_was_moved_is_follo
 	take_file(path);
 	cr_expect_eq(seen.n_templates, 4, "each file has them");
 	expect_each_once(150);
+}
+
+Test(control_export_ipfix, a_file_that_a_power_cut_has_cut_is_mended_and_goes_on)
+{
+	struct stat file;
+
+	open_export(IPFIX_FILE, 0, 1024);
+	add(0, 20);
+	ticks_for(7 * US_PER_S);
+	export_ipfix_close(x);
+	cr_assert_eq(stat(path, &file), 0);
+	cr_assert_eq(truncate(path, file.st_size - 1), 0);
+	open_export(IPFIX_FILE, 0, 1024);
+	add(20, 30);
+	ticks_for(7 * US_PER_S);
+	take_file(path);
+	cr_expect_gt(seen.n_flows, 10, "%u", seen.n_flows);
+	cr_expect_lt(seen.n_flows, 30, "the last message is gone");
+	cr_expect_eq(seen.n_templates, 4);
+	cr_expect_eq(seen.times[29], 1);
 }
 
 Test(control_export_ipfix, a_full_disk_is_waited_for_and_what_finds_no_room_is_counted)

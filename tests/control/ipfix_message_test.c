@@ -228,3 +228,26 @@ Test(control_ipfix_message, templates_do_not_fit_into_a_full_one)
 		;
 	cr_expect_not(ipfix_add_templates(&m));
 }
+
+/* Two messages behind each other, and what a power cut leaves of the second. */
+Test(control_ipfix_message, what_is_whole_at_the_end_of_a_file_is_found)
+{
+	struct ipfix_flow flow = a_flow(6);
+	uint8_t file[400];
+	uint32_t one;
+
+	cr_assert(ipfix_add_flow(&m, &flow));
+	ipfix_finish(&m, EXPORT_S, 0, 7);
+	one = m.n;
+	memcpy(file, m.octets, one);
+	memcpy(file + one, m.octets, one);
+	for (uint32_t n = one; n < 2 * one; n++)
+		cr_expect_eq(ipfix_whole_octets(file, n, 7), one, "%u octets", n);
+	cr_expect_eq(ipfix_whole_octets(file, 2 * one, 7), 2 * one);
+	/* Of the first message the file's tail may hold the end alone. */
+	for (uint32_t at = 1; at < one; at++)
+		cr_expect_eq(ipfix_whole_octets(file + at, 2 * one - at - 1, 7), one - at);
+	cr_expect_eq(ipfix_whole_octets(file, one - 1, 7), 0);
+	cr_expect_eq(ipfix_whole_octets(file, 2 * one - 1, 8), 2 * one - 1, "another's messages");
+	cr_expect_eq(ipfix_whole_octets(file, 3, 7), 3);
+}

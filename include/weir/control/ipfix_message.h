@@ -84,4 +84,8 @@ bool ipfix_add_statistics(struct ipfix_message *m, const struct ipfix_statistics
 /* Closes the last set and writes the header. `sequence`: data records sent before this message (RFC 7011 section 3.1). */
 void ipfix_finish(struct ipfix_message *m, uint32_t export_s, uint32_t sequence, uint32_t domain);
 
+/* The last `n` octets of a file of such messages: how many of them are of whole ones. A power cut may leave half of one at the end,
+ * and what were written behind it no reader would find. All of them where none of the domain's messages is seen. */
+uint32_t ipfix_whole_octets(const uint8_t *octets, uint32_t n, uint32_t domain);
+
 #endif

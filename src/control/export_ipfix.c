@@ -149,8 +149,11 @@ static void tell(struct export_ipfix *x, const char *event, const char *why, uin
 /* What has arrived is forgotten. */
 static void retire(struct export_ipfix *x, uint64_t now_us)
 {
-	uint64_t delivered = ipfix_link_delivered(&x->link);
+	uint64_t delivered;
 
+	if (x->flight_first == x->flight_end)
+		return;
+	delivered = ipfix_link_delivered(&x->link);
 	while (x->flight_first != x->flight_end) {
 		const struct flight *f = &x->flights[x->flight_first % FLIGHTS_MAX];
 

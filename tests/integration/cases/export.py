@@ -241,6 +241,8 @@ def ipfix_file(bench):
     weir.start()
     datagrams(lab.udp("lan"), 0)
     weir.settled_ports()
+    told = weir.ctl("status").stdout
+    check("IPFIX file" in told and "IPFIX collector" not in told, "weirctl tells: " + told)
     weir.stop()
     weir.start()
     lab.ping("lan", SERVICE)

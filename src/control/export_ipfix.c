@@ -58,7 +58,8 @@ struct export_ipfix {
 	uint32_t flight_end;
 
 	bool in_session;
-	bool is_told; /* that the session is there */
+	bool is_told;   /* that the session is there */
+	bool is_probed; /* UDP: something was sent that may be refused */
 	bool is_draining;
 	uint32_t sequence;
 	enum announcement announcing; /* what comes next of templates and names */
@@ -217,7 +218,7 @@ static void went_down(struct export_ipfix *x, uint64_t now_us)
 }
 
 /* A stream and a file begin to count with each session; datagrams go on, as their collector cannot know of sessions. */
-static void begin_session(struct export_ipfix *x, uint64_t now_us)
+static void begin_session(struct export_ipfix *x)
 {
 	x->in_session = true;
 	x->is_told = x->link.transport == IPFIX_FILE;
@@ -226,7 +227,7 @@ static void begin_session(struct export_ipfix *x, uint64_t now_us)
 		x->sequence = 0;
 	x->announcing = ANNOUNCE_TEMPLATES;
 	x->announcing_id = 0;
-	x->trusted_us = is_datagram(x) ? now_us + REFUSAL_US : now_us;
+	x->is_probed = false;
 }
 
 static void tell_up(struct export_ipfix *x)
@@ -372,12 +373,27 @@ static void send_flows(struct export_ipfix *x, uint64_t now_us)
 	}
 }
 
+/* Before anything else a datagram asks whether somebody refuses it: a message without sets, which RFC 7011 section 3 allows. False
+ * while that is not known. */
+static bool is_trusted(struct export_ipfix *x, uint64_t now_us)
+{
+	if (!is_datagram(x) || (x->is_probed && now_us >= x->trusted_us))
+		return true;
+	if (x->is_probed)
+		return false;
+	ipfix_begin(&x->message);
+	x->is_probed = send_message(x, 0, now_us);
+	x->trusted_us = now_us + REFUSAL_US;
+	return false;
+}
+
 static void pump(struct export_ipfix *x, const struct path_config *config, uint64_t now_us)
 {
 	retire(x, now_us);
-	if (announce(x, config, now_us) && now_us >= x->trusted_us) {
+	if (is_trusted(x, now_us)) {
 		tell_up(x);
-		send_flows(x, now_us);
+		if (announce(x, config, now_us))
+			send_flows(x, now_us);
 	}
 	ipfix_link_step(&x->link, now_us);
 	if (x->link.state == IPFIX_LINK_OPEN)
@@ -413,7 +429,7 @@ void export_ipfix_tick(struct export_ipfix *x, const struct path_config *config,
 	}
 	ipfix_link_step(l, now_us);
 	if (l->state == IPFIX_LINK_OPEN && !x->in_session)
-		begin_session(x, now_us);
+		begin_session(x);
 	if (l->state == IPFIX_LINK_OPEN)
 		pump(x, config, now_us);
 	if (l->state == IPFIX_LINK_OPEN && l->why[0] != '\0')

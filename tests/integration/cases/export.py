@@ -346,3 +346,22 @@ def ipfix_own_class(bench):
     exported = [r for r in collector.rows() if not (r["source"] == socket.inet_aton(GATEWAY))]
     same(len(exported), len(others), "records of others' flows")
     same(sum(int.from_bytes(r["octets"], "big") for r in exported), sum(r["octetDeltaCount"] for r in others), "octets")
+
+
+@test
+def ipfix_udp_by_the_uplink(bench):
+    """nfcapd beyond the uplink has all that was made before the end."""
+    lab = bench.lab()
+    collector = Nfcapd(lab, "car")
+    config = exporting(lab, "udp", SERVICE)
+    config["ports"]["lan0"]["tap"] = "weir-lan0"
+    weir = lab.weir(config)
+    some_traffic(lab)
+    until(lambda: weir.show("status")["ipfix_sent"] > 200, "records arrive")
+    weir.stop()
+    own, others = [], []
+    for flow in collector.flows():
+        (own if flow["src4_addr"] == GATEWAY else others).append(flow)
+    want = [r for r in weir.records() if r["sourceIPv4Address"] != GATEWAY]
+    same(collector.octets(others), [sum(r[k] for r in want) for k in ("octetDeltaCount", "reverseOctetDeltaCount")], "octets")
+    check(own, "of its own flow, what was before the end")

@@ -292,6 +292,8 @@ void table_print_upright(const struct table *t, FILE *out)
 		const char *cell = t->rows[n]->cells;
 
 		for (uint32_t i = 0; i < t->n_columns; i++, cell += strlen(cell) + 1) {
+			if (strcmp(cell, "-") == 0)
+				continue; /* it has none of this */
 			cell_print(t->columns[i].title, title_width, false, out);
 			(void)fprintf(out, "  %s\n", cell);
 		}

@@ -3,7 +3,7 @@
  * Rows of an answer as a table for people.
  *
  * Shapes:   columns as wide as their widest cell; numbers to the right, text to the left. A table of one row may be
- *           printed upright: a line a column.
+ *           printed upright: a line a column, but for those that it has nothing in.
  * Errors:   -ENOMEM.
  * Threads:  one owner.
  * Memory:   a row is about 100 bytes. With a limit and an order, at most twice the limit are held, so that the ten

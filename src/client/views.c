@@ -30,6 +30,13 @@ static const struct column status[] = {
 	{"its writes today", "ledger_writes_today", CELL_COUNT},
 	{"its octets today", "ledger_octets_today", CELL_OCTETS},
 	{"records lost", "records_lost", CELL_COUNT},
+	{"IPFIX collector", "ipfix", CELL_TEXT},
+	{"records it has", "ipfix_sent", CELL_COUNT},
+	{"that wait for it", "ipfix_waiting", CELL_COUNT},
+	{"lost to it", "ipfix_lost", CELL_COUNT},
+	{"IPFIX file", "ipfix_file", CELL_TEXT},
+	{"records it holds", "ipfix_file_written", CELL_COUNT},
+	{"lost to the file", "ipfix_file_lost", CELL_COUNT},
 	{"counting errors", "conservation_errors", CELL_COUNT},
 };
 

@@ -243,6 +243,7 @@ void config_check(const struct tree_node *top, const struct config *c, unsigned 
 	config_check_classes(&k);
 	config_check_policy(&k);
 	config_check_quotas(&k);
+	config_check_export(&k);
 	for (uint32_t i = 0; i < c->n_topology; i++)
 		check_topology(&k, i);
 	check_sizes(&k, top);

@@ -35,6 +35,7 @@ void config_check_forwards(struct config_checker *k);
 void config_check_classes(struct config_checker *k);
 void config_check_policy(struct config_checker *k);
 void config_check_quotas(struct config_checker *k);
+void config_check_export(struct config_checker *k);
 
 /* One step of a ladder, and its place in it. */
 void config_check_step(struct config_checker *k, const struct tree_node *n,

@@ -160,6 +160,13 @@ static const struct schema_word quarantines[] = {
 	{NULL, 0},
 };
 
+static const struct schema_word ipfix_transports[] = {
+	{"tcp", IPFIX_TCP},
+	{"tls", IPFIX_TLS},
+	{"udp", IPFIX_UDP},
+	{NULL, 0},
+};
+
 static const struct schema_word clocks[] = {
 	{"auto", CLOCK_AUTO},
 	{"trusted", CLOCK_TRUSTED},
@@ -704,6 +711,35 @@ static const struct schema_row rows[] = {
 	{ .path = "runtime.clock", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, runtime.clock),
 	  .words = clocks, .fallback = "auto",
 	  .help = "Whether the wall clock is right: auto asks for NTP's word or a clock chip; trusted takes it to be." },
+
+	{ .path = "export", .type = SCHEMA_SECTION, .help = "Flow records to others." },
+	{ .path = "export.ipfix", .type = SCHEMA_SECTION, .help = "As IPFIX (RFC 7011), to a collector, a file or both." },
+	{ .path = "export.ipfix.collector", .type = SCHEMA_TEXT, .applies = APPLIES_AT_START, FIELD(config, ipfix.collector),
+	  .takes = "an IPv4 address with a port, such as 192.0.2.7:4739", .fallback_words = "none",
+	  .help = "Who collects; without a port 4739, over TLS 4740." },
+	{ .path = "export.ipfix.transport", .type = SCHEMA_WORD, .applies = APPLIES_AT_START, FIELD(config, ipfix.transport),
+	  .words = ipfix_transports, .fallback = "tcp", .help = "How records get there. Over udp what is lost on the way stays lost." },
+	{ .path = "export.ipfix.ca_file", .type = SCHEMA_FILE, .applies = APPLIES_AT_START, FIELD(config, ipfix.ca_file),
+	  .fallback_words = "none", .help = "PEM file with the CA of the collector's certificate; tls needs it." },
+	{ .path = "export.ipfix.certificate", .type = SCHEMA_FILE, .applies = APPLIES_AT_START,
+	  FIELD(config, ipfix.certificate), .fallback_words = "none",
+	  .help = "PEM file with the certificate that weir shows the collector; with tls." },
+	{ .path = "export.ipfix.key", .type = SCHEMA_FILE, .applies = APPLIES_AT_START, FIELD(config, ipfix.key),
+	  .fallback_words = "none", .help = "PEM file with its private key." },
+	{ .path = "export.ipfix.server_name", .type = SCHEMA_TEXT, .applies = APPLIES_AT_START,
+	  FIELD(config, ipfix.server_name), .takes = "a host name", .fallback_words = "the collector's address",
+	  .help = "Name that the collector's certificate must have; with tls." },
+	{ .path = "export.ipfix.file", .type = SCHEMA_FILE, .applies = APPLIES_AT_START, FIELD(config, ipfix.file),
+	  .fallback_words = "none", .help = "File that messages are appended to (RFC 5655)." },
+	{ .path = "export.ipfix.template_every", .type = SCHEMA_TIME, .applies = APPLIES_AT_START,
+	  FIELD(config, ipfix.template_every_us), .min = 30 * US_PER_S, .max = DAY, .fallback = "10m",
+	  .help = "How often names and the exporter's counts are told again; over udp templates too, and every 1000 messages." },
+	{ .path = "export.ipfix.buffer", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START, FIELD(config, ipfix.buffer),
+	  .min = 256, .max = 1 << 20, .fallback = "65536",
+	  .help = "Records that wait for the collector at most, 80 octets of memory each; newer ones are lost, and counted." },
+	{ .path = "export.ipfix.domain", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START, FIELD(config, ipfix.domain),
+	  .min = 0, .max = UINT32_MAX, .fallback = "1",
+	  .help = "Observation domain of the records: tells the gateways of one collector apart." },
 
 	{ .path = "topology", .type = SCHEMA_NAMED, .applies = APPLIES_LIVE, ARRAY(config, topology, n_topology),
 	  .help = "How devices reach the gateway, so that ways known not to work are refused with the reason." },

@@ -98,6 +98,13 @@ void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks)
 	t->clocks = clocks;
 }
 
+void telemetry_set_ipfix(
+	struct telemetry *t, const struct export_ipfix *collector, const struct export_ipfix *file)
+{
+	t->ipfix_collector = collector;
+	t->ipfix_file = file;
+}
+
 void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited)
 {
 	t->unsolicited = unsolicited;

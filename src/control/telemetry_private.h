@@ -28,6 +28,8 @@ struct telemetry {
 	struct path *path;
 	struct budget *budget;                       /* NULL: plans are not kept */
 	const struct clocks *clocks;                 /* NULL: nor clocks */
+	const struct export_ipfix *ipfix_collector;  /* NULL: there is none */
+	const struct export_ipfix *ipfix_file;       /* NULL: there is none */
 	const struct unsolicited_watch *unsolicited; /* NULL: not watched */
 	const struct device_names *device_names;     /* NULL: they have none */
 	struct port *ports[PORTS_MAX];

@@ -93,6 +93,34 @@ static void status_ledger(const struct telemetry *t, struct text *part)
 	text_field_u64(part, "devices_unlisted", devices.n_unlisted);
 }
 
+/* One sink of IPFIX; keys as literals of their own, for the columns that name them. */
+static void ipfix_fields(const struct export_ipfix *x, const char *const keys[4], struct text *part)
+{
+	struct export_ipfix_counts c;
+
+	if (x == NULL)
+		return;
+	c = export_ipfix_counts(x);
+	text_field_string(part, keys[0],
+		c.is_up                 ? "up"
+		: c.why_down[0] != '\0' ? c.why_down
+					: "down");
+	text_field_u64(part, keys[1], c.n_sent);
+	text_field_u64(part, keys[2], c.n_waiting);
+	text_field_u64(part, keys[3], c.n_lost);
+}
+
+static void status_ipfix(const struct telemetry *t, struct text *part)
+{
+	static const char *const of_collector[] = {
+		"ipfix", "ipfix_sent", "ipfix_waiting", "ipfix_lost"};
+	static const char *const of_file[] = {
+		"ipfix_file", "ipfix_file_written", "ipfix_file_waiting", "ipfix_file_lost"};
+
+	ipfix_fields(t->ipfix_collector, of_collector, part);
+	ipfix_fields(t->ipfix_file, of_file, part);
+}
+
 void status_write(struct listing *l, struct text *part)
 {
 	struct telemetry *t = l->telemetry;
@@ -118,6 +146,7 @@ void status_write(struct listing *l, struct text *part)
 	status_memory(part);
 	status_ledger(t, part);
 	text_field_u64(part, "records_lost", s->records_lost);
+	status_ipfix(t, part);
 	text_field_u64(part, "conservation_errors", s->conservation_errors);
 	text_field_u64(part, "loops", s->loops);
 	text_field_u64(part, "sleeps", s->sleeps);

@@ -3,6 +3,7 @@
 
 #include "eal.h"
 #include "gateway_budget.h"
+#include "gateway_export.h"
 #include "gateway_ports.h"
 
 #include <weir/base/clock.h>
@@ -15,7 +16,6 @@
 #include <weir/control/device_names.h>
 #include <weir/control/drop_watch.h>
 #include <weir/control/events.h>
-#include <weir/control/export_records.h>
 #include <weir/control/link_hint.h>
 #include <weir/control/plan_command.h>
 #include <weir/control/probe_quota.h>
@@ -35,6 +35,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MBUF_ROOM_BYTES  2048u
 #define MBUF_EXTRA_BYTES 512u  /* headroom, metadata, mbuf, mempool's own */
@@ -44,6 +45,9 @@
 #define RECORDS_BATCH    256
 #define HOLD_OCTETS      65536 /* as path/housekeeping.c: with more a plan is not spent */
 #define EVENTS_BATCH     32
+#define GOODBYE_US       (2 * US_PER_S) /* for the collector to take the last records */
+#define GOODBYE_LAST_US  (5 * US_PER_MS)
+#define GOODBYE_REST_US  500
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
 
 struct gateway {
@@ -60,8 +64,8 @@ struct gateway {
 	struct telemetry *telemetry;
 	struct events *events;
 	struct server *server;
-	struct server *view_server;    /* NULL: nobody else may look */
-	struct export_records *export; /* NULL: no records are kept */
+	struct server *view_server; /* NULL: nobody else may look */
+	struct gateway_export export;
 	pthread_t worker;
 	bool worker_runs;
 	bool eal_runs;
@@ -305,7 +309,6 @@ static int open_sockets(struct gateway *g)
 
 static int start_control(struct gateway *g)
 {
-	char error[EXPORT_ERROR_MAX];
 	int err = telemetry_create(g->path, g->ports.ports, clock_now_us(), &g->telemetry);
 
 	if (err < 0)
@@ -329,13 +332,9 @@ static int start_control(struct gateway *g)
 	err = open_sockets(g);
 	if (err < 0)
 		return err;
-	if (g->config->runtime.records[0] == '\0')
-		return 0;
-	err = export_records_open(g->config->runtime.records, error, &g->export);
-	if (err < 0)
-		log_event(LOG_ERROR, "start.records error=\"%s\"", error);
-	else
-		export_records_set_wall_offset(g->export, wall_offset_us());
+	err = gateway_export_open(&g->export, g->config);
+	gateway_export_set_wall_offset(&g->export, wall_offset_us());
+	telemetry_set_ipfix(g->telemetry, g->export.collector, g->export.file);
 	return err;
 }
 
@@ -403,8 +402,7 @@ static void take_records(struct gateway *g, uint64_t now_us)
 				gateway_budget(g->books), doors_config(g->path), &g->records[i]);
 			clocks_count(g->clocks, doors_config(g->path), &g->records[i]);
 		}
-		if (g->export != NULL)
-			export_records_add(g->export, doors_config(g->path), g->records, n, now_us);
+		gateway_export_add(&g->export, doors_config(g->path), g->records, n, now_us);
 	}
 }
 
@@ -599,6 +597,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 {
 	take_events(g);
 	take_records(g, now_us);
+	gateway_export_tick(&g->export, doors_config(g->path), now_us);
 	gateway_ports_maintain(&g->ports, now_us);
 	follow_sessions(g);
 	server_resume(g->server, now_us);
@@ -618,11 +617,9 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	telemetry_sample(g->telemetry, now_us);
 	watch_drops(g);
 	gateway_serve(g, now_us);
-	if (g->export != NULL) {
-		/* The wall clock may be set while weir runs: NTP comes after the link does. */
-		export_records_set_wall_offset(g->export, wall_offset_us());
-		export_records_flush(g->export, now_us);
-	}
+	/* The wall clock may be set while weir runs: NTP comes after the link does. */
+	gateway_export_set_wall_offset(&g->export, wall_offset_us());
+	gateway_export_flush(&g->export, now_us);
 }
 
 static void log_changes(const struct config_changes *changes)
@@ -667,8 +664,7 @@ void gateway_reload(struct gateway *g)
 	struct config_message why;
 	int err = load_config(g->file, &wanted, &why);
 
-	if (g->export != NULL)
-		export_records_reopen(g->export, clock_now_us());
+	gateway_export_reopen(&g->export, clock_now_us());
 	if (err == 0)
 		err = config_compare(g->config, wanted, &next, &changes);
 	if (err == 0)
@@ -711,6 +707,32 @@ static void save_clocks(struct gateway *g)
 	clocks_save(g->clocks, g->config->runtime.state_dir, &now);
 }
 
+static void end_flows(struct gateway *g)
+{
+	while (!path_end_flows(g->path, FLOW_END_FORCED, clock_now_us()))
+		take_records(g, clock_now_us());
+	take_events(g);
+	take_records(g, clock_now_us());
+}
+
+/* The last records may have to cross the path themselves: it is led by hand until they have, or for GOODBYE_US. What they make of
+ * records is in the other books alone. */
+static void say_goodbye(struct gateway *g)
+{
+	uint64_t end_us = clock_now_us() + GOODBYE_US;
+	uint64_t now_us = clock_now_us();
+
+	while (!gateway_export_drain(&g->export) && now_us < end_us) {
+		gateway_export_tick(&g->export, doors_config(g->path), now_us);
+		if (path_step(g->path, now_us) == 0)
+			usleep(GOODBYE_REST_US);
+		now_us = clock_now_us();
+	}
+	/* A datagram was sent when the tap had it. */
+	for (end_us = now_us + GOODBYE_LAST_US; now_us < end_us; now_us = clock_now_us())
+		path_step(g->path, now_us);
+}
+
 static void stop_path(struct gateway *g)
 {
 	if (g->path == NULL)
@@ -718,10 +740,12 @@ static void stop_path(struct gateway *g)
 	if (g->worker_runs) {
 		doors_stop(g->path);
 		pthread_join(g->worker, NULL);
-		while (!path_end_flows(g->path, FLOW_END_FORCED, clock_now_us()))
-			take_records(g, clock_now_us());
-		take_events(g);
-		take_records(g, clock_now_us());
+		end_flows(g);
+		if (g->export.collector != NULL) {
+			say_goodbye(g);
+			end_flows(g);
+		}
+		gateway_export_finish(&g->export, doors_config(g->path), clock_now_us());
 		save_clocks(g);
 		watch_unsolicited(g);
 		probe_quota_tick(g->probe_quota, clock_now_us());
@@ -734,7 +758,7 @@ void gateway_stop(struct gateway *g)
 		return;
 	stop_path(g);
 	gateway_budget_close(g->books);
-	export_records_close(g->export);
+	gateway_export_close(&g->export);
 	server_close(g->server);
 	server_close(g->view_server);
 	telemetry_destroy(g->telemetry);

@@ -28,7 +28,8 @@ enum {
 
 struct arguments {
 	const char *config_file;
-	const char *out_dir; /* NULL: only the summary */
+	const char *out_dir;    /* NULL: only the summary */
+	const char *ipfix_file; /* NULL: none */
 	char *const *captures;
 	uint32_t n_captures;
 	uint64_t seed; /* 0: as configured */
@@ -36,7 +37,7 @@ struct arguments {
 };
 
 static const char usage[] =
-	"usage: weir replay CONF CAPTURE... [--out DIR] [--seed N] [--json]\n"
+	"usage: weir replay CONF CAPTURE... [--out DIR] [--ipfix FILE] [--seed N] [--json]\n"
 	"\n"
 	"Plays captures (pcap, pcapng) through the gateway that CONF describes, on the captures' "
 	"own clock.\n"
@@ -47,6 +48,9 @@ static const char usage[] =
 	"the LAN; the summary lists them.\n"
 	"\n"
 	"  --out DIR   write lan.pcap, uplink.pcap, flows.jsonl, usage.json and drops.json there\n"
+	"  --ipfix FILE  write the flow records there as IPFIX messages (RFC 5655), at the "
+	"captures' "
+	"times\n"
 	"  --seed N    of all chance, above 0; the same input and seed give the same bytes "
 	"(default: the\n"
 	"              configuration's, else 1)\n"
@@ -62,6 +66,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_args)
 {
 	static const struct option options[] = {
 		{"out", required_argument, NULL, 'o'},
+		{"ipfix", required_argument, NULL, 'i'},
 		{"seed", required_argument, NULL, 's'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
@@ -76,6 +81,9 @@ static int parse_arguments(int argc, char **argv, struct arguments *ret_args)
 		switch (c) {
 		case 'o':
 			args.out_dir = optarg;
+			break;
+		case 'i':
+			args.ipfix_file = optarg;
 			break;
 		case 's':
 			errno = 0;
@@ -263,6 +271,8 @@ static int play(const struct arguments *args, struct replay_run *r)
 
 	if (rc == 0)
 		rc = replay_files_open(r, args->out_dir, args->captures, args->n_captures);
+	if (rc == 0)
+		rc = replay_ipfix_open(r, args->ipfix_file, args->captures, args->n_captures);
 	if (rc != 0)
 		return rc;
 	r->has_next = capture_set_next(r->captures, &r->next);
@@ -288,7 +298,8 @@ static int play(const struct arguments *args, struct replay_run *r)
 	else if (rc == -ENOMEM)
 		replay_fail("cannot keep", "what is to be remembered of the captures", rc);
 	else if (rc != 0)
-		replay_fail("cannot write to", args->out_dir, rc);
+		replay_fail("cannot write to",
+			args->out_dir != NULL ? args->out_dir : args->ipfix_file, rc);
 	return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "replay_run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -152,6 +153,60 @@ int replay_files_open(
 	return rc;
 }
 
+int replay_ipfix_open(
+	struct replay_run *r, const char *file, char *const *captures, uint32_t n_captures)
+{
+	char error[EXPORT_ERROR_MAX];
+	char part[FILE_PATH_MAX];
+	struct export_ipfix_params params = {
+		.transport = IPFIX_FILE,
+		.file = part,
+		.domain = r->config->ipfix.domain,
+		.buffer = r->config->ipfix.buffer,
+		.template_every_us = r->config->ipfix.template_every_us,
+	};
+	int rc;
+	int fd;
+
+	if (file == NULL)
+		return 0;
+	if (is_capture(file, captures, n_captures))
+		return replay_fail("will not write over the capture", file, -EEXIST);
+	if (snprintf(part, sizeof(part), "%s" PART, file) >= (int)sizeof(part))
+		return replay_fail("cannot write", file, -ENAMETOOLONG);
+	fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	if (fd < 0)
+		return replay_fail("cannot write", part, -errno);
+	close(fd);
+	r->ipfix_file = file;
+	rc = export_ipfix_open(&params, error, &r->ipfix);
+	if (rc != 0)
+		fprintf(stderr, "weir replay: %s\n", error);
+	return rc;
+}
+
+/* Writes what waits; -ENOSPC when some of it cannot be written. The name is given to the whole file alone. */
+static int ipfix_finish(struct replay_run *r)
+{
+	char part[FILE_PATH_MAX];
+	struct export_ipfix_counts counts;
+	uint64_t n_left;
+
+	if (r->ipfix == NULL)
+		return 0;
+	export_ipfix_drain(r->ipfix);
+	export_ipfix_tick(r->ipfix, r->path_config, r->now_us);
+	counts = export_ipfix_counts(r->ipfix);
+	if (counts.why_down[0] != '\0')
+		fprintf(stderr, "weir replay: %s: %s\n", r->ipfix_file, counts.why_down);
+	n_left = export_ipfix_close(r->ipfix) + counts.n_lost;
+	r->ipfix = NULL;
+	(void)snprintf(part, sizeof(part), "%s" PART, r->ipfix_file);
+	if (n_left > 0)
+		return -ENOSPC;
+	return rename(part, r->ipfix_file) != 0 ? -errno : 0;
+}
+
 /* Closes all that is open; the first error, or -ENOSPC for records that found no room. */
 static int close_all(struct replay_run *r)
 {
@@ -186,6 +241,8 @@ int replay_files_finish(struct replay_run *r)
 	char path[FILE_PATH_MAX];
 	int rc = close_all(r);
 
+	if (rc == 0)
+		rc = ipfix_finish(r);
 	if (r->out_dir == NULL)
 		return rc;
 	if (rc == 0)
@@ -205,6 +262,12 @@ void replay_files_discard(struct replay_run *r)
 	char path[FILE_PATH_MAX];
 
 	close_all(r);
+	if (r->ipfix_file != NULL) {
+		export_ipfix_close(r->ipfix);
+		r->ipfix = NULL;
+		(void)snprintf(path, sizeof(path), "%s" PART, r->ipfix_file);
+		unlink(path); /* is not there when the file is whole */
+	}
 	for (int i = 0; i < N_FILES && r->out_dir != NULL; i++)
 		if (path_of(r->out_dir, (enum file)i, PART, path) == 0)
 			unlink(path);

@@ -42,9 +42,13 @@ static void collect(struct replay_run *r)
 		r->n_records += n;
 		if (r->records != NULL)
 			export_records_add(r->records, r->path_config, records, n, r->now_us);
+		if (r->ipfix != NULL)
+			export_ipfix_add(r->ipfix, r->path_config, records, n, r->now_us);
 		if (n < RECORDS_BATCH)
 			break;
 	}
+	if (r->ipfix != NULL)
+		export_ipfix_tick(r->ipfix, r->path_config, r->now_us);
 	while (doors_events_take(r->path, events, RECORDS_BATCH) == RECORDS_BATCH)
 		; /* the summary tells by counters what they would tell one by one */
 	r->n_steps = 0;

@@ -13,6 +13,7 @@
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
+#include <weir/control/export_ipfix.h>
 #include <weir/control/export_records.h>
 #include <weir/control/schedule.h>
 #include <weir/path/doors.h>
@@ -65,6 +66,8 @@ struct replay_run {
 	struct capture_writer *lan_writer;
 	struct capture_writer *uplink_writer;
 	struct export_records *records;
+	struct export_ipfix *ipfix; /* NULL: not asked for */
+	const char *ipfix_file;
 
 	const volatile sig_atomic_t *interrupted; /* not 0: end early */
 	struct capture_packet next; /* when has_next: read, and not yet in the window */
@@ -134,6 +137,10 @@ int replay_write_drops(struct replay_run *r, const char *path);
  * or a negative errno, having told it. */
 int replay_files_open(
 	struct replay_run *r, const char *dir, char *const *captures, uint32_t n_captures);
+
+/* Begins the file of IPFIX messages; does nothing when `file` is NULL. As replay_files_open otherwise. */
+int replay_ipfix_open(
+	struct replay_run *r, const char *file, char *const *captures, uint32_t n_captures);
 
 /* Writes what is left and gives all files their names. Returns 0 or a negative errno. */
 int replay_files_finish(struct replay_run *r);

@@ -107,6 +107,12 @@ static const struct {
 	{"runtime.socket", "/run/weir/weir.sock", false},
 	{"runtime.records", "/var/lib/weir/flows.json", false},
 	{"runtime.view_socket", "/run/weir/view.sock", false},
+	{"export.ipfix.collector", "192.0.2.7:4739", false},
+	{"export.ipfix.ca_file", "/etc/weir/collector-ca.pem", false},
+	{"export.ipfix.certificate", "/etc/weir/weir.pem", false},
+	{"export.ipfix.key", "/etc/weir/weir.key", false},
+	{"export.ipfix.server_name", "collector.example.com", false},
+	{"export.ipfix.file", "/var/lib/weir/flows.ipfix", false},
 	{"topology.sensors.attachment", "wifi", true},
 };
 

@@ -197,6 +197,8 @@ Test(control_config, every_value_lands_in_its_field)
 		"forwards: [{protocol: udp, port: 6000-6009, to: 10.1.0.8, to_port: 50, source:"
 		" 198.51.100.0/24}, {port: 7000, to: 10.1.0.7}]\n"
 		"flows: {new_per_second: 200}\n"
+		"export: {ipfix: {collector: '192.0.2.7:9995', transport: udp, file: /tmp/f.ipfix, "
+		"template_every: 2m, buffer: 1000, domain: 7}}\n"
 		"runtime: {interim: 0s, log_level: debug, seed: 18446744073709551615}\n");
 	struct config_port *wan = &c->ports[1];
 
@@ -238,6 +240,12 @@ Test(control_config, every_value_lands_in_its_field)
 	cr_expect_eq(c->forwards[1].to_port, 7000, "the external one");
 	cr_expect_eq(ip_addr_v4_host(&c->forwards[1].to), 0x0a010007);
 	cr_expect_eq(c->flows_new_per_second, 200);
+	cr_expect_str_eq(c->ipfix.collector, "192.0.2.7:9995");
+	cr_expect_eq(c->ipfix.transport, IPFIX_UDP);
+	cr_expect_str_eq(c->ipfix.file, "/tmp/f.ipfix");
+	cr_expect_eq(c->ipfix.template_every_us, 120 * US_PER_S);
+	cr_expect_eq(c->ipfix.buffer, 1000);
+	cr_expect_eq(c->ipfix.domain, 7);
 	cr_expect_eq(c->runtime.interim_us, 0);
 	cr_expect_eq(c->runtime.log_level, LOG_DEBUG);
 	cr_expect_eq(c->runtime.seed, UINT64_MAX);
@@ -256,6 +264,39 @@ static const char *first_message(const char *text, size_t len, unsigned int opti
 	config_report_clean(&report);
 	config_destroy(c);
 	return first;
+}
+
+static void expect_collector(
+	const char *text, enum ipfix_transport transport, int want, uint16_t want_port)
+{
+	struct config_ipfix ipfix = {.transport = transport};
+	struct ip_addr addr;
+	uint16_t port = 0;
+
+	snprintf(ipfix.collector, sizeof(ipfix.collector), "%s", text);
+	cr_expect_eq(config_collector(&ipfix, &addr, &port), want, "%s", text);
+	cr_expect_eq(port, want_port, "%s: %u", text, port);
+	if (want == 0)
+		cr_expect(ip_addr_equal(&addr,
+			&(struct ip_addr){.words = {0, 0, htonl(0xffff), htonl(0xc0000207)}}));
+}
+
+Test(control_config, a_collector_is_an_ipv4_address_and_perhaps_a_port)
+{
+	expect_collector("192.0.2.7:9995", IPFIX_TCP, 0, 9995);
+	expect_collector("192.0.2.7", IPFIX_TCP, 0, 4739);
+	expect_collector("192.0.2.7", IPFIX_UDP, 0, 4739);
+	expect_collector("192.0.2.7", IPFIX_TLS, 0, 4740);
+	expect_collector("192.0.2.7:65535", IPFIX_TLS, 0, 65535);
+	expect_collector("192.0.2.7:65536", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("192.0.2.7:0", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("192.0.2.7:", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("192.0.2.7:-1", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("192.0.2.7:1x", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("192.0.2:4739", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("[2001:db8::7]:4739", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("::ffff:192.0.2.7", IPFIX_TCP, -EINVAL, 0);
+	expect_collector("", IPFIX_TCP, -EINVAL, 0);
 }
 
 Test(control_config, interfaces_are_looked_for_only_where_that_is_asked_for)

@@ -25,6 +25,7 @@
 #include <weir/budget/meter.h>
 #include <weir/classify/classes.h>
 #include <weir/control/data_file.h>
+#include <weir/control/export_ipfix.h>
 #include <weir/nat/mapping.h>
 #include <weir/path/doors.h>
 #include <weir/policy/ruleset.h>
@@ -163,6 +164,20 @@ struct config_runtime {
 	uint32_t packet_buffers; /* 0: config_packet_buffers() */
 	uint32_t workers;
 	enum config_clock clock;
+};
+
+/* Neither collector nor file: nothing is exported. */
+struct config_ipfix {
+	char collector[CONFIG_TEXT_MAX]; /* config_collector(); "": none */
+	enum ipfix_transport transport;
+	char ca_file[CONFIG_FILE_MAX];
+	char certificate[CONFIG_FILE_MAX]; /* "": none */
+	char key[CONFIG_FILE_MAX];
+	char server_name[CONFIG_HOST_NAME_MAX]; /* "": the collector's address */
+	char file[CONFIG_FILE_MAX];             /* "": none */
+	uint64_t template_every_us;
+	uint32_t buffer;
+	uint32_t domain;
 };
 
 struct config_port {
@@ -395,6 +410,7 @@ struct config {
 	uint64_t neighbors_reachable_us;
 	uint32_t fragments_capacity;
 	uint32_t icmp_errors_per_second;
+	struct config_ipfix ipfix;
 	uint32_t n_topology;
 	struct config_topology topology[CONFIG_TOPOLOGY_MAX];
 };
@@ -476,6 +492,9 @@ bool config_is_dpdk(const struct config_port *p);
 
 /* runtime.packet_buffers, or as many as ports and rates ask for. */
 uint32_t config_packet_buffers(const struct config *c);
+
+/* Address and port of the IPFIX collector; -EINVAL where it is no such thing. */
+int config_collector(const struct config_ipfix *c, struct ip_addr *ret_addr, uint16_t *ret_port);
 
 /* Index of the LAN that an address is on, or PORT_NONE. */
 uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr);

@@ -25,6 +25,7 @@
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
 #include <weir/control/device_names.h>
+#include <weir/control/export_ipfix.h>
 #include <weir/control/server.h>
 #include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
@@ -60,6 +61,10 @@ void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
 void telemetry_set_device_names(struct telemetry *t, const struct device_names *names);
 /* What came for nobody; borrowed. */
 void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
+
+/* Where records go by IPFIX; borrowed, each may be NULL. */
+void telemetry_set_ipfix(
+	struct telemetry *t, const struct export_ipfix *collector, const struct export_ipfix *file);
 
 /* Takes over the names of a configuration, at start and after each reload (`n_reloads` of them so far). */
 void telemetry_set_names(

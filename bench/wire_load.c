@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/filter.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -331,14 +332,15 @@ static int attach_filter(int fd, const struct load *l)
 
 static int open_ring(const struct load *l, uint8_t **ret_ring)
 {
+	/* All protocols: such a socket sees a packet before nftables does, whose rule ends it. */
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IP),
+		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = (int)if_nametoindex(l->device)};
 	struct tpacket_req request = {.tp_block_size = SLOT_BYTES * 16,
 		.tp_block_nr = SLOTS / 16,
 		.tp_frame_size = SLOT_BYTES,
 		.tp_frame_nr = SLOTS};
-	int version = TPACKET_V2;
+	int version = TPACKET_V2, on = 1;
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	void *ring;
 
@@ -346,6 +348,7 @@ static int open_ring(const struct load *l, uint8_t **ret_ring)
 		return -errno;
 	if (attach_filter(fd, l) < 0
 		|| setsockopt(fd, SOL_PACKET, PACKET_VERSION, &version, sizeof(version)) < 0
+		|| setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0
 		|| setsockopt(fd, SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) < 0
 		|| bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;

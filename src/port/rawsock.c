@@ -188,8 +188,7 @@ static uint16_t rawsock_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 		got++;
 	}
 	c->rx_packets += got;
-	c->rx_kernel_drops += r->ring.n_kernel_drops;
-	r->ring.n_kernel_drops = 0;
+	c->rx_kernel_drops += packet_ring_take_drops(&r->ring);
 	if (n_steps == 0)
 		look_for_error(r);
 	else

@@ -32,6 +32,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,7 +49,6 @@
 #define SLOTS         4096
 #define SLOT_BYTES    2048
 #define DELAYS_MAX    (1u << 22)
-#define POLL_MS       100
 
 struct load {
 	const char *device;
@@ -66,14 +66,6 @@ struct load {
 	double seconds;
 	bool is_tun;
 };
-
-static volatile sig_atomic_t is_ended;
-
-static void end(int signal_number)
-{
-	(void)signal_number;
-	is_ended = 1;
-}
 
 static uint64_t now_ns(clockid_t clock)
 {
@@ -189,7 +181,7 @@ static int keep_sending(struct source *s)
 	uint64_t now = start_ns;
 	int error = 0;
 
-	while (error == 0 && now < end_ns && !is_ended) {
+	while (error == 0 && now < end_ns) {
 		if (now >= due_ns) {
 			error = send_batch(s);
 			due_ns = (due_ns + BEHIND_MAX_NS < now ? now : due_ns) + gap_ns;
@@ -359,27 +351,51 @@ static int open_ring(const struct load *l, uint8_t **ret_ring)
 	return fd;
 }
 
-static void wait_for_input(int fd)
+/* What the sink is told by signals: to end, or (SIGUSR1) to forget what it has seen. */
+static int open_commands(void)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
+	sigset_t signals;
 
-	(void)poll(&p, 1, POLL_MS);
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGUSR1);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signalfd(-1, &signals, SFD_CLOEXEC);
 }
 
-static int receive_ring(struct sink *s)
+/* False when the end has come; not before all that came earlier was looked at. */
+static bool wait_for_input(struct sink *s, int fd, int command_fd)
+{
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = command_fd, .events = POLLIN}};
+	struct signalfd_siginfo command;
+
+	(void)poll(p, 2, -1);
+	if ((p[0].revents & POLLIN) != 0 || p[1].revents == 0)
+		return true;
+	if (read(command_fd, &command, sizeof(command)) != sizeof(command)
+		|| command.ssi_signo != SIGUSR1)
+		return false;
+	s->n_seen = s->n_early = 0;
+	s->n_delays = 0;
+	return true;
+}
+
+static int receive_ring(struct sink *s, int command_fd)
 {
 	uint8_t *ring = NULL;
 	int fd = open_ring(s->load, &ring);
 	uint32_t at = 0;
 
-	if (fd < 0)
+	if (fd < 0 || ring == NULL)
 		return fd;
 	say_ready();
-	while (!is_ended) {
+	for (;;) {
 		struct tpacket2_hdr *slot = (void *)(ring + (size_t)at * SLOT_BYTES);
 
 		if ((__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER) == 0) {
-			wait_for_input(fd);
+			if (!wait_for_input(s, fd, command_fd))
+				break;
 			continue;
 		}
 		look_at(s, (const uint8_t *)slot + slot->tp_mac + ETHERNET_HEADER_BYTES,
@@ -393,7 +409,7 @@ static int receive_ring(struct sink *s)
 	return 0;
 }
 
-static int receive_tun(struct sink *s)
+static int receive_tun(struct sink *s, int command_fd)
 {
 	uint8_t packet[FRAME_MAX];
 	int fd = open_tun(s->load->device, O_NONBLOCK);
@@ -401,13 +417,13 @@ static int receive_tun(struct sink *s)
 	if (fd < 0)
 		return fd;
 	say_ready();
-	while (!is_ended) {
+	for (;;) {
 		ssize_t len = read(fd, packet, sizeof(packet));
 
 		if (len > 0)
 			look_at(s, packet, (size_t)len, now_ns(CLOCK_REALTIME));
-		else
-			wait_for_input(fd);
+		else if (!wait_for_input(s, fd, command_fd))
+			break;
 	}
 	(void)close(fd);
 	return 0;
@@ -416,11 +432,12 @@ static int receive_tun(struct sink *s)
 static int run_sink(const struct load *l)
 {
 	struct sink s = {.load = l, .delays_ns = calloc(DELAYS_MAX, sizeof(*s.delays_ns))};
+	int command_fd = open_commands();
 	int error;
 
 	if (s.delays_ns == NULL)
 		return -ENOMEM;
-	error = l->is_tun ? receive_tun(&s) : receive_ring(&s);
+	error = l->is_tun ? receive_tun(&s, command_fd) : receive_ring(&s, command_fd);
 	if (error == 0)
 		report(&s);
 	free(s.delays_ns);
@@ -600,12 +617,8 @@ int main(int argc, char **argv)
 {
 	struct load l = {
 		.port = 9999, .n_flows = 1, .octets = 46, .batch = 1, .sample = 1, .seconds = 1};
-	struct sigaction action = {
-		.sa_handler = end}; /* without SA_RESTART: calls that wait return */
 	int error;
 
-	(void)sigaction(SIGTERM, &action, NULL);
-	(void)sigaction(SIGINT, &action, NULL);
 	(void)prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
 	error = run(&l, argc, argv);
 	if (error != 0)

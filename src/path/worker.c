@@ -11,8 +11,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define EMPTY_POLLS_MAX 64  /* before sleeping */
-#define NO_FD_SLEEP_US  100 /* a port without a descriptor is polled this often when idle */
+#define EMPTY_POLLS_MAX 64        /* before sleeping */
+#define NO_FD_SLEEP_US  100       /* a port without a descriptor is polled this often when idle */
+#define WAKE_TAG        PORTS_MAX /* of control's descriptor; ports have their number */
 
 struct sleeper {
 	int epoll_fd;
@@ -23,7 +24,7 @@ struct sleeper {
 
 static int sleeper_init(struct sleeper *s, const struct path *p)
 {
-	struct epoll_event event = {.events = EPOLLIN};
+	struct epoll_event event = {.events = EPOLLIN, .data.u32 = WAKE_TAG};
 
 	memset(s, 0, sizeof(*s));
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -43,7 +44,7 @@ static void watch_ports(struct sleeper *s, const struct path *p)
 	for (uint32_t i = 0; i < p->ctx.config->n_ports; i++) {
 		const struct port *port = p->ctx.ports[i];
 		uint32_t generation = atomic_load_explicit(&port->generation, memory_order_acquire);
-		struct epoll_event event = {.events = EPOLLIN};
+		struct epoll_event event = {.events = EPOLLIN, .data.u32 = i};
 		bool is_up = port_is_up(port);
 
 		if (!is_up && s->watched[i]) {
@@ -63,13 +64,22 @@ static void watch_ports(struct sleeper *s, const struct path *p)
 	}
 }
 
+/* Only when control did wake: it is a system call, and most sleeps end by a packet. */
+static void take_wake(const struct path *p, const struct epoll_event *events, int n_events)
+{
+	uint64_t count;
+
+	for (int i = 0; i < n_events; i++)
+		if (events[i].data.u32 == WAKE_TAG && read(p->wake_fd, &count, sizeof(count)) < 0)
+			return; /* taken already */
+}
+
 static void sleep_until_due(struct sleeper *s, struct path *p, uint64_t now_us)
 {
 	struct epoll_event events[PORTS_MAX + 1];
 	uint64_t next_us = path_next_us(p);
 	uint64_t wait_us = next_us > now_us ? next_us - now_us : 0;
 	struct timespec wait;
-	uint64_t count;
 
 	watch_ports(s, p);
 	if (s->has_port_without_fd && wait_us > NO_FD_SLEEP_US)
@@ -77,9 +87,7 @@ static void sleep_until_due(struct sleeper *s, struct path *p, uint64_t now_us)
 	wait.tv_sec = (time_t)(wait_us / US_PER_S);
 	wait.tv_nsec = (long)(wait_us % US_PER_S * 1000);
 	p->sleeps++;
-	epoll_pwait2(s->epoll_fd, events, PORTS_MAX + 1, &wait, NULL);
-	if (read(p->wake_fd, &count, sizeof(count)) < 0)
-		return; /* nobody woke us */
+	take_wake(p, events, epoll_pwait2(s->epoll_fd, events, PORTS_MAX + 1, &wait, NULL));
 }
 
 void path_run(struct path *p)

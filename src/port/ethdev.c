@@ -28,6 +28,7 @@
 
 #define N_DESCRIPTORS  1024
 #define ETHER_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN)
+#define DEVARGS_MAX    256
 #define XDP_SOCKETS    64 /* of the whole process: two a port, and ports are 16 */
 
 struct ethdev {
@@ -46,6 +47,7 @@ struct ethdev {
 	char device[NETDEV_NAME_MAX]; /* "" without one */
 	struct netdev opened;
 	struct takeover *takeover;
+	bool is_veth;
 	bool is_reported_down;
 };
 
@@ -134,6 +136,25 @@ static void mark_known(bool known[RTE_MAX_ETHPORTS])
 		known[id] = true;
 }
 
+static bool is_xdp(const struct ethdev *e)
+{
+	return strncmp(e->devargs, "net_af_xdp", strlen("net_af_xdp")) == 0;
+}
+
+/*
+ * Busy polling lets a worker run a NIC's own receive loop, by a system call for each empty poll. A veth has no NIC behind
+ * it: its frames are there once the peer's CPU has sent them, and dozens of calls a packet find nothing.
+ */
+static int probe_driver(const struct ethdev *e)
+{
+	char quiet[DEVARGS_MAX];
+
+	if (!e->is_veth || !is_xdp(e) || strstr(e->devargs, "busy_budget=") != NULL)
+		return rte_dev_probe(e->devargs);
+	(void)snprintf(quiet, sizeof(quiet), "%s,busy_budget=0", e->devargs);
+	return rte_dev_probe(quiet);
+}
+
 /* The device may be there already: EAL probes what its command line allows. */
 static int probe(struct ethdev *e, char error[PORT_ERROR_MAX])
 {
@@ -147,7 +168,7 @@ static int probe(struct ethdev *e, char error[PORT_ERROR_MAX])
 	id = find_device(name, known);
 	if (id == RTE_MAX_ETHPORTS) {
 		mark_known(known);
-		r = rte_dev_probe(e->devargs);
+		r = probe_driver(e);
 		if (r < 0) {
 			(void)snprintf(error, PORT_ERROR_MAX,
 				"%s: cannot be opened: %s: check its name and arguments, that its "
@@ -261,8 +282,7 @@ static int prepare_interface(struct ethdev *e, char error[PORT_ERROR_MAX])
 	uint32_t n_queues;
 	int r;
 
-	if (netdev_read_rx_queues(e->device, &n_queues) == 0 && n_queues > 1
-		&& strncmp(e->devargs, "net_af_xdp", strlen("net_af_xdp")) == 0) {
+	if (netdev_read_rx_queues(e->device, &n_queues) == 0 && n_queues > 1 && is_xdp(e)) {
 		(void)snprintf(error, PORT_ERROR_MAX,
 			"%s: spreads what it receives over %u queues, of which one is read: "
 			"ethtool -L %s combined 1",
@@ -274,7 +294,8 @@ static int prepare_interface(struct ethdev *e, char error[PORT_ERROR_MAX])
 		r = takeover_renew(e->takeover, error);
 	else if (r == 0)
 		r = takeover_begin(e->device, e->state_dir, &e->takeover, error);
-	if (r == 0 && netdev_read_driver(e->device, driver) == 0 && strcmp(driver, "veth") == 0)
+	e->is_veth = netdev_read_driver(e->device, driver) == 0 && strcmp(driver, "veth") == 0;
+	if (r == 0 && e->is_veth)
 		log_event(LOG_WARNING,
 			"port.veth port=%s interface=%s reason=\"checksums that its peer leaves to "
 			"hardware stay unfinished\" "

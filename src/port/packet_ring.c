@@ -140,16 +140,6 @@ static struct tpacket2_hdr *slot_at_head(const struct packet_ring *r)
 	return (void *)(r->slots + (size_t)r->head * r->slot_bytes);
 }
 
-/* Reading the statistics resets them, and ends TP_STATUS_LOSING. */
-static void read_drops(struct packet_ring *r)
-{
-	struct tpacket_stats stats = {0};
-	socklen_t len = sizeof(stats);
-
-	if (getsockopt(r->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) == 0)
-		r->n_kernel_drops += stats.tp_drops;
-}
-
 /* Takes the whole frame from the socket's queue. False when it is too large for any IP packet, or lost. */
 static bool take_queued(struct packet_ring *r, struct packet_view *v)
 {
@@ -193,8 +183,7 @@ bool packet_ring_next(struct packet_ring *r, struct packet_view *ret_view)
 
 	if ((status & TP_STATUS_USER) == 0)
 		return false;
-	if (status & TP_STATUS_LOSING)
-		read_drops(r);
+	r->is_losing |= (status & TP_STATUS_LOSING) != 0;
 	ret_view->frame = (uint8_t *)slot + slot->tp_mac;
 	ret_view->len_bytes = slot->tp_snaplen;
 	ret_view->is_whole = slot->tp_snaplen == slot->tp_len;
@@ -213,6 +202,20 @@ void packet_ring_give(struct packet_ring *r)
 
 	__atomic_store_n(&slot->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 	r->head = r->head + 1 == r->n_slots ? 0 : r->head + 1;
+}
+
+uint64_t packet_ring_take_drops(struct packet_ring *r)
+{
+	struct tpacket_stats stats = {0};
+	socklen_t len = sizeof(stats);
+
+	if (!r->is_losing)
+		return 0;
+	r->is_losing = false;
+	/* Reading resets them, and ends TP_STATUS_LOSING for the frames to come. */
+	if (getsockopt(r->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) < 0)
+		return 0;
+	return stats.tp_drops;
 }
 
 int packet_ring_error(const struct packet_ring *r)

@@ -26,8 +26,8 @@ struct packet_ring {
 	uint32_t slot_bytes;
 	uint32_t n_slots;
 	uint32_t head;
-	uint64_t n_kernel_drops; /* as far as read */
-	uint8_t *large;          /* the frame that did not fit its slot */
+	bool is_losing; /* a frame seen said that others before it found no room */
+	uint8_t *large; /* the frame that did not fit its slot */
 };
 
 struct packet_view {
@@ -55,6 +55,10 @@ bool packet_ring_next(struct packet_ring *r, struct packet_view *ret_view);
 
 /* Gives the slot of the last view back to the kernel. */
 void packet_ring_give(struct packet_ring *r);
+
+/* How many frames found no room since it was last asked. To be asked once a burst: a full ring says of each of its frames
+ * that others were lost, and the number costs a system call. */
+uint64_t packet_ring_take_drops(struct packet_ring *r);
 
 /* The pending error of the socket, taken away from it: 0 or a positive errno. */
 int packet_ring_error(const struct packet_ring *r);

@@ -31,8 +31,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define ARPHRD_RAWIP_LINUX 519 /* ARPHRD_RAWIP of linux/if_arp.h, which net/if_arp.h lacks */
-#define ERROR_POLLS        32  /* empty polls between two looks at the socket's error */
+#define ARPHRD_RAWIP_LINUX 519  /* ARPHRD_RAWIP of linux/if_arp.h, which net/if_arp.h lacks */
+#define ERROR_POLLS        1024 /* empty polls between two looks at the socket's error */
 #define SEND_BYTES         (1 << 20)
 #define ETHER_OVERHEAD     (ETHER_HDR_LEN + 4)
 
@@ -156,7 +156,9 @@ static bool take_one(struct rawsock *r, struct rte_mbuf **ret_mbuf)
 	return true;
 }
 
-/* An interface that went away shows as an error of the socket alone; asking costs a system call, so not at each poll. */
+/* An interface that went away shows as an error of the socket alone. Asking costs a system call, so it is done seldom: a worker
+ * that sleeps little, for a packet here and there, would do nothing else. One that sleeps long is soon there, since the
+ * error ends each of its sleeps at once. */
 static void look_for_error(struct rawsock *r)
 {
 	if (++r->n_empty < ERROR_POLLS)
@@ -186,8 +188,7 @@ static uint16_t rawsock_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 		got++;
 	}
 	c->rx_packets += got;
-	c->rx_kernel_drops += r->ring.n_kernel_drops;
-	r->ring.n_kernel_drops = 0;
+	c->rx_kernel_drops += packet_ring_take_drops(&r->ring);
 	if (n_steps == 0)
 		look_for_error(r);
 	else

@@ -257,7 +257,7 @@ static void maintain_until_failed(struct port *p)
 /* What the worker does with a port whose descriptor reports something: polls it. Bounded, or it spins. */
 static void poll_until_failed(struct port *p)
 {
-	for (int i = 0; i < 200 && port_is_up(p); i++)
+	for (int i = 0; i < 2000 && port_is_up(p); i++)
 		poll_once(p);
 	cr_assert_not(port_is_up(p), "the port did not see that its interface went");
 }

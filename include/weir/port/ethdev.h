@@ -5,6 +5,7 @@
  * Source:   DPDK 22.11, rte_ethdev; its drivers' guides for what devargs they take.
  * Shapes:   one queue each way. AF_XDP cannot tell unfinished checksums and super-frames of a veth peer: switch them
  *           off there (`ethtool -K PEER tx off`), or use rawsock. An interface under AF_XDP has one receive queue.
+ *           Where it is a veth, the driver's busy polling is off (busy_budget=0) unless the devargs name a budget.
  * Memory:   AF_XDP keeps some 3000 mbufs of the pool in its rings.
  */
 #ifndef WEIR_PORT_ETHDEV_H

@@ -138,17 +138,17 @@ static void explain_order(const struct show_options *a)
 	(void)fputc('\n', stderr);
 }
 
-int show(const struct show_options *a, char error[CONNECTION_ERROR_MAX])
+int show(const struct show_options *options, char error[CONNECTION_ERROR_MAX])
 {
 	struct table table;
 	int result;
 
-	table_init(&table, a->view->columns, a->view->n_columns, table_limit(a));
-	if (a->sort != NULL && table_set_order(&table, a->sort) != 0) {
-		explain_order(a);
+	table_init(&table, options->view->columns, options->view->n_columns, table_limit(options));
+	if (options->sort != NULL && table_set_order(&table, options->sort) != 0) {
+		explain_order(options);
 		return SHOW_NO_COLUMN;
 	}
-	result = a->json ? show_json(a, error) : show_table(a, &table, error);
+	result = options->json ? show_json(options, error) : show_table(options, &table, error);
 	table_clean(&table);
 	return result;
 }

@@ -36,8 +36,15 @@ def data(folder):
     return folder
 
 
-def left_over(pid):
-    return [line for line in run("ip", "netns", "list").stdout.splitlines() if line.startswith("weir-%d-" % pid)]
+def namespaces():
+    return [line.split()[0] for line in run("ip", "netns", "list").stdout.splitlines()]
+
+
+def namespaces_of(pid):
+    """Those of the process's runs, each of which is a child of its."""
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+        runs = tuple("weir-%s-" % child for child in f.read().split())
+    return [name for name in namespaces() if name.startswith(runs)]
 
 
 @test
@@ -84,9 +91,10 @@ def judge_interrupted(bench):
     words = judge(bench, "--data", data(os.path.join(lab.dir, "data")), "--case", "steady", "--seconds", "600", "--mode", "none", "--out", out)
     p = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     lab.processes.append(p)
-    until(lambda: len(left_over(p.pid)) == 3 or p.poll() is not None, "its namespaces are there")
+    until(lambda: p.poll() is not None or len(namespaces_of(p.pid)) == 3, "its namespaces are there")
+    made = namespaces_of(p.pid)
     time.sleep(2)
     p.send_signal(signal.SIGINT)
     said = p.communicate(timeout=60)[1]
     check(p.returncode != 0 and "interrupted" in said and "Traceback" not in said, "exit %d: %s" % (p.returncode, said))
-    same(left_over(p.pid), [], "namespaces left")
+    same(set(made) & set(namespaces()), set(), "namespaces left")

@@ -5,6 +5,8 @@
 #include "sim_tcp.h"
 
 #include <weir/packet/bytes.h>
+#include <weir/packet/parse.h>
+#include <weir/packet/tcp_options.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -16,16 +18,11 @@
 #define FLOWS       256 /* a packet's `flow` has eight bits */
 #define IP_OCTETS   20
 
-/* Where things are in a TCP header (RFC 9293, 7323, 2018). */
+/* Where things are in a TCP header (RFC 9293). */
 enum tcp_layout {
 	TCP_SEQ = 4,
 	TCP_ACKED = 8,
 	TCP_DATA_OFFSET = 12,
-	TCP_OPTIONS = 20,
-	TCP_OPTION_PAD = 1,
-	TCP_OPTION_SACK = 5,
-	TCP_OPTION_TIMES = 8,
-	TCP_OPTION_TIMES_BYTES = 10,
 	TCP_HEADER_MAX = 60
 };
 
@@ -90,10 +87,10 @@ void sim_watch_destroy(struct sim_watch *w)
 
 static uint32_t put_times(uint8_t *at, const struct sim_packet *p)
 {
-	at[0] = TCP_OPTION_PAD;
-	at[1] = TCP_OPTION_PAD;
-	at[2] = TCP_OPTION_TIMES;
-	at[3] = TCP_OPTION_TIMES_BYTES;
+	at[0] = TCP_OPTION_NOP;
+	at[1] = TCP_OPTION_NOP;
+	at[2] = TCP_OPTION_TIMESTAMPS;
+	at[3] = TCP_OPTION_TIMESTAMPS_BYTES;
 	store_be32(at + 4, p->tsval);
 	store_be32(at + 8, p->tsecr);
 	return 12;
@@ -101,8 +98,8 @@ static uint32_t put_times(uint8_t *at, const struct sim_packet *p)
 
 static uint32_t put_sacks(uint8_t *at, const struct sim_packet *p, uint32_t segment_octets)
 {
-	at[0] = TCP_OPTION_PAD;
-	at[1] = TCP_OPTION_PAD;
+	at[0] = TCP_OPTION_NOP;
+	at[1] = TCP_OPTION_NOP;
 	at[2] = TCP_OPTION_SACK;
 	at[3] = (uint8_t)(2 + 8 * p->n_sacks);
 	for (uint32_t i = 0; i < p->n_sacks; i++) {
@@ -117,7 +114,7 @@ static struct rte_mbuf *frame_of(
 	struct sim_watch *w, const struct sim_packet *p, bool has_timestamps)
 {
 	struct frame *f = &w->frame;
-	uint32_t header = TCP_OPTIONS;
+	uint32_t header = TCP_HEADER_BYTES;
 	uint32_t segment_octets =
 		SIM_FULL_OCTETS - SIM_HEADER_OCTETS + (has_timestamps ? 0 : SIM_TIMES_OCTETS);
 

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/packet/parse.h>
 #include <weir/packet/rewrite.h>
-
-enum {
-	TCP_OPTION_END = 0,
-	TCP_OPTION_NOP = 1,
-	TCP_OPTION_MSS = 2,
-};
-
-#define TCP_OPTION_MSS_BYTES 4
+#include <weir/packet/tcp_options.h>
 
 struct rewrite rewrite_prepare(uint8_t proto, uint32_t old_addr_be, uint16_t old_port_be,
 	uint32_t new_addr_be, uint16_t new_port_be)
@@ -52,24 +45,15 @@ static bool clamp_mss_at(uint8_t *l4, uint32_t off, uint16_t mss_max)
 bool rewrite_clamp_mss(uint8_t *l4, uint16_t l4_len, uint16_t mss_max)
 {
 	bool changed = false;
-	uint32_t end;
+	uint32_t end, n;
 
 	if (l4_len < TCP_HEADER_BYTES)
 		return false;
 	end = (uint32_t)(l4[12] >> 4) * 4;
 	if (end > l4_len)
 		return false;
-	for (uint32_t i = TCP_HEADER_BYTES; i < end && l4[i] != TCP_OPTION_END;) {
-		uint32_t option_bytes = 1;
-
-		if (l4[i] != TCP_OPTION_NOP) {
-			if (end - i < 2 || l4[i + 1] < 2 || l4[i + 1] > end - i)
-				return changed;
-			option_bytes = l4[i + 1];
-		}
-		if (l4[i] == TCP_OPTION_MSS && option_bytes == TCP_OPTION_MSS_BYTES)
+	for (uint32_t i = TCP_HEADER_BYTES; (n = tcp_option_length(l4, i, end)) != 0; i += n)
+		if (l4[i] == TCP_OPTION_MSS && n == TCP_OPTION_MSS_BYTES)
 			changed |= clamp_mss_at(l4, i + 2, mss_max);
-		i += option_bytes;
-	}
 	return changed;
 }

@@ -6,19 +6,14 @@
 #include "link_watch.h"
 #include "stage.h"
 
+#include <weir/packet/parse.h>
 #include <weir/packet/rewrite.h>
+#include <weir/packet/tcp_options.h>
 
 #define CEILING_LOOKS    64 /* devices looked at a call */
 #define TCP_ACK_OFFSET   8
 #define TCP_FLAGS_OFFSET 12
-#define TCP_HEADER_BYTES 20
 #define ECN_BITS         3 /* RFC 3168 section 5: none of them set: not ECN-capable */
-
-enum tcp_option {
-	TCP_OPTION_NOP = 1,
-	TCP_OPTION_TIMESTAMPS = 8,
-	TCP_OPTION_TIMESTAMPS_BYTES = 10
-};
 
 void shape_give_up(void *arg, void *pkt, enum shaper_drop why)
 {

@@ -6,6 +6,8 @@
 #include <weir/base/clock.h>
 #include <weir/flow/rtt.h>
 #include <weir/packet/bytes.h>
+#include <weir/packet/parse.h>
+#include <weir/packet/tcp_options.h>
 #include <weir/shape/link_rate.h>
 
 #define WATCHED_FLOWS    32
@@ -27,14 +29,7 @@
 enum tcp_layout {
 	TCP_SEQ = 4,
 	TCP_ACKED = 8,
-	TCP_DATA_OFFSET = 12,
-	TCP_OPTIONS = 20,
-	TCP_OPTION_END = 0,
-	TCP_OPTION_PAD = 1,
-	TCP_OPTION_SACK = 5,
-	TCP_OPTION_SACK_BYTES = 10, /* with one block */
-	TCP_OPTION_TIMES = 8,
-	TCP_OPTION_TIMES_BYTES = 10
+	TCP_DATA_OFFSET = 12
 };
 
 /* First octet of a QUIC packet with a short header (RFC 9000 section 17.3.1). */
@@ -145,7 +140,7 @@ void link_watch_adopt(struct stage_ctx *ctx, uint8_t port, const struct path_con
 
 static void read_option(const uint8_t *option, uint32_t length, struct segment *s)
 {
-	if (option[0] == TCP_OPTION_TIMES && length == TCP_OPTION_TIMES_BYTES) {
+	if (option[0] == TCP_OPTION_TIMESTAMPS && length == TCP_OPTION_TIMESTAMPS_BYTES) {
 		s->has_times = true;
 		s->tsval = load_be32(option + 2);
 		s->tsecr = load_be32(option + 6);
@@ -162,17 +157,11 @@ static void read_option(const uint8_t *option, uint32_t length, struct segment *
 
 static void read_options(const uint8_t *tcp, uint32_t header_bytes, struct segment *s)
 {
-	uint32_t at = TCP_OPTIONS;
+	uint32_t n;
 
-	while (at + 1 < header_bytes && tcp[at] != TCP_OPTION_END) {
-		uint32_t length = tcp[at] == TCP_OPTION_PAD ? 1 : tcp[at + 1];
-
-		if (length == 0 || at + length > header_bytes)
-			return;
-		if (length > 1)
-			read_option(tcp + at, length, s);
-		at += length;
-	}
+	for (uint32_t at = TCP_HEADER_BYTES; (n = tcp_option_length(tcp, at, header_bytes)) != 0;
+		at += n)
+		read_option(tcp + at, n, s);
 }
 
 /* False for a header that says of itself that it is shorter than one, or longer than the packet. */
@@ -182,7 +171,7 @@ static bool read_segment(const struct pkt_meta *m, const uint8_t *tcp, struct se
 	uint32_t header_bytes = (uint32_t)(tcp[TCP_DATA_OFFSET] >> 4) * 4;
 	uint32_t length = octets - header_bytes;
 
-	if (header_bytes < TCP_OPTIONS || header_bytes > octets)
+	if (header_bytes < TCP_HEADER_BYTES || header_bytes > octets)
 		return false;
 	length += (m->tcp_flags & TCP_SYN) != 0;
 	length += (m->tcp_flags & TCP_FIN) != 0;

@@ -55,12 +55,11 @@ static bool is_tcp(const struct sim_packet *p)
 }
 
 /* A delay line keeps order, so jitter can only hold back. */
-static void delay(struct sim *s, struct sim_queue *line, uint64_t *last_us, uint64_t due_us,
-	const struct sim_packet *p)
+static void delay(
+	struct sim_queue *line, uint64_t *last_us, uint64_t due_us, const struct sim_packet *p)
 {
 	struct sim_packet delayed = *p;
 
-	(void)s;
 	delayed.due_us = due_us > *last_us ? due_us : *last_us;
 	*last_us = delayed.due_us;
 	sim_queue_put(line, &delayed);
@@ -115,9 +114,9 @@ static void leave_carrier(struct sim *s, enum direction d, struct sim_packet *p,
 	s->result->direction[d].carried_octets += p->octets;
 	s->radio_used_us = left_us;
 	if (d == UPLINK)
-		delay(s, &w->far, &w->last_far_us, left_us + far_us(s, d) + jitter_us(s, d), p);
+		delay(&w->far, &w->last_far_us, left_us + far_us(s, d) + jitter_us(s, d), p);
 	else
-		delay(s, &w->near, &w->last_near_us, left_us + jitter_us(s, d), p);
+		delay(&w->near, &w->last_near_us, left_us + jitter_us(s, d), p);
 }
 
 /* When a packet of so many octets would have left; *at moves on. */
@@ -213,7 +212,7 @@ static void depart(struct sim *s, enum direction d)
 		struct sim_packet p = sim_queue_take(&s->out);
 
 		if (d == DOWNLINK) {
-			delay(s, &w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
+			delay(&w->far, &w->last_far_us, s->now_us + far_us(s, d), &p);
 		} else {
 			p.due_us = s->now_us;
 			sim_queue_put(&s->lan, &p);

@@ -25,8 +25,7 @@ void feed_clean(struct feed *f)
 {
 	feed_stop(f);
 	message_reader_clean(&f->reader);
-	free(f->held);
-	f->held = NULL;
+	lines_clean(&f->held);
 }
 
 /* A stream begins: what a former one left of a message is forgotten. */
@@ -54,36 +53,26 @@ int feed_start(
 	}
 	f->n_requests = n;
 	f->n_answers = 0;
-	f->n_held = 0;
+	f->held.n_held = 0;
 	return 0;
 }
 
 static int held_append(struct feed *f, const char *bytes, size_t n, char *error)
 {
-	char *held;
-
-	if (f->n_held + n > FEED_ANSWER_MAX) {
+	if (f->held.n_held + n > FEED_ANSWER_MAX) {
 		(void)snprintf(error, CONNECTION_ERROR_MAX, "an answer of weir has no end");
 		return -1;
 	}
-	held = realloc(f->held, f->n_held + n + 1);
-	if (held == NULL) {
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "no memory");
-		return -1;
-	}
-	memcpy(held + f->n_held, bytes, n);
-	f->held = held;
-	f->n_held += n;
-	return 0;
+	return lines_hold(&f->held, bytes, n, error);
 }
 
 /* Hands over an answer that is complete. */
 static int answer_take(struct feed *f, feed_taker *taker, void *context, char *error)
 {
-	json_t *answer = json_loadb(f->held, f->n_held, 0, NULL);
+	json_t *answer = json_loadb(f->held.held, f->held.n_held, 0, NULL);
 	int result = -1;
 
-	f->n_held = 0;
+	f->held.n_held = 0;
 	if (json_is_object(answer))
 		result = taker(context, f->n_answers, answer, error);
 	else

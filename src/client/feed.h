@@ -11,6 +11,7 @@
 #define WEIR_CLIENT_FEED_H
 
 #include "connection.h"
+#include "lines.h"
 
 #include <weir/proto/message.h>
 
@@ -29,8 +30,7 @@ struct feed {
 	uint32_t n_requests;
 	uint32_t n_answers;
 	struct message_reader reader;
-	char *held; /* the answer so far */
-	size_t n_held;
+	struct lines held;    /* the answer so far, as lines_hold() does */
 	uint64_t n_octets_in; /* of all rounds */
 	uint64_t n_octets_out;
 };

@@ -335,8 +335,13 @@ class Lab:
         return self.socket(short, socket.AF_INET, socket.SOCK_STREAM, bind=(address, port), listen=4096)
 
     def connect(self, short, address, source=None, wait_s=PATIENCE_S):
+        """One that fails is closed at once: its kernel would go on to send SYNs, some of them after the books are read."""
         s = self.socket(short, socket.AF_INET, socket.SOCK_STREAM, bind=source, wait_s=wait_s)
-        s.connect(address)
+        try:
+            s.connect(address)
+        except OSError:
+            s.close()
+            raise
         return s
 
     def raw(self, short):

@@ -222,7 +222,8 @@ def web_site(bench):
                                    "records": weir.records_file})
     weir.write(config)
     weir.start()
-    return lab, weir, (os.path.join(os.path.dirname(lab.options.weirctl), "weir-web"), "--socket", view)
+    return lab, weir, (os.path.join(os.path.dirname(lab.options.weirctl), "weir-web"), "--socket", view,
+                       "--token", os.path.join(lab.dir, "token"))
 
 
 def get(lab, short, url, *options, may_fail=False):

@@ -104,6 +104,7 @@ class Browser:
         return self.run("const e = document.activeElement; return `${e.tagName} ${e.id} ${e.textContent.trim().slice(0, 40)}`")
 
     def picture(self, path, whole=True):
+        self.run("document.activeElement?.blur(); scrollTo({ top: 0, behavior: 'instant' })")
         size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
         view = self.cdp("Page.getLayoutMetrics")["cssLayoutViewport"]
         clip = {"x": 0, "y": 0, "width": view["clientWidth"], "height": min(size["height"], 6000) if whole else view["clientHeight"], "scale": 1}

@@ -447,12 +447,24 @@ static int listeners_open(struct server *s, const struct arguments *a, char *err
 	return 0;
 }
 
-static void server_clean(struct server *s)
+static struct server *server_create(void)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->web.socket = DEFAULT_SOCKET;
+	s->web.n_devices = 64;
+	return s;
+}
+
+static void server_destroy(struct server *s)
 {
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (s->listeners[i].fd >= 0)
 			close(s->listeners[i].fd);
 	web_clean(&s->web);
+	free(s);
 }
 
 int main(int argc, char **argv)
@@ -469,22 +481,25 @@ int main(int argc, char **argv)
 		       "Started by root it becomes somebody without rights first. docs/web.md has "
 		       "more.",
 	};
-	struct server server = {.web = {.socket = DEFAULT_SOCKET, .n_devices = 64}};
-	struct arguments a = {.user = "nobody", .token = DEFAULT_TOKEN, .web = &server.web};
+	struct arguments a = {.user = "nobody", .token = DEFAULT_TOKEN};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
+	struct server *server = server_create();
 	int result = -1;
 
+	if (server == NULL)
+		return EXIT_TROUBLE;
+	a.web = &server->web;
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weir-web " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
 	if (a.n_listen == 0)
 		a.listen[a.n_listen++] = DEFAULT_LISTEN;
-	if (listeners_open(&server, &a, error) == 0
-		&& web_token_open(&server.web.gate, a.token, error) == 0
-		&& web_drop_rights(a.user, server.web.socket, error) == 0)
-		result = serve(&server, error);
-	server_clean(&server);
+	if (listeners_open(server, &a, error) == 0
+		&& web_token_open(&server->web.gate, a.token, error) == 0
+		&& web_drop_rights(a.user, server->web.socket, error) == 0)
+		result = serve(server, error);
+	server_destroy(server);
 	if (result == 0)
 		return EXIT_SUCCESS;
 	(void)fprintf(stderr, "weir-web: %s\n", error);

@@ -4,6 +4,7 @@ import { Chart } from "./charts.js";
 import { element, micros, rate, setText, text } from "./format.js";
 
 const LIVE_S = 600;
+const LIVE_LEAST_S = 120; /* drawn at first; the span grows with what is known */
 const GAP_S = 15; /* a line is broken where nothing was known for so long */
 const RENEW_MS = 60000;
 
@@ -85,9 +86,10 @@ export class History {
 		const column = name => this.live.map(p => p[name]);
 
 		const now = this.live[this.live.length - 1]?.t ?? Date.now() / 1000;
+		const span = [Math.min(now - LIVE_LEAST_S, this.live[0]?.t ?? now), now];
 
-		this.rateChart.update([column("t"), column("downRate"), column("upRate")], [now - LIVE_S, now]);
-		this.delayChart.update([column("t"), column("downlink"), column("uplink")], [now - LIVE_S, now]);
+		this.rateChart.update([column("t"), column("downRate"), column("upRate")], span);
+		this.delayChart.update([column("t"), column("downlink"), column("uplink")], span);
 	}
 
 	/* Draws the chosen span anew, now. */

@@ -78,10 +78,22 @@ static bool is_of_uplink(const json_t *row, const char *host)
 	       && strncmp(address, host, n) == 0;
 }
 
-static int uplinks_avoid(const struct addrinfo *a, const char *socket, char *error)
+static bool is_machine(const struct addrinfo *a)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (a->ai_family == AF_INET) {
+		memcpy(&v4, a->ai_addr, sizeof(v4));
+		return ntohl(v4.sin_addr.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	}
+	memcpy(&v6, a->ai_addr, sizeof(v6));
+	return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+}
+
+static int uplinks_avoid(const char *host, const char *socket, char *error)
 {
 	struct lines answer = {0};
-	char host[INET6_ADDRSTRLEN] = "";
 	json_t *document;
 	json_t *row;
 	size_t i;
@@ -91,7 +103,6 @@ static int uplinks_avoid(const struct addrinfo *a, const char *socket, char *err
 		lines_clean(&answer);
 		return -1;
 	}
-	(void)getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
 	document = json_loadb(answer.held, answer.n_held, 0, NULL);
 	json_array_foreach(json_object_get(document, "ports"), i, row)
 	{
@@ -124,23 +135,28 @@ static int socket_open(const struct addrinfo *a)
 	return -1;
 }
 
-int web_listen(const char *address, const char *socket, char error[CONNECTION_ERROR_MAX])
+int web_listen(const char *address, const char *socket, char ret_host[WEB_HOST_MAX],
+	bool *ret_local, char error[CONNECTION_ERROR_MAX])
 {
 	struct addrinfo *a = address_read(address, error);
+	char host[INET6_ADDRSTRLEN] = "";
 	int fd = -1;
 
 	if (a == NULL)
 		return -1;
+	(void)getnameinfo(a->ai_addr, a->ai_addrlen, host, sizeof(host), NULL, 0, NI_NUMERICHOST);
 	if (is_wildcard(a)) {
 		(void)snprintf(error, CONNECTION_ERROR_MAX,
 			"%s is every address of the machine: name one of a LAN or 127.0.0.1",
 			address);
-	} else if (uplinks_avoid(a, socket, error) == 0) {
+	} else if (uplinks_avoid(host, socket, error) == 0) {
 		fd = socket_open(a);
 		if (fd < 0)
 			(void)snprintf(error, CONNECTION_ERROR_MAX, "cannot listen on %s: %s",
 				address, strerror(errno));
 	}
+	memcpy(ret_host, host, sizeof(host));
+	*ret_local = is_machine(a);
 	freeaddrinfo(a);
 	return fd;
 }

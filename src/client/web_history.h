@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * /api/history: what was, over longer spans than a page has been open.
+ *
+ * Shapes:   ?series=total|class|device&key=NAME&per=minute|hour|day&from=UNIX&to=UNIX gives
+ *           {"per": 60, "columns": ["t", "uplink_octets", "downlink_octets", "delay_p50_us", ...], "rows": [[...], ...]}, times as
+ *           seconds of UNIX; without `key`, of classes and devices their sums over the span:
+ *           {"keys": [{"key": ..., "name": ..., "uplink_octets": ..., "downlink_octets": ...}]}.
+ * Errors:   a status of 400 and above with {"error": "..."}; 404 where no history is kept.
+ * Threads:  that of weir-web.
+ */
+#ifndef WEIR_CLIENT_WEB_HISTORY_H
+#define WEIR_CLIENT_WEB_HISTORY_H
+
+#include "web.h"
+
+/* Makes the answer. Returns 0, or a negative errno with none made. */
+int web_history_answer(
+	struct web *web, const struct web_query *query, struct web_answer *ret_answer);
+
+#endif

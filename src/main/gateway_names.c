@@ -5,7 +5,7 @@
 #include <weir/base/rng.h>
 #include <weir/path/doors.h>
 
-#define NAMES_BATCH 16
+#define NAMES_BATCH 8
 
 int gateway_names_open(
 	struct gateway_names *n, const struct config *config, const struct path_config *path_config)

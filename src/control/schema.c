@@ -694,7 +694,7 @@ static const struct schema_row rows[] = {
 	  .help = "Learn from the DNS of devices what their remotes are called, for listings and records; no: neither learn nor keep it." },
 	{ .path = "runtime.remote_names_max", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.remote_names_max), .min = 64, .max = 1 << 20, .fallback = "4096",
-	  .help = "Such names that are kept at most, about 200 bytes of memory each; one device may have an eighth of them." },
+	  .help = "Such names that are kept at most, about 160 bytes of memory each; one device may have an eighth of them." },
 	{ .path = "runtime.interim", .type = SCHEMA_TIME, .applies = APPLIES_LIVE, .flags = SCHEMA_OR_ZERO,
 	  FIELD(config, runtime.interim_us), .min = 5 * US_PER_S, .max = HOUR, .fallback = "60s",
 	  .help = "How often a long flow is reported before it ends; 0s: only at its end." },

@@ -9,7 +9,7 @@
  * Units:    microseconds of the path clock.
  * Errors:   a name that finds no memory is not kept.
  * Threads:  one owner, control.
- * Memory:   `capacity` names at most, 144 bytes and the name each, taken as they come. One device holds an eighth of them at most; where
+ * Memory:   `capacity` names at most, 108 bytes and the name each, touched as they come. One device holds an eighth of them at most; where
  *           a new one finds no room, the one that was heard or asked for longest ago goes, of the device that has its share, else of all.
  */
 #ifndef WEIR_CONTROL_REMOTE_NAMES_H

@@ -13,11 +13,15 @@
 #define DNS_PREFIX      2     /* RFC 7766 8: the length before each message */
 #define HELLO_STREAMS   32
 #define HELLO_OCTETS    (TLS_HELLO_MAX + 5 * TLS_RECORDS_MAX)
-#define EXPIRE_BINDINGS 64 /* places looked at in one call */
+#define EXPIRE_BINDINGS 64  /* places looked at in one call */
+#define OTHER_GROUPS    256 /* of places for queries of names that only a listener wants */
 
 struct learner {
 	struct names *names;
-	struct dns_queries *queries;
+	struct dns_queries *queries; /* of names of interest */
+	struct dns_queries *others;  /* of all others, while somebody listens */
+	learner_hear *hear;          /* NULL: nobody does */
+	void *hear_arg;
 	struct streams *dns_streams;
 	struct streams *hello_streams;
 	struct quic_reader *quic;
@@ -43,6 +47,8 @@ int learner_create(const struct names_setup *setup, struct learner **ret_learner
 	if (rc == 0)
 		rc = dns_queries_create(setup->n_devices, &setup->hash_key, &l->queries);
 	if (rc == 0)
+		rc = dns_queries_create(OTHER_GROUPS, &setup->hash_key, &l->others);
+	if (rc == 0)
 		rc = streams_create(DNS_STREAMS, DNS_STREAM_MAX, &l->dns_streams);
 	if (rc == 0)
 		rc = streams_create(HELLO_STREAMS, HELLO_OCTETS, &l->hello_streams);
@@ -63,6 +69,7 @@ void learner_destroy(struct learner *l)
 	quic_reader_destroy(l->quic);
 	streams_destroy(l->hello_streams);
 	streams_destroy(l->dns_streams);
+	dns_queries_destroy(l->others);
 	dns_queries_destroy(l->queries);
 	names_destroy(l->names);
 	free(l);
@@ -73,11 +80,54 @@ struct names *learner_names(struct learner *l)
 	return l->names;
 }
 
+void learner_set_listener(struct learner *l, learner_hear *hear, void *arg)
+{
+	l->hear = hear;
+	l->hear_arg = arg;
+}
+
+static uint16_t name_of(const struct dns_work *w, const struct dns_question *question)
+{
+	return w->set == NULL ? NAME_NONE : name_set_find(w->set, &question->name);
+}
+
+/* Devices share the groups of places, but no query is taken for another's. */
+static struct names_device group_of(const struct names_device *device)
+{
+	return (struct names_device){.id = device->id % OTHER_GROUPS,
+		.generation = device->generation << 16 | device->id};
+}
+
 static void take_query(const struct dns_work *w, const struct dns_question *question)
 {
-	if (question->type == DNS_TYPE_A && name_set_find(w->set, &question->name) != NAME_NONE)
-		dns_queries_add(
-			w->l->queries, &w->packet->device, w->packet->flow, question, w->now_us);
+	const struct learner_packet *p = w->packet;
+	struct names_device group = group_of(&p->device);
+
+	if (question->type != DNS_TYPE_A)
+		return;
+	if (name_of(w, question) != NAME_NONE)
+		dns_queries_add(w->l->queries, &p->device, p->flow, question, w->now_us);
+	else if (w->l->hear != NULL)
+		dns_queries_add(w->l->others, &group, p->flow, question, w->now_us);
+}
+
+/* True when the answer is to a query that waits for it. */
+static bool is_asked_for(
+	const struct dns_work *w, const struct dns_question *question, bool is_of_interest)
+{
+	const struct learner_packet *p = w->packet;
+	struct names_device group = group_of(&p->device);
+	bool is_asked;
+
+	if (!is_of_interest)
+		return w->l->hear != NULL
+		       && dns_queries_take(w->l->others, &group, p->flow, question, w->now_us);
+	is_asked = dns_queries_take(w->l->queries, &p->device, p->flow, question, w->now_us);
+	if (is_asked)
+		w->l->counts.n_answers++;
+	else
+		w->l->counts.n_unasked++;
+	return is_asked;
 }
 
 static void take_answer(const struct dns_work *w, const struct dns_question *question,
@@ -85,21 +135,19 @@ static void take_answer(const struct dns_work *w, const struct dns_question *que
 {
 	struct learner_counts *counts = &w->l->counts;
 	const struct learner_packet *p = w->packet;
-	uint16_t name = name_set_find(w->set, &question->name);
+	uint16_t name = name_of(w, question);
+	bool is_of_interest = name != NAME_NONE;
 	struct dns_answer answer;
 
-	if (question->type != DNS_TYPE_A || name == NAME_NONE)
+	if (question->type != DNS_TYPE_A || !is_asked_for(w, question, is_of_interest))
 		return;
-	if (!dns_queries_take(w->l->queries, &p->device, p->flow, question, w->now_us)) {
-		counts->n_unasked++;
-		return;
-	}
-	counts->n_answers++;
 	if (dns_read_answer(msg, len, &answer) < 0) {
-		counts->n_unread++;
+		counts->n_unread += is_of_interest;
 		return;
 	}
-	for (uint32_t i = 0; i < answer.n_addresses; i++)
+	if (w->l->hear != NULL)
+		w->l->hear(w->l->hear_arg, &p->device, &question->name, &answer);
+	for (uint32_t i = 0; i < answer.n_addresses && is_of_interest; i++)
 		names_bind(w->l->names, &p->device, &answer.addresses[i].addr, name,
 			answer.addresses[i].ttl_s, w->now_us);
 }

@@ -73,19 +73,20 @@ static const struct top_column classes[] = {
 };
 
 static const struct top_column flows[] = {
-	{{"PROTO", "protocol", CELL_TEXT}, 5, 6, false, false, 0},
-	{{"INTERNAL", "internal", CELL_ENDPOINT}, 19, 3, false, true, 24},
-	{{"NAME", "name", CELL_TEXT}, 16, 4, true, true, 32},
+	{{"PROTO", "protocol", CELL_TEXT}, 5, 7, false, false, 0},
+	{{"INTERNAL", "internal", CELL_ENDPOINT}, 19, 2, false, true, 24},
+	{{"NAME", "name", CELL_TEXT}, 16, 5, true, true, 32},
 	{{"REMOTE", "remote", CELL_ENDPOINT}, 19, 0, false, true, 24},
+	{{"REMOTE NAME", "remote_name", CELL_TEXT}, 16, 3, true, true, 48},
 	{DOWN_NOW, 10, 0, false, false, 0},
 	{UP_NOW, 10, 1, false, false, 0},
-	{{"BOTH", "total_octets", CELL_OCTETS}, 7, 2, false, false, 0},
-	{{"CLASS", "class", CELL_TEXT}, 8, 5, false, true, 20},
-	{{"IDLE", "idle_us", CELL_TIME}, 7, 8, false, false, 0},
-	{{"STATE", "state", CELL_TEXT}, 11, 7, false, false, 0},
-	{{"AGE", "age_us", CELL_TIME}, 7, 9, false, false, 0},
-	{DOWN, 7, 10, false, false, 0},
-	{UP, 7, 11, false, false, 0},
+	{{"BOTH", "total_octets", CELL_OCTETS}, 7, 4, false, false, 0},
+	{{"CLASS", "class", CELL_TEXT}, 8, 6, false, true, 20},
+	{{"IDLE", "idle_us", CELL_TIME}, 7, 9, false, false, 0},
+	{{"STATE", "state", CELL_TEXT}, 11, 8, false, false, 0},
+	{{"AGE", "age_us", CELL_TIME}, 7, 10, false, false, 0},
+	{DOWN, 7, 11, false, false, 0},
+	{UP, 7, 12, false, false, 0},
 };
 
 static const struct top_column plans[] = {

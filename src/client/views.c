@@ -44,6 +44,7 @@ static const struct column flows[] = {
 	{"PROTO", "protocol", CELL_TEXT},
 	{"INTERNAL", "internal", CELL_ENDPOINT},
 	{"REMOTE", "remote", CELL_ENDPOINT},
+	{"REMOTE NAME", "remote_name", CELL_TEXT},
 	{"STATE", "state", CELL_TEXT},
 	{"UP", "uplink_octets", CELL_OCTETS},
 	{"DOWN", "downlink_octets", CELL_OCTETS},

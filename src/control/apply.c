@@ -454,6 +454,7 @@ int config_to_path_at(const struct config *c, const struct schedule_state *now,
 	pc->flows_per_device = c->flows_per_device;
 	pc->new_flows_per_s = c->flows_new_per_second;
 	pc->interim_us = c->runtime.interim_us;
+	pc->remote_names = c->runtime.remote_names;
 	pc->icmp_errors_per_s = c->icmp_errors_per_second;
 	pc->lan_to_lan = c->policy_lan_to_lan;
 	pc->rule_events_per_s = c->policy_events_per_second;

@@ -27,6 +27,14 @@ struct lease_name {
 	char name[LEASE_NAME_MAX];
 };
 
+/* What a station has called itself. */
+struct heard_name {
+	struct mac_addr mac;
+	bool is_device;
+	char name[LEASE_NAME_MAX];
+	uint64_t at; /* a count of those that were heard */
+};
+
 struct device_names {
 	struct vendor *vendors; /* in the order of their prefixes */
 	uint32_t n_vendors;
@@ -35,6 +43,9 @@ struct device_names {
 	struct stat leases_stat;   /* as it was read; all zero: not yet */
 	struct lease_name *leases; /* in the order of their addresses */
 	uint32_t n_leases;
+	struct heard_name *heard; /* in the order of their MACs */
+	uint32_t n_heard;
+	uint64_t heard_count;
 };
 
 static int vendors_compare(const void *left, const void *right)
@@ -219,6 +230,7 @@ void device_names_destroy(struct device_names *n)
 	free(n->vendors);
 	free(n->text);
 	free(n->leases);
+	free(n->heard);
 	free(n);
 }
 
@@ -238,16 +250,110 @@ void device_names_follow(struct device_names *n)
 	leases_read(n);
 }
 
+/* Where the name of this MAC is, or belongs. */
+static uint32_t heard_place(const struct device_names *n, const struct mac_addr *mac)
+{
+	uint32_t first = 0;
+	uint32_t end = n->n_heard;
+
+	while (first < end) {
+		uint32_t middle = first + (end - first) / 2;
+
+		if (memcmp(&n->heard[middle].mac, mac, sizeof(*mac)) < 0)
+			first = middle + 1;
+		else
+			end = middle;
+	}
+	return first;
+}
+
+static struct heard_name *heard_find(const struct device_names *n, const struct mac_addr *mac)
+{
+	uint32_t at = heard_place(n, mac);
+
+	return at < n->n_heard && mac_addr_equal(&n->heard[at].mac, mac) ? &n->heard[at] : NULL;
+}
+
+/* The name that makes room. */
+static uint32_t heard_victim(const struct device_names *n)
+{
+	uint32_t victim = 0;
+
+	for (uint32_t i = 1; i < n->n_heard; i++) {
+		const struct heard_name *a = &n->heard[i];
+		const struct heard_name *b = &n->heard[victim];
+
+		if (a->is_device != b->is_device ? b->is_device : a->at < b->at)
+			victim = i;
+	}
+	return victim;
+}
+
+/* A new place for a MAC; NULL without memory. */
+static struct heard_name *heard_add(struct device_names *n, const struct mac_addr *mac)
+{
+	uint32_t at;
+
+	if (n->heard == NULL)
+		n->heard = calloc(HEARD_NAMES_MAX, sizeof(*n->heard));
+	if (n->heard == NULL)
+		return NULL;
+	if (n->n_heard == HEARD_NAMES_MAX) {
+		at = heard_victim(n);
+		n->n_heard--;
+		memmove(&n->heard[at], &n->heard[at + 1], (n->n_heard - at) * sizeof(*n->heard));
+	}
+	at = heard_place(n, mac);
+	memmove(&n->heard[at + 1], &n->heard[at], (n->n_heard - at) * sizeof(*n->heard));
+	n->n_heard++;
+	n->heard[at] = (struct heard_name){.mac = *mac};
+	return &n->heard[at];
+}
+
+bool device_names_hear(struct device_names *n, const struct mac_addr *mac, const char *name,
+	bool is_device, char ret_before[LEASE_NAME_MAX])
+{
+	struct heard_name *h;
+
+	if (!is_host_name(name))
+		return false;
+	h = heard_find(n, mac);
+	if (h == NULL)
+		h = heard_add(n, mac);
+	if (h == NULL)
+		return false;
+	h->at = ++n->heard_count;
+	h->is_device |= is_device;
+	if (strcmp(h->name, name) == 0)
+		return false;
+	memcpy(ret_before, h->name, sizeof(h->name));
+	memcpy(h->name, name, strlen(name) + 1);
+	return true;
+}
+
+void device_names_see(struct device_names *n, const struct mac_addr *mac)
+{
+	struct heard_name *h = heard_find(n, mac);
+
+	if (h != NULL)
+		h->is_device = true;
+}
+
 const char *device_names_host(
 	const struct device_names *n, const struct ip_addr *addr, const struct mac_addr *mac)
 {
 	struct lease_name key = {.addr = *addr};
-	const struct lease_name *found;
+	const struct lease_name *found = NULL;
+	const struct heard_name *heard;
 
-	if (n == NULL || n->n_leases == 0)
+	if (n == NULL)
 		return NULL;
-	found = bsearch(&key, n->leases, n->n_leases, sizeof(key), leases_compare);
-	return found != NULL && mac_addr_equal(&found->mac, mac) ? found->name : NULL;
+	if (n->n_leases > 0)
+		found = bsearch(&key, n->leases, n->n_leases, sizeof(key), leases_compare);
+	if (found != NULL && mac_addr_equal(&found->mac, mac))
+		return found->name;
+	heard = heard_find(n, mac);
+	return heard == NULL ? NULL : heard->name;
 }
 
 const char *device_names_vendor(const struct device_names *n, const struct mac_addr *mac)

@@ -29,7 +29,7 @@ struct events_listing {
 static bool is_named_by_people(const char *key)
 {
 	static const char *const keys[] = {"class", "device", "file", "gateway", "interface",
-		"plan", "path", "port", "schedule", "timezone", "version"};
+		"name", "before", "plan", "path", "port", "schedule", "timezone", "version"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (strcmp(keys[i], key) == 0)

@@ -16,13 +16,14 @@
 
 #define LINES_MAX_BYTES (1u << 20)
 #define LINE_MAX_BYTES                                                                             \
-	2048u /* about 700 are used: 24 fields with the longest values, names escaped */
+	2048u /* about 1000 are used: 25 fields with the longest values, names escaped */
 #define WRITE_BYTES (256u << 10)
 
 struct export_records {
 	int fd; /* -1: could not be opened yet */
 	char path[PATH_MAX];
 	int64_t wall_offset_us;
+	struct remote_names *remote_names; /* NULL: none */
 	struct text lines;
 	bool cut;           /* the first line's beginning is in the file already */
 	uint32_t n_waiting; /* lines held */
@@ -85,6 +86,11 @@ void export_records_set_wall_offset(struct export_records *x, int64_t wall_offse
 	x->wall_offset_us = wall_offset_us;
 }
 
+void export_records_set_remote_names(struct export_records *x, struct remote_names *names)
+{
+	x->remote_names = names;
+}
+
 static void endpoint(
 	struct text *t, const char *v4_key, const char *v6_key, const struct ip_addr *addr)
 {
@@ -102,12 +108,16 @@ static uint8_t end_reason(const struct flow_record *r)
 	return r->end_reason == FLOW_END_NONE ? FLOW_END_ACTIVE_TIMEOUT : r->end_reason;
 }
 
-static void line_append(struct text *t, const struct path_config *config,
-	const struct flow_record *r, int64_t wall_offset_us)
+static void line_append(
+	struct export_records *x, const struct path_config *config, const struct flow_record *r)
 {
+	struct text *t = &x->lines;
+	uint64_t wall_offset_us = (uint64_t)x->wall_offset_us;
+	const char *remote_name = remote_names_find(x->remote_names, r);
+
 	text_append(t, "{", 1);
-	text_field_u64(t, "flowStartMicroseconds", r->start_us + (uint64_t)wall_offset_us);
-	text_field_u64(t, "flowEndMicroseconds", r->end_us + (uint64_t)wall_offset_us);
+	text_field_u64(t, "flowStartMicroseconds", r->start_us + wall_offset_us);
+	text_field_u64(t, "flowEndMicroseconds", r->end_us + wall_offset_us);
 	text_field_u64(t, "flowId", r->flow_id);
 	text_field_u64(t, "protocolIdentifier", r->proto);
 	endpoint(t, "sourceIPv4Address", "sourceIPv6Address", &r->internal);
@@ -127,6 +137,8 @@ static void line_append(struct text *t, const struct path_config *config,
 	text_field_string(t, "egressInterface", port_name(config, r->wan_port));
 	text_field_mac(t, "sourceMacAddress", &r->device_mac);
 	text_field_string(t, "className", classes_name(config->classes, r->class_id));
+	if (remote_name != NULL)
+		text_field_string(t, "destinationName", remote_name);
 	text_append(t, "}\n", 2);
 }
 
@@ -191,7 +203,7 @@ void export_records_add(struct export_records *x, const struct path_config *conf
 	for (uint32_t i = 0; i < n_records; i++) {
 		/* After a failure the rest of this batch does not try again: a full disk must not cost a system call a record. */
 		if (n_lost == 0 && line_has_room(x, now_us)) {
-			line_append(&x->lines, config, &records[i], x->wall_offset_us);
+			line_append(x, config, &records[i]);
 			x->n_waiting++;
 			x->counts.n_written++;
 		} else {

@@ -115,6 +115,11 @@ void telemetry_set_device_names(struct telemetry *t, const struct device_names *
 	t->device_names = names;
 }
 
+void telemetry_set_remote_names(struct telemetry *t, struct remote_names *names)
+{
+	t->remote_names = names;
+}
+
 void telemetry_set_names(
 	struct telemetry *t, const struct telemetry_names *names, uint32_t n_reloads)
 {

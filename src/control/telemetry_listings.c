@@ -63,6 +63,7 @@ void flow_row(struct listing *l, const struct path_config *config, const struct 
 		r->packet_delta_count[UPLINK], r->packet_delta_count[DOWNLINK]};
 	const char *name =
 		device_names_host(l->telemetry->device_names, &r->internal, &r->device_mac);
+	const char *remote_name = remote_names_find(l->telemetry->remote_names, r);
 
 	listing_row(l, part);
 	text_field_u64(part, "id", r->flow_id);
@@ -82,6 +83,8 @@ void flow_row(struct listing *l, const struct path_config *config, const struct 
 	text_field_mac(part, "device_mac", &r->device_mac);
 	if (name != NULL)
 		text_field_string(part, "name", name);
+	if (remote_name != NULL)
+		text_field_string(part, "remote_name", remote_name);
 	text_field_string(part, "lan_port", port_name(config, r->lan_port));
 	text_field_string(part, "wan_port", port_name(config, r->wan_port));
 	text_close(part, '}');

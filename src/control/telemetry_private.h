@@ -32,6 +32,7 @@ struct telemetry {
 	const struct export_ipfix *ipfix_file;       /* NULL: there is none */
 	const struct unsolicited_watch *unsolicited; /* NULL: not watched */
 	const struct device_names *device_names;     /* NULL: they have none */
+	struct remote_names *remote_names;           /* NULL: nor have remotes */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
 	struct telemetry_names names;

@@ -4,6 +4,7 @@
 #include "eal.h"
 #include "gateway_budget.h"
 #include "gateway_export.h"
+#include "gateway_names.h"
 #include "gateway_ports.h"
 
 #include <weir/base/clock.h>
@@ -13,7 +14,6 @@
 #include <weir/control/apply.h>
 #include <weir/control/clocks.h>
 #include <weir/control/config.h>
-#include <weir/control/device_names.h>
 #include <weir/control/drop_watch.h>
 #include <weir/control/events.h>
 #include <weir/control/link_hint.h>
@@ -58,7 +58,7 @@ struct gateway {
 	struct gateway_ports ports;
 	struct gateway_budget *books;
 	struct clocks *clocks;
-	struct device_names *device_names;
+	struct gateway_names names;
 	struct unsolicited_watch *unsolicited;
 	struct probe_quota *probe_quota;
 	struct telemetry *telemetry;
@@ -320,13 +320,13 @@ static int start_control(struct gateway *g)
 	if (err == 0)
 		err = probe_quota_create(g->path, gateway_budget(g->books), &g->probe_quota);
 	if (err == 0)
-		err = device_names_create(
-			VENDORS_FILE, g->config->runtime.leases, &g->device_names);
+		err = gateway_names_open(&g->names, g->config, doors_config(g->path));
 	if (err < 0)
 		return err;
 	telemetry_set_budget(g->telemetry, gateway_budget(g->books));
 	telemetry_set_clocks(g->telemetry, g->clocks);
-	telemetry_set_device_names(g->telemetry, g->device_names);
+	telemetry_set_device_names(g->telemetry, g->names.devices);
+	telemetry_set_remote_names(g->telemetry, g->names.remotes);
 	telemetry_set_unsolicited(g->telemetry, g->unsolicited);
 	name_for_telemetry(g);
 	err = open_sockets(g);
@@ -334,6 +334,7 @@ static int start_control(struct gateway *g)
 		return err;
 	err = gateway_export_open(&g->export, g->config);
 	gateway_export_set_wall_offset(&g->export, wall_offset_us());
+	gateway_export_set_remote_names(&g->export, g->names.remotes);
 	telemetry_set_ipfix(g->telemetry, g->export.collector, g->export.file);
 	return err;
 }
@@ -396,6 +397,8 @@ static void take_records(struct gateway *g, uint64_t now_us)
 	uint32_t n;
 
 	while ((n = doors_records_take(g->path, g->records, RECORDS_BATCH)) > 0) {
+		/* Now: names that these flows went by were heard before the flows ended. */
+		gateway_names_take(&g->names, g->path, now_us);
 		telemetry_count_records(g->telemetry, g->records, n);
 		for (uint32_t i = 0; i < n; i++) {
 			budget_count(
@@ -467,6 +470,20 @@ static void log_plan_spent(struct gateway *g, uint32_t plan)
 		log_event(LOG_WARNING, "plan.spent plan=%s", g->config->plans[plan].name);
 }
 
+static void log_device_seen(
+	const struct gateway *g, const struct path_event *e, const struct log_limit *limit)
+{
+	const char *name = device_names_host(g->names.devices, &e->addr, &e->mac);
+	char addr[IP_ADDR_TEXT_MAX];
+	char mac[MAC_ADDR_TEXT_MAX];
+
+	ip_addr_format(&e->addr, addr);
+	mac_addr_format(&e->mac, mac);
+	log_event(LOG_INFO, "device.seen port=%s address=%s mac=%s%s%s more=%u",
+		port_name(g, e->port), addr, mac,
+		name == NULL ? "" : " name=", name == NULL ? "" : name, limit->n_suppressed);
+}
+
 static void log_path_event(struct gateway *g, const struct path_event *e)
 {
 	struct log_limit *limit = &g->event_limits[e->kind];
@@ -487,8 +504,7 @@ static void log_path_event(struct gateway *g, const struct path_event *e)
 	mac_addr_format(&e->mac, mac);
 	switch (e->kind) {
 	case EVENT_DEVICE_SEEN:
-		log_event(LOG_INFO, "device.seen port=%s address=%s mac=%s more=%u",
-			port_name(g, e->port), addr, mac, limit->n_suppressed);
+		log_device_seen(g, e, limit);
 		break;
 	case EVENT_NEIGHBOR_CHANGED:
 		log_event(LOG_WARNING, "neighbor.changed port=%s address=%s mac=%s",
@@ -532,8 +548,11 @@ static void take_events(struct gateway *g)
 	uint32_t n;
 
 	while ((n = doors_events_take(g->path, events, EVENTS_BATCH)) > 0)
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = 0; i < n; i++) {
+			if (events[i].kind == EVENT_DEVICE_SEEN)
+				device_names_see(g->names.devices, &events[i].mac);
 			log_path_event(g, &events[i]);
+		}
 }
 
 /* Once a minute of the wall clock, and whenever that is set. */
@@ -595,6 +614,7 @@ static void follow_sessions(struct gateway *g)
 
 void gateway_tick(struct gateway *g, uint64_t now_us)
 {
+	gateway_names_take(&g->names, g->path, now_us);
 	take_events(g);
 	take_records(g, now_us);
 	gateway_export_tick(&g->export, doors_config(g->path), now_us);
@@ -608,7 +628,7 @@ void gateway_tick(struct gateway *g, uint64_t now_us)
 	g->second_us = now_us;
 	follow_schedules(g);
 	follow_clocks(g, now_us);
-	device_names_follow(g->device_names);
+	device_names_follow(g->names.devices);
 	watch_unsolicited(g);
 	probe_quota_tick(g->probe_quota, now_us);
 	for (uint32_t i = 0; i < g->config->n_plans; i++)
@@ -648,6 +668,7 @@ static int publish(struct gateway *g, struct config *next)
 	gateway_budget_set_config(g->books, next);
 	clocks_set_config(g->clocks, next);
 	unsolicited_set_config(g->unsolicited, next);
+	gateway_names_set_config(&g->names, doors_config(g->path));
 	config_destroy(g->config);
 	g->config = next;
 	g->n_reloads++;
@@ -763,7 +784,7 @@ void gateway_stop(struct gateway *g)
 	server_close(g->view_server);
 	telemetry_destroy(g->telemetry);
 	clocks_destroy(g->clocks);
-	device_names_destroy(g->device_names);
+	gateway_names_close(&g->names);
 	unsolicited_destroy(g->unsolicited);
 	probe_quota_destroy(g->probe_quota);
 	gateway_ports_close(&g->ports);

@@ -63,6 +63,12 @@ void gateway_export_set_wall_offset(struct gateway_export *e, int64_t wall_offse
 		export_ipfix_set_wall_offset(e->file, wall_offset_us);
 }
 
+void gateway_export_set_remote_names(struct gateway_export *e, struct remote_names *names)
+{
+	if (e->lines != NULL)
+		export_records_set_remote_names(e->lines, names);
+}
+
 void gateway_export_add(struct gateway_export *e, const struct path_config *config,
 	const struct flow_record *records, uint32_t n_records, uint64_t now_us)
 {

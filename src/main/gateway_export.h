@@ -28,6 +28,9 @@ int gateway_export_open(struct gateway_export *e, const struct config *config);
 /* What is added to the records' times from now on. */
 void gateway_export_set_wall_offset(struct gateway_export *e, int64_t wall_offset_us);
 
+/* Where names of remotes come from; borrowed. */
+void gateway_export_set_remote_names(struct gateway_export *e, struct remote_names *names);
+
 void gateway_export_add(struct gateway_export *e, const struct path_config *config,
 	const struct flow_record *records, uint32_t n_records, uint64_t now_us);
 

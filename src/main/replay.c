@@ -217,6 +217,13 @@ static int open_path(struct replay_run *r, struct path_setup *setup, struct path
 	if (rc != 0)
 		goto err_config;
 	r->path_config = doors_config(r->path);
+	rc = remote_names_create(
+		r->config->runtime.remote_names_max, setup->device_capacity, 1, &r->remote_names);
+	if (rc != 0)
+		return rc;
+	remote_names_set_times(r->remote_names, &r->path_config->names_times);
+	if (r->records != NULL)
+		export_records_set_remote_names(r->records, r->remote_names);
 	return open_books(r);
 
 err_config:
@@ -229,6 +236,7 @@ static void close_all(struct replay_run *r)
 	replay_files_discard(r);
 	budget_destroy(r->budget);
 	clocks_destroy(r->clocks);
+	remote_names_destroy(r->remote_names);
 	path_destroy(r->path);
 	for (uint32_t i = 0; i < r->n_ports; i++)
 		port_close(r->ports[i]);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define RECORDS_BATCH   16
+#define NAMES_BATCH     4
 #define COLLECT_STEPS   16 /* not even bursts of new flows fill the records' ring in so many */
 #define HOUSEKEEPING_US US_PER_MS /* when the path may end flows by itself */
 
@@ -26,6 +27,20 @@ static void add_record(struct replay_run *r, const struct flow_record *record)
 	}
 }
 
+/* What devices call their remotes. Their own names stand in nothing that a replay writes. */
+static void collect_names(struct replay_run *r)
+{
+	struct path_name names[NAMES_BATCH];
+	uint32_t n;
+
+	do {
+		n = doors_names_take(r->path, names, NAMES_BATCH);
+		for (uint32_t i = 0; i < n; i++)
+			if (names[i].kind == PATH_NAME_REMOTE)
+				remote_names_hear(r->remote_names, &names[i]);
+	} while (n == NAMES_BATCH);
+}
+
 /* Takes finished records and events out, so that neither ring fills. */
 static void collect(struct replay_run *r)
 {
@@ -33,6 +48,7 @@ static void collect(struct replay_run *r)
 	struct path_event events[RECORDS_BATCH];
 	uint32_t n;
 
+	collect_names(r);
 	while ((n = doors_records_take(r->path, records, RECORDS_BATCH)) > 0) {
 		for (uint32_t i = 0; i < n; i++) {
 			add_record(r, &records[i]);

@@ -15,6 +15,7 @@
 #include <weir/control/config.h>
 #include <weir/control/export_ipfix.h>
 #include <weir/control/export_records.h>
+#include <weir/control/remote_names.h>
 #include <weir/control/schedule.h>
 #include <weir/path/doors.h>
 #include <weir/port/capture.h>
@@ -66,6 +67,7 @@ struct replay_run {
 	struct capture_writer *lan_writer;
 	struct capture_writer *uplink_writer;
 	struct export_records *records;
+	struct remote_names *remote_names;
 	struct export_ipfix *ipfix; /* NULL: not asked for */
 	const char *ipfix_file;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * classify: the class of each new flow; it stays with the flow, unless its first packets name another server than its
- * device was told of. Where classes have names, packets of the DNS and the first ones of each flow are read for them.
+ * device was told of. Where classes have names, packets of the DNS and the first ones of each flow are read for them. For names
+ * that people read packets of the DNS are looked for alone, and only while flows to a port 53 may live.
  */
 #include "path.h"
 
@@ -72,6 +73,34 @@ static uint32_t flow_of(struct rte_mbuf **pkts, uint16_t i)
 	return m->flow_id;
 }
 
+/* Where no class has names, of the DNS alone, by what the packets themselves say. */
+static void learn_dns(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	bool any = false;
+
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+
+		if (likely(m->src_port != DNS_PORT && m->dst_port != DNS_PORT))
+			continue;
+		any = true;
+		learn_packet(ctx, pkts[i], m, flow_of(pkts, i));
+	}
+	if (any)
+		learn_on(ctx);
+}
+
+/* While nothing is looked for, a flow to a port 53 changes that. */
+static void watch_for_dns(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	for (uint16_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+
+		if ((m->flags & PKT_NEW_FLOW) != 0 && m->dst_port == DNS_PORT)
+			learn_dns_begins(ctx, pkts[i], m);
+	}
+}
+
 static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	for (uint16_t i = 0; i < n_pkts; i++) {
@@ -97,10 +126,16 @@ static uint8_t dscp_of(struct rte_mbuf *pkt, const struct pkt_meta *m)
 
 uint16_t classify_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	if (unlikely(ctx->config->names != NULL))
-		learn_burst(ctx, pkts, n_pkts);
+	if (unlikely(ctx->learn_until_us > ctx->now_us)) {
+		if (ctx->config->names != NULL)
+			learn_burst(ctx, pkts, n_pkts);
+		else
+			learn_dns(ctx, pkts, n_pkts);
+	}
 	if (likely(ctx->n_new_flows == 0))
 		return n_pkts;
+	if (ctx->learn_until_us <= ctx->now_us)
+		watch_for_dns(ctx, pkts, n_pkts);
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 

@@ -381,3 +381,8 @@ uint32_t doors_events_take(struct path *p, struct path_event *events, uint32_t n
 {
 	return rte_ring_sc_dequeue_burst_elem(p->events, events, sizeof(*events), n, NULL);
 }
+
+uint32_t doors_names_take(struct path *p, struct path_name *names, uint32_t n)
+{
+	return rte_ring_sc_dequeue_burst_elem(p->names, names, sizeof(*names), n, NULL);
+}

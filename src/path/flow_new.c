@@ -142,7 +142,7 @@ static uint8_t uplink_with_number(const struct stage_ctx *ctx, const struct ip_a
 	return PORT_NONE;
 }
 
-static void tell_device(struct stage_ctx *ctx, uint16_t id)
+void flow_tell_device(struct stage_ctx *ctx, uint16_t id)
 {
 	const struct device *d = &ctx->devices->devices[id];
 	struct path_event event = {.kind = EVENT_DEVICE_SEEN,
@@ -169,7 +169,7 @@ static enum drop_reason device_of(
 	if (*ret_id == DEVICE_NONE)
 		return DROP_FLOW_DEVICES_FULL;
 	if (!is_known)
-		tell_device(ctx, *ret_id);
+		flow_tell_device(ctx, *ret_id);
 	d = &ctx->devices->devices[*ret_id];
 	if (d->n_flows >= share_of_device(ctx))
 		return DROP_FLOW_DEVICE_CAP;
@@ -189,7 +189,7 @@ static enum drop_reason device_asked(
 		*ret_id = device_take(ctx->devices, who->lan_port, &who->addr, &none, ctx->now_us);
 		if (*ret_id == DEVICE_NONE)
 			return DROP_FLOW_DEVICES_FULL;
-		tell_device(ctx, *ret_id);
+		flow_tell_device(ctx, *ret_id);
 	}
 	d = &ctx->devices->devices[*ret_id];
 	if (d->n_flows >= share || d->n_inbound >= (share + INBOUND_SHARE - 1) / INBOUND_SHARE)

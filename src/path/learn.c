@@ -11,9 +11,13 @@
 #include <weir/packet/bytes.h>
 #include <weir/packet/parse.h>
 
+#include <string.h>
+
 #define BINDINGS_OWN        16   /* of each device, whatever the others do */
 #define BINDINGS_COMMON     4096 /* for those that need more */
 #define BINDINGS_PER_DEVICE 128
+
+#define TOLD_ADDRESSES 8 /* of one answer; clients try the first */
 
 /* RFC 1035 section 4.1.1: answers, if only that there is no such name. */
 #define DNS_NO_ERROR     0
@@ -97,12 +101,71 @@ static void carry_flows(struct stage_ctx *ctx, const struct path_config *next)
 			carry_flow(ctx, next, &carried, id);
 }
 
+static bool may_stand_anywhere(const char *text)
+{
+	return text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-_.")] == '\0'
+	       && text[0] != '.';
+}
+
+/* A name for people: what is no host name is left out, whoever made it up. The gateway's own resolver asks for all devices;
+ * what these ask it for is theirs. */
+static bool begin_name(const struct stage_ctx *ctx, uint16_t device_id, const struct dns_name *name,
+	struct path_name *ret)
+{
+	const struct device *d = &ctx->devices->devices[device_id];
+	char text[DNS_NAME_TEXT_MAX];
+
+	if (ctx->config->ports[d->port].role == PORT_TAP
+		|| !may_stand_anywhere(dns_name_format(name, text)))
+		return false;
+	*ret = (struct path_name){.kind = PATH_NAME_REMOTE,
+		.port = d->port,
+		.mac = d->mac,
+		.addr = d->addr,
+		.device_id = device_id,
+		.at_us = ctx->now_us};
+	memcpy(ret->name, text, strlen(text) + 1);
+	return true;
+}
+
+/* learner_hear. */
+static void hear(void *arg, const struct names_device *device, const struct dns_name *name,
+	const struct dns_answer *answer)
+{
+	struct stage_ctx *ctx = arg;
+	struct path_name told;
+
+	if (!begin_name(ctx, device->id, name, &told))
+		return;
+	for (uint32_t i = 0; i < answer->n_addresses && i < TOLD_ADDRESSES; i++) {
+		told.remote = answer->addresses[i].addr;
+		told.ttl_s = answer->addresses[i].ttl_s;
+		stage_name(ctx, &told);
+	}
+}
+
+/* The name in a flow's hello. */
+static void tell_hello(struct stage_ctx *ctx, uint32_t flow_id, const struct dns_name *name)
+{
+	const struct flow_more *more = &ctx->flows->more[flow_id];
+	struct path_name told;
+
+	if (!ctx->config->remote_names
+		|| !begin_name(ctx, ctx->flows->flows[flow_id].device_id, name, &told))
+		return;
+	told.remote = more->remote;
+	told.at_us = more->start_us;
+	stage_name(ctx, &told);
+}
+
 void learn_adopt(struct stage_ctx *ctx, const struct path_config *next)
 {
 	const struct path_config *config = ctx->config;
 
 	if (ctx->learner == NULL)
 		return;
+	learner_set_listener(ctx->learner, next->remote_names ? hear : NULL, ctx);
+	ctx->learn_until_us = next->names != NULL ? UINT64_MAX : 0;
 	names_set_times(learner_names(ctx->learner), &next->names_times);
 	if (config == NULL || config->names == NULL)
 		return;
@@ -162,6 +225,27 @@ static void note_dns(struct stage_ctx *ctx, const struct learner_packet *packet)
 		d->dns_answered_s = now_s;
 }
 
+static void take_dns(struct stage_ctx *ctx, const struct learner_packet *packet)
+{
+	if (ctx->config->names != NULL)
+		note_dns(ctx, packet);
+	learner_take_dns(ctx->learner, ctx->config->names, packet, ctx->now_us);
+}
+
+void learn_on(struct stage_ctx *ctx)
+{
+	if (ctx->config->names == NULL)
+		ctx->learn_until_us = ctx->now_us + ctx->config->timeouts.udp_ms * US_PER_MS;
+}
+
+void learn_dns_begins(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
+{
+	if (!ctx->config->remote_names || ctx->config->ports[m->in_port].role != PORT_LAN)
+		return;
+	learn_packet(ctx, pkt, m, m->flow_id);
+	learn_on(ctx);
+}
+
 void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
 {
 	const struct path_config *config = ctx->config;
@@ -180,15 +264,18 @@ void learn_begin(struct stage_ctx *ctx, uint32_t flow_id)
 }
 
 /* The hello is read, or will not come: a class that asks for its name keeps the flow only when it is there. */
-static bool settle_hello(struct stage_ctx *ctx, struct flow_more *more, const struct dns_name *name)
+static bool settle_hello(struct stage_ctx *ctx, uint32_t flow_id, const struct dns_name *name)
 {
 	const struct path_config *config = ctx->config;
+	struct flow_more *more = &ctx->flows->more[flow_id];
 	uint64_t sni = classes_with_sni(config->classes);
 	uint64_t rules = 0;
 	uint64_t named = more->named;
 
-	if (name != NULL)
+	if (name != NULL) {
 		rules = name_set_rules(config->names, name_set_find(config->names, name));
+		tell_hello(ctx, flow_id, name);
+	}
 	more->named = named & (~sni | rules);
 	more->hello = FLOW_HELLO_READ;
 	return more->named != named;
@@ -211,16 +298,14 @@ bool learn_packet(
 		|| !payload_of(pkt, m, &packet))
 		return false;
 	packet.device = device_of(ctx, f->device_id);
-	if (f->remote_port == DNS_PORT) {
-		note_dns(ctx, &packet);
-		learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
-	}
+	if (f->remote_port == DNS_PORT)
+		take_dns(ctx, &packet);
 	if (more->hello != FLOW_HELLO_WANTED || packet.is_downlink)
 		return false;
 	hello = learner_take_hello(ctx->learner, &packet, ctx->now_us, &name);
 	if (hello == TLS_HELLO_MORE && f->packets[UPLINK] + 1 < LEARN_PACKETS_MAX)
 		return false;
-	return settle_hello(ctx, more, hello == TLS_HELLO_NAME ? &name : NULL);
+	return settle_hello(ctx, flow_id, hello == TLS_HELLO_NAME ? &name : NULL);
 }
 
 /* The device on the LAN, when this is DNS between it and the gateway. One that is not known yet begins with its question. */
@@ -241,7 +326,10 @@ static uint16_t local_device(
 		return id;
 	if (ctx->ports[lan_port]->framing == FRAMING_ETHERNET)
 		mac = rte_pktmbuf_mtod_offset(pkt, const struct mac_addr *, sizeof(*mac));
-	return device_take(ctx->devices, lan_port, &m->src, mac, ctx->now_us);
+	id = device_take(ctx->devices, lan_port, &m->src, mac, ctx->now_us);
+	if (id != DEVICE_NONE)
+		flow_tell_device(ctx, id);
+	return id;
 }
 
 /* The same in both directions, and another for every conversation of these seconds. */
@@ -260,13 +348,15 @@ void learn_local(
 	struct learner_packet packet = {.is_downlink = m->in_port != lan_port};
 	uint16_t id;
 
-	if (ctx->learner == NULL || ctx->config->names == NULL || !payload_of(pkt, m, &packet))
+	if (m->src_port != DNS_PORT && m->dst_port != DNS_PORT)
+		return;
+	if (ctx->learner == NULL || (ctx->config->names == NULL && !ctx->config->remote_names)
+		|| !payload_of(pkt, m, &packet))
 		return;
 	id = local_device(ctx, pkt, m, lan_port);
 	if (id == DEVICE_NONE)
 		return;
 	packet.device = device_of(ctx, id);
 	packet.flow = local_flow(m, packet.is_downlink);
-	note_dns(ctx, &packet);
-	learner_take_dns(ctx->learner, ctx->config->names, &packet, ctx->now_us);
+	take_dns(ctx, &packet);
 }

@@ -11,6 +11,7 @@
 #include "stage.h"
 
 #include <weir/packet/arp.h>
+#include <weir/packet/dhcp.h>
 #include <weir/packet/icmp_error.h>
 
 #define ETHER_HEADER_BYTES 14
@@ -128,6 +129,8 @@ static enum drop_reason from_lan(
 	why = policy_admit(ctx, pkt, m, true);
 	if (why != DROP_NONE)
 		return why;
+	if (m->proto == PROTO_UDP && m->dst_port == DHCP_SERVER_PORT)
+		host_name_learn(ctx, pkt, m);
 	if (!to_group && m->proto == PROTO_ICMP && m->icmp_type == ICMP_ECHO_REQUEST
 		&& (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0)
 		return echo(ctx, pkt, m);

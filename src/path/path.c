@@ -23,6 +23,7 @@
 #define MBUF_CACHE        256
 #define RECORDS_RING      16384
 #define EVENTS_RING       1024
+#define NAMES_FOR_HOSTS   32 /* of them */
 #define FRAGMENT_HELD_ALL 1024
 #define QUEUE_PLACES_MAX  16384
 #define QUEUE_PLACES_MIN  64
@@ -36,6 +37,7 @@
 /* Rings of packed structs: sizes must be multiples of 4. */
 static_assert(sizeof(struct flow_record) % 4 == 0, "fits rte_ring's elements");
 static_assert(sizeof(struct path_event) % 4 == 0, "fits rte_ring's elements");
+static_assert(sizeof(struct path_name) % 4 == 0, "fits rte_ring's elements");
 
 /* rte_pktmbuf_pool_create() with a choice of flags. */
 static struct rte_mempool *pool_create(
@@ -267,8 +269,13 @@ static int create_rings(struct path *p)
 	snprintf(name, sizeof(name), "weir_ev_%p", (void *)p);
 	p->events = rte_ring_create_elem(name, sizeof(struct path_event), EVENTS_RING,
 		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "weir_nam_%p", (void *)p);
+	p->names = rte_ring_create_elem(name, sizeof(struct path_name), PATH_NAMES_WAITING,
+		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return p->records == NULL || p->events == NULL || p->wake_fd < 0 ? -ENOMEM : 0;
+	return p->records == NULL || p->events == NULL || p->names == NULL || p->wake_fd < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 int path_create(const struct path_setup *setup, struct path_config *config, uint64_t now_us,
@@ -355,6 +362,7 @@ void path_destroy(struct path *p)
 	device_table_destroy(p->ctx.devices);
 	flow_wheel_destroy(p->ctx.wheel);
 	flow_table_destroy(p->ctx.flows);
+	rte_ring_free(p->names);
 	rte_ring_free(p->events);
 	rte_ring_free(p->records);
 	if (p->wake_fd >= 0)
@@ -496,6 +504,17 @@ bool records_put(struct stage_ctx *ctx, struct flow_record *record)
 uint32_t records_room(const struct stage_ctx *ctx)
 {
 	return rte_ring_free_count(ctx->path->records);
+}
+
+void stage_name(struct stage_ctx *ctx, const struct path_name *name)
+{
+	struct rte_ring *ring = ctx->path->names;
+	struct path_name n = *name;
+
+	/* However many remotes are named, hosts' names find room. */
+	if (name->kind == PATH_NAME_REMOTE && rte_ring_free_count(ring) <= NAMES_FOR_HOSTS)
+		return;
+	rte_ring_sp_enqueue_elem(ring, &n, sizeof(n));
 }
 
 void stage_event(struct stage_ctx *ctx, const struct path_event *event)

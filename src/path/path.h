@@ -44,6 +44,7 @@ struct path {
 	int wake_fd; /* eventfd: control wakes a sleeping worker */
 	struct rte_ring *records;
 	struct rte_ring *events;
+	struct rte_ring *names;
 	struct listing listing;
 	uint64_t housekept_us;
 	uint32_t generation[PORTS_MAX]; /* of the ports whose next hops are known */

@@ -9,6 +9,7 @@
 #ifndef WEIR_PATH_STAGE_H
 #define WEIR_PATH_STAGE_H
 
+#include "host_names.h"
 #include "limit.h"
 #include "pcp.h"
 #include "syn_hold.h"
@@ -140,8 +141,9 @@ struct stage_ctx {
 	struct flow_wheel *wheel;
 	struct fragment_table *fragments;
 	struct neighbor_table *neighbors;
-	struct learner *learner;                          /* NULL: nothing is learned */
-	struct nat *nats[PORTS_MAX];                      /* of uplinks */
+	struct learner *learner;     /* NULL: nothing is learned */
+	uint64_t learn_until_us;     /* bursts are looked through for names until then */
+	struct nat *nats[PORTS_MAX]; /* of uplinks */
 	struct shaper *shapers[PORTS_MAX][N_DIRECTIONS];  /* of uplinks */
 	uint64_t general_bps[PORTS_MAX][N_DIRECTIONS];    /* that they were told */
 	struct link_watch *links[PORTS_MAX];              /* of uplinks */
@@ -165,6 +167,7 @@ struct stage_ctx {
 	struct tx_batch batches[PORTS_MAX];
 
 	struct syn_hold syn_hold;
+	struct host_names host_names;
 
 	struct unsolicited unsolicited[PORTS_MAX]; /* of uplinks */
 
@@ -264,6 +267,9 @@ void stage_aside(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port, bool
 /* Raises an event; lost when the ring is full. */
 void stage_event(struct stage_ctx *ctx, const struct path_event *event);
 
+/* Hands a name on that was heard; lost when the ring is full. */
+void stage_name(struct stage_ctx *ctx, const struct path_name *name);
+
 /* quota.c: for as many devices and plans as there may be. Returns 0 or a negative errno. */
 int quota_create(
 	struct stage_ctx *ctx, const struct path_config *config, const struct flow_hash_key *key);
@@ -335,6 +341,9 @@ bool fragments_later(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_met
 
 /* flow_new.c: the same for a packet that arrives at the external address of `uplink`, from outside or hairpinned. */
 enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uint8_t uplink);
+
+/* flow_new.c: tells control of a device that was not known before. */
+void flow_tell_device(struct stage_ctx *ctx, uint16_t id);
 
 /* flow_new.c: the first packet of the internal endpoint on a flow that was begun outside. */
 void flow_answered(struct stage_ctx *ctx, uint32_t flow_id);
@@ -412,6 +421,13 @@ void learn_begin(struct stage_ctx *ctx, uint32_t flow_id);
  * of another class now. */
 bool learn_packet(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t flow_id);
+
+/* learn.c: the first packet of a flow to port 53 while bursts are not looked through: from now on they are, for as long as answers
+ * may come. */
+void learn_dns_begins(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m);
+
+/* learn.c: bursts are looked through on for as long as the flows of a DNS packet that was just seen may live. */
+void learn_on(struct stage_ctx *ctx);
 
 /* learn.c: a packet between a LAN's device and the gateway itself, where most ask their DNS. */
 void learn_local(

@@ -6,6 +6,7 @@
 #include <weir/classify/streams.h>
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #define N(array)  (sizeof(array) / sizeof((array)[0]))
 #define A         DNS_TYPE_A
@@ -286,4 +287,77 @@ Test(classify_learner, forgets_in_time)
 	p.seq = 20;
 	cr_assert_eq(
 		learner_take_hello(l, &p, START, &name), TLS_HELLO_NONE, "its begin is forgotten");
+}
+
+static char heard[8][DNS_NAME_TEXT_MAX];
+static uint32_t n_heard;
+
+static void hear(void *arg, const struct names_device *d, const struct dns_name *name,
+	const struct dns_answer *answer)
+{
+	cr_assert_eq(arg, &n_heard);
+	cr_assert_eq(d->id, device.id);
+	cr_assert_geq(answer->n_addresses, 1);
+	cr_assert_lt(n_heard, N(heard));
+	(void)dns_name_format(name, heard[n_heard++]);
+}
+
+static void answer_with(uint16_t id, const char *name)
+{
+	dns_begin(&msg, id, DNS_FLAGS_RESPONSE, name, A);
+	dns_put_record(&msg, "@", A, 60, "192.0.2.7");
+	send_message(true);
+}
+
+Test(classify_learner, who_listens_hears_of_every_name_that_was_asked_for_and_answered)
+{
+	learner_set_listener(l, hear, &n_heard);
+	ask(1, "Service.example");
+	ask(2, "other.example");
+	answer_with(3, "third.example");
+	answer_with(2, "third.example");
+	answer_with(1, "service.example");
+	answer_with(2, "other.example");
+	answer_with(2, "other.example");
+	cr_assert_eq(n_heard, 2);
+	cr_expect_str_eq(heard[0], "service.example");
+	cr_expect_str_eq(heard[1], "other.example");
+	cr_expect_eq(names_n(learner_names(l)), 1, "only the name of interest proves anything");
+	cr_expect_eq(learner_read(l).n_answers, 1);
+	cr_expect_eq(learner_read(l).n_unasked, 0);
+}
+
+/* 8 places hold the queries of one device for names of interest. */
+Test(classify_learner, other_names_take_no_place_from_those_of_interest)
+{
+	char name[32];
+
+	learner_set_listener(l, hear, &n_heard);
+	ask(1, "service.example");
+	for (uint16_t i = 2; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "n%u.example", i);
+		ask(i, name);
+	}
+	answer_with(1, "service.example");
+	cr_expect_eq(classes_at(&device, "192.0.2.7"), SERVICE);
+	cr_expect_eq(n_heard, 1);
+}
+
+Test(classify_learner, without_names_of_interest_there_is_still_something_to_hear)
+{
+	struct name_set *saved = set;
+
+	set = NULL;
+	ask(1, "service.example");
+	answer_with(1, "service.example");
+	cr_expect_eq(n_heard, 0, "nobody listens");
+	learner_set_listener(l, hear, &n_heard);
+	ask(2, "service.example");
+	answer_with(2, "service.example");
+	cr_expect_eq(n_heard, 1);
+	learner_set_listener(l, NULL, NULL);
+	ask(3, "service.example");
+	answer_with(3, "service.example");
+	cr_expect_eq(n_heard, 1);
+	set = saved;
 }

@@ -142,3 +142,77 @@ Test(control_device_names, leases_are_followed)
 	device_names_follow(names);
 	cr_expect_null(host("192.0.2.1", "00:00:00:00:00:01"));
 }
+
+static struct mac_addr station(uint32_t n)
+{
+	return (struct mac_addr){
+		{2, 0, (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n}};
+}
+
+static bool hear(const struct mac_addr *mac, const char *name, bool is_device)
+{
+	char before[LEASE_NAME_MAX];
+
+	return device_names_hear(names, mac, name, is_device, before);
+}
+
+Test(control_device_names, a_lease_counts_before_what_a_device_says_of_itself)
+{
+	struct mac_addr mac;
+	char before[LEASE_NAME_MAX] = "?";
+
+	cr_assert_eq(mac_addr_parse("02:00:00:00:00:01", &mac), 0);
+	write_file(leases, "1700000000 02:00:00:00:00:01 192.0.2.1 of-the-lease *\n");
+	cr_assert_eq(device_names_create(vendors, leases, &names), 0);
+	cr_expect(device_names_hear(names, &mac, "of-itself", true, before));
+	cr_expect_str_eq(before, "");
+	cr_expect_str_eq(host("192.0.2.1", "02:00:00:00:00:01"), "of-the-lease");
+	cr_expect_str_eq(host("192.0.2.9", "02:00:00:00:00:01"), "of-itself", "without a lease");
+	cr_expect_null(host("192.0.2.1", "02:00:00:00:00:02"), "a name belongs to its MAC");
+	cr_expect_not(device_names_hear(names, &mac, "of-itself", true, before), "known");
+	cr_expect(device_names_hear(names, &mac, "other", true, before));
+	cr_expect_str_eq(before, "of-itself");
+	cr_expect_str_eq(host("192.0.2.9", "02:00:00:00:00:01"), "other");
+	write_file(leases, "");
+	device_names_follow(names);
+	cr_expect_str_eq(host("192.0.2.1", "02:00:00:00:00:01"), "other");
+}
+
+Test(control_device_names, what_is_no_host_name_is_not_heard)
+{
+	struct mac_addr mac = station(1);
+
+	cr_assert_eq(device_names_create(vendors, "", &names), 0);
+	cr_expect_not(hear(&mac, "", true));
+	cr_expect_not(hear(&mac, "a b", true));
+	cr_expect_not(hear(&mac, "a\x1b[2J", true));
+	cr_expect_null(device_names_host(names, &(struct ip_addr){.words = {0}}, &mac));
+}
+
+Test(control_device_names, made_up_stations_push_out_one_another_and_not_devices)
+{
+	struct ip_addr none = {.words = {0}};
+	char name[LEASE_NAME_MAX];
+
+	cr_assert_eq(device_names_create(vendors, "", &names), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct mac_addr mac = station(i * 977);
+
+		(void)snprintf(name, sizeof(name), "device-%u", i);
+		cr_assert(hear(&mac, name, i % 2 == 0));
+		if (i % 2 != 0)
+			device_names_see(names, &mac);
+	}
+	for (uint32_t i = 0; i < 3 * HEARD_NAMES_MAX; i++) {
+		struct mac_addr mac = station(0x80000000u + i * 2654435761u % 1000003);
+
+		(void)hear(&mac, "made-up", false);
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		struct mac_addr mac = station(i * 977);
+		const char *is = device_names_host(names, &none, &mac);
+
+		(void)snprintf(name, sizeof(name), "device-%u", i);
+		cr_expect(is != NULL && strcmp(is, name) == 0, "%s", name);
+	}
+}

@@ -6,15 +6,19 @@
  * Shapes:   of an answer only the name that the device asked for is bound. The names of the chain that follows are its owner's
  *           word alone: whoever answers for evil.example can say that it is service.example, and where that is, so such a
  *           name is never bound, however well it is known. Bound names and the name in a hello stand for one device.
- *           Names that no pattern covers are passed over before anything is held for them.
+ *           Names that no pattern covers are passed over before anything is held for them, unless somebody listens: he hears
+ *           what every device is told of the names that it asks for, for people to read. The queries for these are held
+ *           apart, so that no number of them keeps a name of interest from being learned.
  * Units:    microseconds of the path clock.
  * Errors:   what cannot be read or held is not learned; counted.
  * Threads:  one worker owns it.
- * Memory:   fixed at create: classify/names.h, 256 bytes a device for queries, and 0.8 MB for unfinished messages.
+ * Memory:   fixed at create: classify/names.h, 256 bytes a device for queries and 80 kB for those of other names, and 0.8 MB for
+ *           unfinished messages.
  */
 #ifndef WEIR_CLASSIFY_LEARNER_H
 #define WEIR_CLASSIFY_LEARNER_H
 
+#include <weir/classify/dns.h>
 #include <weir/classify/names.h>
 #include <weir/classify/tls.h>
 
@@ -41,6 +45,10 @@ struct learner_counts {
 
 struct learner;
 
+/* A device was told at which addresses a name is that it had asked for; all are good for this call alone. */
+typedef void learner_hear(void *arg, const struct names_device *device, const struct dns_name *name,
+	const struct dns_answer *answer);
+
 /* Returns 0, -EINVAL or -ENOMEM. */
 int learner_create(const struct names_setup *setup, struct learner **ret_learner);
 void learner_destroy(struct learner *l);
@@ -48,7 +56,10 @@ void learner_destroy(struct learner *l);
 /* What the device's bindings are kept in. */
 struct names *learner_names(struct learner *l);
 
-/* A packet of a flow that a device opened to port 53. `set`: the names of interest. */
+/* Who hears of all names from now on; NULL: nobody. */
+void learner_set_listener(struct learner *l, learner_hear *hear, void *arg);
+
+/* A packet of a flow that a device opened to port 53. `set`: the names of interest; NULL: none. */
 void learner_take_dns(struct learner *l, const struct name_set *set,
 	const struct learner_packet *packet, uint64_t now_us);
 

@@ -157,7 +157,9 @@ struct config_runtime {
 	char view_group[CONFIG_NAME_MAX];
 	char leases[CONFIG_FILE_MAX]; /* "": none */
 	uint32_t drops_alarm;         /* packets a second for one reason; 0: off */
-	uint64_t interim_us;          /* 0: off */
+	bool remote_names;
+	uint32_t remote_names_max;
+	uint64_t interim_us; /* 0: off */
 	enum log_level log_level;
 	enum config_huge_pages huge_pages;
 	uint64_t seed;           /* 0: taken from the kernel at each start */

@@ -19,6 +19,7 @@
 #define WEIR_CONTROL_EXPORT_RECORDS_H
 
 #include <weir/account/record.h>
+#include <weir/control/remote_names.h>
 #include <weir/path/doors.h>
 
 #include <stdint.h>
@@ -38,6 +39,9 @@ int export_records_open(
 
 /* What is added to the records' times from now on. */
 void export_records_set_wall_offset(struct export_records *x, int64_t wall_offset_us);
+
+/* Names of remotes come from here: destinationName, for which the registry has no element. NULL: from nowhere. Borrowed. */
+void export_records_set_remote_names(struct export_records *x, struct remote_names *names);
 
 /* Adds records; names of ports and classes come from `config`. Writes when enough lines wait. */
 void export_records_add(struct export_records *x, const struct path_config *config,

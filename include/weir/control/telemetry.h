@@ -26,6 +26,7 @@
 #include <weir/control/clocks.h>
 #include <weir/control/device_names.h>
 #include <weir/control/export_ipfix.h>
+#include <weir/control/remote_names.h>
 #include <weir/control/server.h>
 #include <weir/control/unsolicited.h>
 #include <weir/path/doors.h>
@@ -59,6 +60,8 @@ void telemetry_set_budget(struct telemetry *t, struct budget *budget);
 void telemetry_set_clocks(struct telemetry *t, const struct clocks *clocks);
 /* What devices are called; borrowed. Without it they have no names. */
 void telemetry_set_device_names(struct telemetry *t, const struct device_names *names);
+/* What remotes are called; borrowed. Without it they have no names. */
+void telemetry_set_remote_names(struct telemetry *t, struct remote_names *names);
 /* What came for nobody; borrowed. */
 void telemetry_set_unsolicited(struct telemetry *t, const struct unsolicited_watch *unsolicited);
 

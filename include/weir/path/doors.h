@@ -106,6 +106,7 @@ struct path_config {
 	uint8_t accounts[CLASSES_MAX]; /* who pays for a class, in each plan: its reserve, or all */
 	struct name_set *names;        /* owned by the config; NULL: no class has names */
 	struct names_times names_times; /* how long a device's answers prove */
+	bool remote_names;              /* what devices call their remotes is handed on */
 	uint32_t n_plans;
 	struct meter_params plans[PLANS_MAX];
 	uint32_t n_quotas; /* the first that fits a device holds */
@@ -385,5 +386,30 @@ struct path_event {
 
 /* Takes up to n events, oldest first. */
 uint32_t doors_events_take(struct path *p, struct path_event *events, uint32_t n);
+
+enum path_name_kind {
+	PATH_NAME_HOST,  /* what a device calls itself, by DHCP */
+	PATH_NAME_REMOTE /* what it calls a remote, by its DNS and its hellos */
+};
+
+#define PATH_NAME_MAX      256 /* with its NUL */
+#define PATH_NAMES_WAITING 512 /* at most; what comes then is lost */
+
+/* A name that was heard on the path: letters, digits, '-' and '_', of remotes dots too, so that it can stand anywhere. */
+struct path_name {
+	uint8_t kind; /* enum path_name_kind */
+	uint8_t port; /* of the device, which is known by this, */
+	struct mac_addr mac;
+	struct ip_addr addr; /* and this; HOST: unset where it has none yet */
+	uint16_t device_id;  /* HOST: DEVICE_NONE where it is not known yet */
+	uint16_t spare;
+	uint32_t ttl_s;        /* REMOTE, as are */
+	struct ip_addr remote; /* its address */
+	uint64_t at_us;        /* and when it was heard; of a hello: when its flow began */
+	char name[PATH_NAME_MAX];
+};
+
+/* Takes up to n names, oldest first. Whoever takes records before knows the names of their remotes after. */
+uint32_t doors_names_take(struct path *p, struct path_name *names, uint32_t n);
 
 #endif

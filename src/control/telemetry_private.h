@@ -34,6 +34,7 @@ struct telemetry {
 	const struct device_names *device_names;     /* NULL: they have none */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
+	uint64_t run; /* drawn at create */
 	struct telemetry_names names;
 	uint32_t n_reloads;
 	char class_names[CLASS_IDS]

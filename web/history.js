@@ -136,10 +136,9 @@ export class History {
 			filled.push(row);
 		}
 		const rates = name => column(name).map(v => v === null || v === undefined ? null : 8 * v / per);
-		const either = (...names) => column(names.find(name => columns.includes(name)) ?? names[0]);
 
 		this.rateChart.update([times, rates("downlink_octets"), rates("uplink_octets")]);
-		this.delayChart.update([times, either("downlink_delay_p95_us", "delay_p95_us"), either("uplink_delay_p95_us", "delay_p50_us")]);
+		this.delayChart.update([times, column("downlink_delay_us"), column("uplink_delay_us")]);
 	}
 
 	async listSeries(from, to, per) {

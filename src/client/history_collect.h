@@ -22,8 +22,10 @@ struct history_collecting {
 	uint64_t flash_bytes_per_day; /* a batch that has written much makes the next one later */
 };
 
-#define HISTORY_EVERY_S             300
-#define HISTORY_FLASH_BYTES_PER_DAY (64u << 20)
+#define HISTORY_COLLECTING_DEFAULTS                                                                \
+	{                                                                                          \
+		.store = HISTORY_DEFAULTS, .every_s = 300, .flash_bytes_per_day = 64u << 20        \
+	}
 
 struct history_collector;
 

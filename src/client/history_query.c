@@ -11,16 +11,16 @@
 
 /* By way of `total`, which has a row for each period, a key's rows are found one by one: there is no second index to write. */
 static const char by_key[] =
-	"SELECT p.t AS t, sum(u.uplink_octets) AS uplink_octets,"
-	" sum(u.downlink_octets) AS downlink_octets"
-	" FROM total p CROSS JOIN usage u ON u.per = p.per AND u.t = p.t AND u.key IN"
+	"SELECT p.t AS t, ifnull(sum(u.uplink_octets), 0) AS uplink_octets,"
+	" ifnull(sum(u.downlink_octets), 0) AS downlink_octets"
+	" FROM total p LEFT JOIN usage u ON u.per = p.per AND u.t = p.t AND u.key IN"
 	" (SELECT id FROM key WHERE series = ?4 AND key = ?5 AND mac = ifnull(?6, mac))"
 	" WHERE p.per = ?1 AND p.t >= ?2 AND p.t < ?3 GROUP BY p.t ORDER BY p.t";
 
 static const char of_total[] =
 	"SELECT t, uplink_octets, downlink_octets, uplink_peak_bps, downlink_peak_bps,"
-	" uplink_shaped_bps, downlink_shaped_bps, uplink_wait_us, downlink_wait_us,"
-	" uplink_radio_us, downlink_radio_us, dropped_packets, seen_s, marks"
+	" uplink_shaped_bps, downlink_shaped_bps, uplink_delay_us, downlink_delay_us,"
+	" uplink_radio_delay_us, downlink_radio_delay_us, dropped_packets, seen_s, marks"
 	" FROM total WHERE per = ?1 AND t >= ?2 AND t < ?3 ORDER BY t";
 
 static const char summed[] =

@@ -19,7 +19,7 @@
 #include <jansson.h>
 
 #define HISTORY_ROWS_MAX   4000 /* periods of a span */
-#define HISTORY_SUMMED_MAX 800  /* the same, where keys are summed */
+#define HISTORY_SUMMED_MAX 1500 /* the same, where keys are summed */
 #define HISTORY_KEYS_MAX   5000
 
 struct history_query {

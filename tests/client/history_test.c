@@ -1,0 +1,768 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The file of history: sums, bounds, restarts, crashes, full and damaged disks. */
+#include "history.h"
+#include "history_clock.h"
+#include "history_query.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define NOON 1795435200 /* 2026-11-23 12:00 UTC */
+
+static char dir[64];
+static char file[128];
+static char error[CONNECTION_ERROR_MAX];
+static char message[CONNECTION_ERROR_MAX];
+
+static void setup(void)
+{
+	(void)snprintf(dir, sizeof(dir), "/tmp/weir-history-XXXXXX");
+	cr_assert_not_null(mkdtemp(dir));
+	(void)snprintf(file, sizeof(file), "%s/history.db", dir);
+	setenv("TZ", "UTC", 1);
+}
+
+static void teardown(void)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", dir);
+	cr_assert_eq(system(command), 0);
+}
+
+static struct history *open_with(struct history_options options)
+{
+	struct history *h = NULL;
+
+	options.file = file;
+	cr_assert_eq(history_open(&options, &h, message, error), 0, "%s", error);
+	return h;
+}
+
+static struct history *open_usual(void)
+{
+	return open_with((struct history_options)HISTORY_DEFAULTS);
+}
+
+static void commit(struct history *h)
+{
+	cr_assert_eq(history_commit(h, error), 0, "%s", error);
+}
+
+/* The number that a question has for an answer; -1: none. */
+static int64_t ask(const char *text)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *s = NULL;
+	int64_t number = -1;
+
+	cr_assert_eq(sqlite3_open_v2(file, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, text, -1, &s, NULL), SQLITE_OK, "%s: %s", text,
+		sqlite3_errmsg(db));
+	if (sqlite3_step(s) == SQLITE_ROW)
+		number = sqlite3_column_int64(s, 0);
+	(void)sqlite3_finalize(s);
+	(void)sqlite3_close(db);
+	return number;
+}
+
+static int64_t sum_of(const char *series, const char *key, int64_t per)
+{
+	char text[256];
+
+	(void)snprintf(text, sizeof(text),
+		"SELECT ifnull(sum(u.uplink_octets), 0) FROM usage u JOIN key k ON k.id = u.key "
+		"WHERE k.series = '%s' AND k.key LIKE '%s' AND per = %lld",
+		series, key, (long long)per);
+	return ask(text);
+}
+
+static void count_since(struct history *h, enum history_series series, const char *key,
+	uint64_t since_us, uint64_t up, int64_t t)
+{
+	struct history_counter c = {.key.series = series, .since_us = since_us, .octets = {up, 0}};
+	uint64_t grown[N_DIRECTIONS];
+
+	(void)snprintf(c.key.key, sizeof(c.key.key), "%s", key);
+	history_name(h, &c.key);
+	cr_assert_eq(history_count(h, &c, t, grown), 0);
+}
+
+static void count(
+	struct history *h, enum history_series series, const char *key, uint64_t up, int64_t t)
+{
+	count_since(h, series, key, 0, up, t);
+}
+
+static void look(struct history *h, uint64_t octets, int64_t t)
+{
+	struct history_total total = {.octets = {octets, 0}, .seen_s = 10};
+
+	cr_assert_eq(history_add_total(h, &total, t), 0);
+}
+
+Test(client_history, minutes_hours_and_days_add_up_to_the_counters, .init = setup, .fini = teardown)
+{
+	struct history *h = open_usual();
+	uint64_t octets = 0;
+
+	(void)history_run(h, "a");
+	for (int64_t t = NOON; t < NOON + 26 * HISTORY_HOUR; t += 70) {
+		octets += (uint64_t)t % 977;
+		count(h, HISTORY_CLASS, "web", octets, t);
+		count_since(h, HISTORY_DEVICE, "192.0.2.1", 5, octets * 2, t);
+		look(h, 7, t);
+		if (t % 3 == 0)
+			commit(h);
+	}
+	commit(h);
+	history_close(h);
+	for (enum history_level l = 0; l < HISTORY_LEVELS; l++) {
+		cr_expect_eq(sum_of("class", "web", history_per_s[l]), (int64_t)octets);
+		cr_expect_eq(sum_of("device", "192.0.2.1", history_per_s[l]), 2 * (int64_t)octets);
+	}
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 3600"), 26);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 86400"), 2);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 86400 AND t % 86400 <> 0"), 0);
+	cr_expect_eq(ask("SELECT sum(uplink_octets) FROM total WHERE per = 60"),
+		ask("SELECT sum(uplink_octets) FROM total WHERE per = 86400"));
+	cr_expect_eq(
+		ask("SELECT count(*) FROM total p JOIN total c ON c.per = 3600 AND c.t = p.t - "
+		    "p.t % 3600 WHERE p.per = 60"),
+		ask("SELECT count(*) FROM total WHERE per = 60"), "a minute without its hour");
+}
+
+Test(client_history, a_day_begins_at_midnight_where_the_machine_is, .init = setup, .fini = teardown)
+{
+	setenv("TZ", "America/New_York", 1);
+	/* The clock went back on 2026-11-01: that day has 25 hours. */
+	cr_expect_eq(history_floor(HISTORY_DAYS, 1793505600), 1793505600); /* 00:00 EDT */
+	cr_expect_eq(history_floor(HISTORY_DAYS, 1793505600 + 25 * HISTORY_HOUR - 1), 1793505600);
+	cr_expect_eq(history_floor(HISTORY_DAYS, 1793505600 + 25 * HISTORY_HOUR),
+		1793505600 + 25 * HISTORY_HOUR);
+	cr_expect_eq(history_floor(HISTORY_HOURS, NOON + 61), NOON);
+	cr_expect_eq(history_floor(HISTORY_MINUTES, NOON + 61), NOON + 60);
+}
+
+Test(client_history, maxima_minima_and_marks_of_moments_are_kept, .init = setup, .fini = teardown)
+{
+	struct history *h = open_usual();
+	struct history_total none = {.seen_s = 10};
+	struct history_total busy = {.octets = {100, 200},
+		.peak_bps = {50, 60},
+		.shaped_bps = {900, 1000},
+		.wait_us = {7, 8},
+		.radio_us = {9, 10},
+		.n_dropped = 3,
+		.seen_s = 10,
+		.marks = HISTORY_MARK_GAP};
+	struct history_total calm = {.octets = {1, 2},
+		.peak_bps = {5, 6},
+		.shaped_bps = {800, 2000},
+		.n_dropped = 4,
+		.seen_s = 10,
+		.marks = HISTORY_MARK_RESTART};
+
+	cr_assert_eq(history_add_total(h, &none, NOON), 0);
+	cr_assert_eq(history_add_total(h, &busy, NOON + 10), 0);
+	commit(h); /* half of it in the file, half in memory */
+	cr_assert_eq(history_add_total(h, &calm, NOON + 20), 0);
+	cr_assert_eq(history_add_total(h, &none, NOON + 30), 0);
+	cr_assert_eq(history_add_total(h, &none, NOON + 60), 0);
+	commit(h);
+	history_close(h);
+	for (enum history_level l = 0; l < HISTORY_LEVELS; l++) {
+		char text[512];
+
+		(void)snprintf(text, sizeof(text),
+			"SELECT uplink_octets = 101 AND downlink_octets = 202 AND uplink_peak_bps "
+			"= 50 "
+			"AND downlink_peak_bps = 60 AND uplink_shaped_bps = 800 AND "
+			"downlink_shaped_bps = 1000 AND uplink_delay_us = 7 AND downlink_delay_us "
+			"= 8 "
+			"AND uplink_radio_delay_us = 9 AND downlink_radio_delay_us = 10 AND "
+			"dropped_packets = 7 AND seen_s = %d AND marks = 5 FROM total WHERE per = "
+			"%lld",
+			l == HISTORY_MINUTES ? 40 : 50, (long long)history_per_s[l]);
+		cr_expect_eq(ask(text), 1, "per %lld", (long long)history_per_s[l]);
+	}
+	cr_expect_eq(
+		ask("SELECT uplink_shaped_bps IS NULL FROM total WHERE per = 60 ORDER BY t DESC"),
+		1, "no shaper is not a rate of 0");
+}
+
+Test(client_history, a_restart_of_either_side_counts_nothing_twice_and_loses_nothing, .init = setup,
+	.fini = teardown)
+{
+	struct history *h = open_usual();
+
+	cr_expect(history_run(h, "run 1"));
+	count(h, HISTORY_CLASS, "web", 1000, NOON);
+	look(h, 1, NOON);
+	commit(h);
+	count(h, HISTORY_CLASS, "web", 1500, NOON + 60); /* lost with weir-web */
+	history_close(h);
+
+	h = open_usual();
+	cr_expect(!history_run(h, "run 1"), "it is the same run");
+	count(h, HISTORY_CLASS, "web", 1800, NOON + 300);
+	look(h, 1, NOON + 300);
+	cr_expect(history_run(h, "run 2"));
+	count(h, HISTORY_CLASS, "web", 2000, NOON + 360); /* more than before, and yet anew */
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 1800 + 2000);
+
+	h = open_usual(); /* weir began anew while weir-web was down */
+	cr_expect(history_run(h, "run 3"));
+	count(h, HISTORY_CLASS, "web", 30, NOON + 420);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 1800 + 2000 + 30);
+}
+
+Test(client_history, a_device_that_went_and_came_back_begins_anew, .init = setup, .fini = teardown)
+{
+	struct history *h = open_usual();
+
+	(void)history_run(h, "a");
+	count_since(h, HISTORY_DEVICE, "192.0.2.1", 100, 5000, NOON);
+	history_named(h, HISTORY_DEVICE); /* a listing without it */
+	count_since(h, HISTORY_DEVICE, "192.0.2.1", 900, 7000, NOON + 60);
+	history_named(h, HISTORY_DEVICE);
+	count_since(h, HISTORY_DEVICE, "192.0.2.1", 950, 7500, NOON + 90); /* within one look */
+	count_since(h, HISTORY_DEVICE, "192.0.2.1", 950, 7600, NOON + 95);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("device", "%", HISTORY_HOUR), 5000 + 7000 + 7600);
+}
+
+Test(client_history, an_address_that_another_device_got_is_another_key, .init = setup,
+	.fini = teardown)
+{
+	static const char *const macs[] = {"02:00:00:00:00:01", "02:00:00:00:00:02"};
+	struct history_query q = {.series = "device",
+		.key = "192.0.2.1",
+		.level = HISTORY_HOURS,
+		.from_s = NOON,
+		.to_s = NOON + 1};
+	struct history *h = open_usual();
+	int why;
+	json_t *a;
+
+	(void)history_run(h, "a");
+	for (int i = 0; i < 2; i++) {
+		struct history_counter c = {.key = {HISTORY_DEVICE, "192.0.2.1", ""},
+			.octets = {(uint64_t)100 << i, 0}};
+		uint64_t grown[N_DIRECTIONS];
+
+		memcpy(c.key.mac, macs[i], sizeof(c.key.mac));
+		cr_assert_eq(history_count(h, &c, NOON, grown), 0);
+	}
+	look(h, 1, NOON);
+	commit(h);
+	history_close(h);
+	a = history_ask(file, &q, &why, error);
+	cr_expect_eq(json_integer_value(
+			     json_array_get(json_array_get(json_object_get(a, "rows"), 0), 1)),
+		300);
+	json_decref(a);
+	q.mac = macs[1];
+	a = history_ask(file, &q, &why, error);
+	cr_expect_eq(json_integer_value(
+			     json_array_get(json_array_get(json_object_get(a, "rows"), 0), 1)),
+		200);
+	json_decref(a);
+	q.key = NULL;
+	a = history_ask(file, &q, &why, error);
+	cr_expect_eq(json_array_size(json_object_get(a, "keys")), 2);
+	cr_expect_str_eq(json_string_value(json_object_get(
+				 json_array_get(json_object_get(a, "keys"), 0), "mac")),
+		macs[1], "the largest comes first");
+	json_decref(a);
+}
+
+Test(client_history, what_a_class_had_goes_to_the_default_one_when_it_is_configured_no_longer,
+	.init = setup, .fini = teardown)
+{
+	struct history *h = open_usual();
+
+	(void)history_run(h, "a");
+	count(h, HISTORY_CLASS, "default", 100, NOON);
+	count(h, HISTORY_CLASS, "web", 1000, NOON);
+	history_name(h, &(struct history_key){HISTORY_CLASS, "default", ""});
+	history_named(h, HISTORY_CLASS);
+	count(h, HISTORY_CLASS, "default", 100 + 1000 + 7, NOON + 60); /* as weir sums it now */
+	history_named(h, HISTORY_CLASS);
+	commit(h);
+	count(h, HISTORY_CLASS, "web", 50, NOON + 120); /* configured again: it begins at 0 */
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "default", HISTORY_DAY), 107);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 1050);
+}
+
+Test(client_history, an_answer_that_was_wrong_for_a_moment_adds_nothing, .init = setup,
+	.fini = teardown)
+{
+	static const uint64_t seen[] = {100, 250, 240, 260, 100, 300};
+	struct history *h = open_usual();
+
+	(void)history_run(h, "a");
+	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
+		count(h, HISTORY_CLASS, "web", seen[i], NOON + (int64_t)i * 60);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 300);
+}
+
+Test(client_history, devices_beyond_the_bound_are_one_sum_the_busiest_have_rows, .init = setup,
+	.fini = teardown)
+{
+	struct history_options options = HISTORY_DEFAULTS;
+	struct history *h;
+	char key[16];
+
+	options.n_devices = 3;
+	h = open_with(options);
+	(void)history_run(h, "a");
+	for (unsigned round = 1; round <= 2; round++) {
+		for (unsigned i = 1; i <= 10; i++) {
+			(void)snprintf(key, sizeof(key), "192.0.2.%u", i);
+			count_since(
+				h, HISTORY_DEVICE, key, 5, (uint64_t)i * 100 * round, NOON + round);
+		}
+		count(h, HISTORY_CLASS, "web", round, NOON + round);
+		commit(h);
+	}
+	history_close(h);
+	for (enum history_level l = 0; l < HISTORY_LEVELS; l++) {
+		int64_t per = history_per_s[l];
+
+		cr_expect_eq(sum_of("device", "%", per), 2 * 5500);
+		cr_expect_eq(sum_of("device", "192.0.2.10", per), 2000);
+		cr_expect_eq(sum_of("device", "192.0.2.8", per), 1600);
+		cr_expect_eq(sum_of("device", HISTORY_OTHER, per), 2 * 2800);
+		cr_expect_eq(sum_of("class", "web", per), 2);
+	}
+	cr_expect_eq(ask("SELECT count(*) FROM usage WHERE per = 60"), 3 + 1 + 1);
+}
+
+Test(client_history, no_more_periods_are_kept_than_were_asked_for, .init = setup, .fini = teardown)
+{
+	struct history_options options = HISTORY_DEFAULTS;
+	struct history *h;
+
+	options.n_keep[HISTORY_MINUTES] = 100;
+	options.n_keep[HISTORY_HOURS] = 10;
+	options.n_keep[HISTORY_DAYS] = 2;
+	h = open_with(options);
+	(void)history_run(h, "a");
+	for (int64_t i = 0; i < 4000; i++) {
+		count_since(h, HISTORY_DEVICE, "192.0.2.1", 5, (uint64_t)i, NOON + i * 60);
+		look(h, 1, NOON + i * 60);
+		if (i % 50 == 0)
+			commit(h);
+	}
+	commit(h);
+	history_close(h);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 60"), 100);
+	cr_expect_eq(ask("SELECT min(t) FROM total WHERE per = 60"), NOON + 3900 * 60);
+	cr_expect_eq(ask("SELECT count(*) FROM usage WHERE per = 60"), 100);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 3600"), 10);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 86400"), 2);
+	cr_expect_eq(ask("SELECT count(*) FROM usage WHERE per = 86400"), 2);
+}
+
+Test(client_history, a_clock_that_was_years_ahead_costs_only_as_many_periods_as_it_made,
+	.init = setup, .fini = teardown)
+{
+	struct history_options options = HISTORY_DEFAULTS;
+	struct history *h;
+
+	options.n_keep[HISTORY_MINUTES] = 100;
+	h = open_with(options);
+	for (int64_t i = 0; i < 100; i++)
+		look(h, 1, NOON + i * 60);
+	commit(h);
+	for (int64_t i = 0; i < 5; i++)
+		look(h, 1, NOON + 4000 * HISTORY_DAY + i * 60);
+	commit(h);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 60 AND t < 1900000000"), 95);
+	history_close(h);
+	h = open_with(options);
+	for (int64_t i = 100; i < 105; i++)
+		look(h, 1, NOON + i * 60);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(ask("SELECT count(*) FROM total WHERE per = 60"), 100);
+}
+
+Test(client_history, time_is_guessed_forward_until_it_is_trusted_and_what_waits_moves_then,
+	.init = setup, .fini = teardown)
+{
+	struct history_clock clock = {0};
+	struct history *h = open_usual();
+	int64_t shift_s;
+	int64_t t;
+
+	/* The wall clock shows 1970; the file ends at noon. */
+	t = history_clock_now(&clock, false, 100, 50, NOON, &shift_s);
+	cr_expect_eq(t, NOON);
+	look(h, 7, t);
+	t = history_clock_now(&clock, false, 999999999, 110, NOON, &shift_s);
+	cr_expect_eq(t, NOON + 60, "a clock that is set wrong moves nothing");
+	look(h, 8, t);
+	t = history_clock_now(&clock, true, NOON + 90000, 120, NOON, &shift_s);
+	cr_expect_eq(t, NOON + 90000);
+	cr_expect_eq(shift_s, 90000 - 70);
+	history_shift(h, shift_s);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(ask("SELECT min(t) FROM total WHERE per = 60"), NOON + 89880);
+	cr_expect_eq(ask("SELECT max(t) FROM total WHERE per = 60"), NOON + 89940);
+	cr_expect_eq(ask("SELECT sum(uplink_octets) FROM total WHERE per = 60"), 15);
+	t = history_clock_now(&clock, true, NOON + 1, 180, NOON, &shift_s);
+	cr_expect_eq(t, NOON + 1, "a trusted clock may be set back");
+	cr_expect_eq(shift_s, 0);
+}
+
+static off_t size_of(const char *path)
+{
+	struct stat s;
+
+	return stat(path, &s) == 0 ? s.st_size : 0;
+}
+
+Test(client_history, the_file_stays_within_its_size_and_the_oldest_minutes_yield, .init = setup,
+	.fini = teardown, .timeout = 100)
+{
+	struct history_options options = HISTORY_DEFAULTS;
+	struct history *h;
+	char key[16];
+
+	options.max_bytes = 1u << 20;
+	h = open_with(options);
+	(void)history_run(h, "a");
+	for (int64_t i = 1; i <= 600; i++) {
+		for (unsigned d = 0; d < 100; d++) {
+			(void)snprintf(key, sizeof(key), "192.0.2.%u", d);
+			count_since(h, HISTORY_DEVICE, key, 5, (uint64_t)i, NOON + i * 60);
+		}
+		look(h, 1, NOON + i * 60);
+		if (i % 5 == 0)
+			commit(h);
+		cr_assert_leq(size_of(file), 1 << 20);
+	}
+	history_close(h);
+	cr_expect_gt(ask("SELECT count(*) FROM total WHERE per = 60"), 60);
+	cr_expect_lt(ask("SELECT count(*) FROM total WHERE per = 60"), 600);
+	cr_expect_eq(ask("SELECT max(t) FROM total WHERE per = 60"), NOON + 600 * 60);
+	cr_expect_eq(sum_of("device", "%", HISTORY_DAY), 100 * 600, "days are whole");
+}
+
+/* A small disk of memory; false where one may not mount. */
+static bool small_disk(const char *size)
+{
+	char words[32];
+
+	(void)snprintf(words, sizeof(words), "size=%s", size);
+	return mount("none", dir, "tmpfs", 0, words) == 0;
+}
+
+Test(client_history, a_full_disk_loses_nothing_and_is_written_to_again, .init = setup,
+	.fini = teardown, .timeout = 100)
+{
+	struct history *h;
+	char filler[128];
+	char blob[4096] = {0};
+	FILE *f;
+	uint64_t octets = 0;
+	bool is_refused = false;
+
+	if (!small_disk("2m"))
+		cr_skip_test("no right to mount a small disk");
+	h = open_usual();
+	(void)history_run(h, "a");
+	(void)snprintf(filler, sizeof(filler), "%s/filler", dir);
+	f = fopen(filler, "w");
+	cr_assert_not_null(f);
+	while (fwrite(blob, sizeof(blob), 1, f) == 1 && fflush(f) == 0)
+		;
+	(void)fclose(f);
+	for (int64_t i = 0; i < 3000; i++) {
+		octets += 11;
+		count(h, HISTORY_CLASS, "web", octets, NOON + i * 60);
+		look(h, 11, NOON + i * 60);
+		if (i % 100 == 99 && history_commit(h, error) != 0)
+			is_refused = true;
+	}
+	cr_expect(is_refused, "the disk was not full");
+	cr_expect_gt(history_stats(h).n_failed, 0);
+	cr_assert_eq(unlink(filler), 0);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_MINUTE), 2880 * 11, "what is kept of it");
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), (int64_t)octets);
+	cr_expect_eq(ask("SELECT sum(uplink_octets) FROM total WHERE per = 3600"), (int64_t)octets);
+	(void)umount2(dir, MNT_DETACH);
+}
+
+Test(client_history, memory_is_bounded_while_nothing_can_be_written_and_sums_stay, .init = setup,
+	.fini = teardown, .timeout = 100)
+{
+	struct history *h = open_usual();
+	char key[16];
+	uint64_t n = 0;
+
+	(void)history_run(h, "a");
+	for (int64_t i = 1; i <= 400; i++) {
+		for (unsigned d = 0; d < 200; d++, n++) {
+			(void)snprintf(key, sizeof(key), "192.0.2.%u", d);
+			count_since(h, HISTORY_DEVICE, key, 5, (uint64_t)i, NOON + i * 600);
+		}
+		look(h, 200, NOON + i * 600);
+		cr_assert_leq(history_stats(h).n_pending, HISTORY_PENDING_MAX);
+	}
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("device", "%", HISTORY_DAY), (int64_t)n);
+	cr_expect_eq(ask("SELECT sum(uplink_octets) FROM total WHERE per = 86400"), (int64_t)n);
+	cr_expect_lt(sum_of("device", "%", HISTORY_MINUTE), (int64_t)n, "minutes gave way");
+}
+
+/* A child that writes until it is killed: told of each batch after it. */
+static pid_t writer_start(int pipe_fd)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	struct history *h = open_usual();
+	uint64_t octets = (uint64_t)sum_of("class", "web", HISTORY_DAY);
+
+	/* The same run goes on; what the last child counted and did not write is found again. */
+	(void)history_run(h, "a");
+	for (int64_t i = 0;; i++) {
+		octets += 13;
+		count(h, HISTORY_CLASS, "web", octets, NOON + (int64_t)(octets % 7200));
+		count_since(h, HISTORY_DEVICE, "192.0.2.1", 5, octets, NOON);
+		look(h, 13, NOON);
+		if (i % 3 != 0)
+			continue;
+		commit(h);
+		if (write(pipe_fd, &octets, sizeof(octets)) != sizeof(octets))
+			_exit(1);
+	}
+}
+
+Test(client_history, killed_while_it_writes_the_file_is_sound_and_holds_every_batch_that_was_told,
+	.init = setup, .fini = teardown, .timeout = 110)
+{
+	for (unsigned round = 0; round < 40; round++) {
+		int fds[2];
+		uint64_t told = 0;
+		uint64_t next;
+		int64_t held;
+		pid_t pid;
+
+		history_close(open_usual());
+		cr_assert_eq(pipe(fds), 0);
+		pid = writer_start(fds[1]);
+		cr_assert_gt(pid, 0);
+		close(fds[1]);
+		cr_assert_eq(read(fds[0], &told, sizeof(told)), sizeof(told));
+		usleep(round * 977 % 20000);
+		cr_assert_eq(kill(pid, SIGKILL), 0);
+		cr_assert_eq(waitpid(pid, NULL, 0), pid);
+		while (read(fds[0], &next, sizeof(next)) == sizeof(next))
+			told = next;
+		close(fds[0]);
+		cr_expect_eq(ask("SELECT count(*) FROM pragma_integrity_check WHERE "
+				 "integrity_check = 'ok'"),
+			1, "round %u", round);
+		held = sum_of("class", "web", HISTORY_DAY);
+		cr_assert_geq(held, (int64_t)told, "round %u: a batch is lost", round);
+		cr_assert_leq(
+			held, (int64_t)told + 3 * 13, "round %u: more than was counted", round);
+		cr_expect_eq(sum_of("class", "web", HISTORY_MINUTE), held);
+		cr_expect_eq(sum_of("device", "%", HISTORY_HOUR), held);
+		cr_expect_eq(
+			ask("SELECT uplink_octets FROM last l JOIN key k ON k.id = l.key WHERE "
+			    "k.series = 'class'"),
+			held, "counters and sums are of one moment");
+	}
+}
+
+static void scribble(long at, size_t n)
+{
+	FILE *f = fopen(file, "r+");
+
+	cr_assert_not_null(f);
+	cr_assert_eq(fseek(f, at, SEEK_SET), 0);
+	for (size_t i = 0; i < n; i++)
+		(void)fputc((int)(i * 37 + 11) & 0xff, f);
+	cr_assert_eq(fclose(f), 0);
+}
+
+Test(client_history, a_damaged_file_is_set_aside_and_a_new_one_begun, .init = setup,
+	.fini = teardown)
+{
+	static const struct {
+		long at;
+		size_t n;
+	} damages[] = {{0, 100}, {4096, 60000}, {100, 3000}};
+	char aside[160];
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct history *h = open_usual();
+
+		(void)history_run(h, "a");
+		for (int64_t m = 0; m < 1000; m++) {
+			count(h, HISTORY_CLASS, "web", (uint64_t)m + 1, NOON + m * 60);
+			look(h, 1, NOON + m * 60);
+		}
+		commit(h);
+		history_close(h);
+		scribble(damages[i].at, damages[i].n);
+		h = open_usual();
+		(void)snprintf(aside, sizeof(aside), "%s.damaged.%u", file, i + 1);
+		cr_expect_not_null(strstr(message, aside), "case %u: %s", i, message);
+		cr_expect_eq(access(aside, F_OK), 0, "case %u", i);
+		(void)history_run(h, "b");
+		count(h, HISTORY_CLASS, "web", 5, NOON);
+		commit(h);
+		history_close(h);
+		cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 5);
+		cr_assert_eq(unlink(file), 0);
+	}
+}
+
+Test(client_history, damage_that_shows_while_it_runs_costs_the_file_and_not_what_waits,
+	.init = setup, .fini = teardown, .timeout = 100)
+{
+	struct history *h = open_usual();
+
+	/* More than the cache holds. */
+	(void)history_run(h, "a");
+	for (int64_t m = 0; m < 2800; m++) {
+		char key[16];
+
+		for (unsigned d = 0; d < 40; d++) {
+			(void)snprintf(key, sizeof(key), "192.0.2.%u", d);
+			count_since(h, HISTORY_DEVICE, key, 5, (uint64_t)m, NOON + m * 60);
+		}
+		look(h, 1, NOON + m * 60);
+		if (m % 500 == 0)
+			commit(h);
+	}
+	count(h, HISTORY_CLASS, "web", 2000, NOON);
+	commit(h);
+	history_close(h);
+	h = open_usual();
+	(void)history_run(h, "a");
+	scribble(0, (size_t)size_of(file));
+	count(h, HISTORY_CLASS, "web", 2007, NOON + 2000 * 60);
+	look(h, 1, NOON + 2000 * 60);
+	cr_expect_eq(history_commit(h, error), -1);
+	cr_expect_not_null(strstr(error, "is damaged"), "%s", error);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 7);
+	h = open_usual();
+	(void)history_run(h, "a");
+	count(h, HISTORY_CLASS, "web", 2010, NOON + 2000 * 60);
+	commit(h);
+	history_close(h);
+	cr_expect_eq(sum_of("class", "web", HISTORY_DAY), 10, "the counters are in the new file");
+}
+
+Test(client_history, what_is_not_its_own_is_left_alone, .init = setup, .fini = teardown)
+{
+	static const char *const texts[] = {"CREATE TABLE precious (a)",
+		"CREATE TABLE meta (a); PRAGMA application_id = "
+		"2003134834; PRAGMA user_version = 9"};
+	struct history_options options = HISTORY_DEFAULTS;
+	struct history *h = NULL;
+
+	options.file = file;
+	for (size_t i = 0; i < 2; i++) {
+		sqlite3 *db = NULL;
+
+		cr_assert_eq(sqlite3_open(file, &db), SQLITE_OK);
+		cr_assert_eq(sqlite3_exec(db, texts[i], NULL, NULL, NULL), SQLITE_OK);
+		(void)sqlite3_close(db);
+		cr_expect_eq(history_open(&options, &h, message, error), -1);
+		cr_expect_not_null(strstr(error, "it stays as it is"), "%s", error);
+		cr_expect_eq(ask("SELECT count(*) FROM sqlite_schema"), 1);
+		cr_assert_eq(unlink(file), 0);
+	}
+}
+
+Test(client_history, questions_are_checked_and_say_what_to_ask_instead, .init = setup,
+	.fini = teardown)
+{
+	static const struct {
+		struct history_query q;
+		int why;
+		const char *says;
+	} cases[] = {
+		{{"moon", NULL, NULL, HISTORY_HOURS, NOON, NOON + 1}, -EINVAL, "there is: total"},
+		{{"total", "x", NULL, HISTORY_HOURS, NOON, NOON + 1}, -EINVAL, "no keys"},
+		{{"total", NULL, NULL, HISTORY_HOURS, NOON, NOON}, -EINVAL, "begins before"},
+		{{"total", NULL, NULL, HISTORY_HOURS, -1, NOON}, -EINVAL, "1970"},
+		{{"total", NULL, NULL, HISTORY_MINUTES, 0, NOON}, -EINVAL, "longer periods"},
+		{{"device", NULL, NULL, HISTORY_MINUTES, NOON, NOON + 100000}, -EINVAL, "1500"},
+		{{"total", NULL, NULL, HISTORY_DAYS, NOON, NOON + 1}, -ENOENT, "no history in"},
+	};
+	int why;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cr_expect_null(history_ask(file, &cases[i].q, &why, error));
+		cr_expect_eq(why, cases[i].why, "case %zu: %d", i, why);
+		cr_expect_not_null(strstr(error, cases[i].says), "case %zu: %s", i, error);
+	}
+}
+
+Test(client_history,
+	a_minute_in_which_a_key_did_nothing_is_a_zero_and_one_that_nobody_saw_is_no_row,
+	.init = setup, .fini = teardown)
+{
+	struct history_query q = {.series = "class",
+		.key = "web'; DROP TABLE usage; --",
+		.level = HISTORY_MINUTES,
+		.from_s = NOON,
+		.to_s = NOON + 600};
+	struct history *h = open_usual();
+	json_t *a;
+	int why;
+
+	(void)history_run(h, "a");
+	count(h, HISTORY_CLASS, q.key, 42, NOON);
+	look(h, 42, NOON);
+	look(h, 0, NOON + 60);
+	look(h, 0, NOON + 180);
+	commit(h);
+	a = history_ask(file, &q, &why, error);
+	cr_assert_not_null(a, "%s", error);
+	cr_expect_eq(json_integer_value(json_object_get(a, "per")), 60);
+	cr_expect_eq(json_array_size(json_object_get(a, "columns")), 3);
+	cr_expect_eq(json_array_size(json_object_get(a, "rows")), 3);
+	cr_expect_eq(json_integer_value(
+			     json_array_get(json_array_get(json_object_get(a, "rows"), 0), 1)),
+		42);
+	cr_expect_eq(json_integer_value(
+			     json_array_get(json_array_get(json_object_get(a, "rows"), 1), 1)),
+		0);
+	json_decref(a);
+	cr_expect_eq(sum_of("class", "web%", HISTORY_MINUTE), 42, "the table is still there");
+	history_close(h);
+}

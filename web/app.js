@@ -11,6 +11,8 @@ const PATIENCE_MS = 12000;
 
 const place = id => document.getElementById(id);
 
+const several = (n, what) => `${count(n)} ${what}${n === 1 ? "" : "s"}`;
+
 class LoggedOut extends Error {}
 
 /* A request; returns its JSON, or {error, status} for what could not be had. */
@@ -122,8 +124,10 @@ class Page {
 			this.lost(status.error);
 			return;
 		}
-		if (place("main").hidden)
+		if (place("main").hidden) {
 			this.show(true);
+			await this.history.probe();
+		}
 		this.greet(status);
 		const [ports, link] = [await this.view("ports"), await this.view("link")];
 		if (ports && link)
@@ -167,8 +171,8 @@ class Page {
 		document.body.classList.remove("stale");
 		setText(place("state"), "");
 		setText(place("gateway"), status.gateway);
-		setText(place("facts"), `up ${micros(1e6 * status.uptime_s)} · ${count(status.devices)} devices · ${count(status.flows)} flows · `
-			+ `ports ${status.ports_up} up, ${status.ports_down} down · ${status.version}`);
+		setText(place("facts"), `running for ${micros(1e6 * status.uptime_s)} · ${several(status.devices, "device")} · ${several(status.flows, "flow")} · `
+			+ `${several(status.ports_up, "port")} up${status.ports_down ? `, ${status.ports_down} down` : ""} · weir ${status.version}`);
 		document.title = `${status.gateway} · weir`;
 		if (status.pid !== this.pid) { /* another weir counts its events from 1 again */
 			this.pid = status.pid;

@@ -12,10 +12,13 @@ const colour = name => getComputedStyle(document.documentElement).getPropertyVal
 
 const defined = values => values.filter(v => v !== null && v !== undefined);
 
-/* A chart in a figure: its lines are {label, colour: a variable of the style sheet, dash}. */
+/*
+ * A chart in a figure: its lines are {label, colour: a variable of the style sheet, dash}; `least` is what it is as high as at least, so
+ * that little looks like little.
+ */
 export class Chart {
-	constructor(figure, { title, lines, format }) {
-		Object.assign(this, { figure, title, lines, format });
+	constructor(figure, { title, lines, format, least }) {
+		Object.assign(this, { figure, title, lines, format, least, span: null });
 		this.data = [[], ...lines.map(() => [])];
 		this.words = element("p", { class: "words" });
 		this.picture = element("div", { class: "picture", role: "img", "aria-label": title });
@@ -60,7 +63,10 @@ export class Chart {
 			...this.size(),
 			cursor: { y: false, drag: { x: false, y: false } },
 			legend: { live: true },
-			scales: { y: { range: (plot, low, high) => [0, (high || 1) * 1.1] } },
+			scales: {
+				x: { range: (plot, low, high) => this.span ?? [low, high > low ? high : low + 60] },
+				y: { range: (plot, low, high) => [0, Math.max(this.least, (high ?? 0) * 1.1)] },
+			},
 			axes: [
 				{ ...axis, values: (plot, at) => this.ticks(at), space: 70 },
 				{ ...axis, size: 76, values: (plot, values) => values.map(v => this.format(v)), space: 36 },
@@ -70,7 +76,7 @@ export class Chart {
 	}
 
 	isLong() {
-		const times = this.data[0];
+		const times = this.span ?? this.data[0];
 
 		return times.length > 1 && times[times.length - 1] - times[0] > 86400 * 1.5;
 	}
@@ -88,10 +94,13 @@ export class Chart {
 		return at.map(t => long ? day(new Date(t * 1000)).slice(5) : clock(new Date(t * 1000)).slice(0, seconds ? 8 : 5));
 	}
 
-	/* data: times in seconds, then the values of each line. */
-	update(data) {
+	/* data: times in seconds, then the values of each line; span: from when to when, where that is not what the times say. */
+	update(data, span = null) {
 		this.data = data;
+		this.span = span;
 		this.plot.setData(data);
+		if (data[0].length > 0 && !(this.plot.cursor.left >= 0))
+			this.plot.setLegend({ idx: data[0].length - 1 });
 		this.tell();
 		if (this.details.open)
 			this.writeTable();

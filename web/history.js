@@ -26,9 +26,9 @@ export class History {
 		this.series = { series: "total" };
 		this.cycleStart = null;
 		this.asked = 0;
-		this.rateChart = new Chart(document.getElementById("rate-chart"), { title: "Rate", format: rate,
+		this.rateChart = new Chart(document.getElementById("rate-chart"), { title: "Rate", format: rate, least: 10000,
 			lines: [{ label: "down", colour: "--down", fill: "--down-fill" }, { label: "up", colour: "--up", dash: [6, 3] }] });
-		this.delayChart = new Chart(document.getElementById("delay-chart"), { title: "Delay in weir", format: micros,
+		this.delayChart = new Chart(document.getElementById("delay-chart"), { title: "Delay in weir", format: micros, least: 1000,
 			lines: [{ label: "down", colour: "--down" }, { label: "up", colour: "--up", dash: [6, 3] }] });
 		this.note = document.getElementById("history-note");
 		this.select = document.getElementById("series");
@@ -84,9 +84,10 @@ export class History {
 	drawLive() {
 		const column = name => this.live.map(p => p[name]);
 
-		setText(this.note, this.live.length < 3 ? "collected while this page is open" : "");
-		this.rateChart.update([column("t"), column("downRate"), column("upRate")]);
-		this.delayChart.update([column("t"), column("downlink"), column("uplink")]);
+		const now = this.live[this.live.length - 1]?.t ?? Date.now() / 1000;
+
+		this.rateChart.update([column("t"), column("downRate"), column("upRate")], [now - LIVE_S, now]);
+		this.delayChart.update([column("t"), column("downlink"), column("uplink")], [now - LIVE_S, now]);
 	}
 
 	/* Draws the chosen span anew, now. */
@@ -111,7 +112,7 @@ export class History {
 		}
 		setText(this.note, answer.rows.length === 0 ? "nothing was recorded in this span" : "");
 		this.draw(answer.columns, answer.rows, answer.per ?? PER_S[span.per]);
-		await this.listSeries(from, to, span.per);
+		await this.listSeries(from, to);
 	}
 
 	/* Rows that are missing leave a gap. */
@@ -141,7 +142,9 @@ export class History {
 		this.delayChart.update([times, column("downlink_delay_us"), column("uplink_delay_us")]);
 	}
 
-	async listSeries(from, to, per) {
+	async listSeries(from, to) {
+		const hours = (to - from) / 3600;
+		const per = hours <= 12 ? "minute" : hours <= 31 * 24 ? "hour" : "day"; /* of sums, the coarsest will do */
 		const chosen = JSON.stringify(this.series);
 		const options = [element("option", { value: JSON.stringify({ series: "total" }), text: "everything" })];
 
@@ -149,12 +152,24 @@ export class History {
 			const answer = await this.ask(`/api/history?${new URLSearchParams({ series, per, from, to })}`);
 
 			for (const one of answer.keys ?? [])
-				options.push(element("option", { value: JSON.stringify({ series, key: one.key }), text: `${series} ${text(one.name || one.key)}` }));
+				options.push(element("option", { value: JSON.stringify({ series, key: one.key, ...one.mac && { mac: one.mac } }), text: `${series} ${text(one.name || one.key)}` }));
 		}
 		this.select.replaceChildren(...options);
 		this.select.value = chosen;
 		if (this.select.selectedIndex < 0)
 			this.select.selectedIndex = 0;
+	}
+
+	/* Longer spans are offered where there are any. */
+	async probe() {
+		const to = Math.floor(Date.now() / 1000);
+		const answer = await this.ask(`/api/history?${new URLSearchParams({ series: "total", per: "minute", from: to - 60, to })}`);
+		const isKept = answer.status !== 404;
+
+		this.buttons.forEach((button, i) => {
+			button.disabled = !isKept && SPANS[i].seconds > 0;
+		});
+		setText(this.note, isKept ? "" : "Only the last minutes, while this page is open: weir-web keeps no history.");
 	}
 
 	/* Called each round: what was kept grows by a minute at most. */

@@ -84,7 +84,8 @@ function planFacts(plan) {
 	if (plan.carried_octets)
 		facts.push(["Carried over", octets(plan.carried_octets)]);
 	if (plan.uplink_limit_bps || plan.downlink_limit_bps)
-		facts.push(["Held to", `${rate(plan.uplink_limit_bps)} up, ${rate(plan.downlink_limit_bps)} down`]);
+		facts.push(["Held to", [plan.uplink_limit_bps && `${rate(plan.uplink_limit_bps)} up`, plan.downlink_limit_bps && `${rate(plan.downlink_limit_bps)} down`]
+			.filter(Boolean).join(", ")]);
 	for (const [name, step] of Object.entries(plan.steps ?? {}))
 		if (step.reached > 0)
 			facts.push([`Reached ${name}`, `${count(step.reached)} × since the start`]);
@@ -196,10 +197,14 @@ const asMicros = (title, field, more = {}) => ({ title, number: true, get: r => 
 const asCount = (title, field, more = {}) => ({ title, number: true, get: r => r[field], show: r => count(r[field]), ...more });
 const asText = (title, field, more = {}) => ({ title, get: r => r[field], show: r => text(r[field]), ...more });
 const far = { narrow: false };
+const rare = { narrow: false, rare: true };
 
 const STATES = { up: "fine", failed: "alarm", closed: "alarm" };
 
-const stepMark = row => STEPS[row.step]?.[1] ?? "";
+const stepMark = row => ({ fine: "", warning: "warning", alarm: "alarm" })[STEPS[row.step]?.[1]] ?? "";
+
+const quotaWords = row => row.quota_octets
+	? `${octets(row.quota_used_octets)} of ${octets(row.quota_octets)}${row.step && row.step !== "open" ? `, ${row.step}` : ""}` : NONE;
 
 const TABLES = {
 	ports: {
@@ -207,23 +212,23 @@ const TABLES = {
 		columns: [asText("Port", "name"), asText("Role", "role", far), asText("Interface", "device", far),
 			{ title: "State", get: r => r.state, show: r => r.why_down ? `${r.state}: ${r.why_down}` : text(r.state), mark: r => STATES[r.state] ?? "" },
 			asText("Address", "address", far), asRate("Up now", "uplink_10s_bps"), asRate("Down now", "downlink_10s_bps"),
-			asOctets("Up", "uplink_octets"), asOctets("Down", "downlink_octets"), asCount("Failures", "failures", far)],
+			asOctets("Up", "uplink_octets", far), asOctets("Down", "downlink_octets", far), asCount("Failures", "failures", far)],
 	},
 	link: {
 		place: "link-table", name: "directions of uplinks", sort: 0, filter: false, key: r => `${r.port} ${r.direction}`, none: "no uplink is shaped",
 		columns: [{ title: "Uplink", get: r => `${r.port} ${r.direction}` }, asRate("Now", "rate_10s_bps"), asRate("Shaped to", "shaped_bps"),
-			asRate("Carried", "carried_bps", far), asMicros("Waits", "queue_us"), asMicros("p50", "delay_p50_us"), asMicros("p95", "delay_p95_us"),
-			asMicros("p99", "delay_p99_us", far), asMicros("RTT base", "rtt_base_us"), asMicros("At radio", "radio_queue_us", far),
-			asCount("Waiting", "queue_packets", far), asText("Radio", "technology", far), asText("Cell", "cell", far), asCount("RSRP dBm", "rsrp_dbm", far)],
+			asRate("Carried", "carried_bps", rare), asMicros("Waits", "queue_us"), asMicros("p50", "delay_p50_us", far), asMicros("p95", "delay_p95_us"),
+			asMicros("p99", "delay_p99_us", far), asMicros("RTT base", "rtt_base_us", rare), asMicros("At radio", "radio_queue_us", rare),
+			asCount("Packets waiting", "queue_packets", far), asCount("Marked", "marked_packets", far), asText("Radio", "technology", rare),
+			asText("Cell", "cell", rare), asCount("RSRP dBm", "rsrp_dbm", rare)],
 	},
 	devices: {
 		place: "devices-table", name: "devices", sort: 3, key: r => `${r.address} ${r.mac}`, none: "no devices have been seen",
 		rates: new Rates(r => `${r.address} ${r.mac}`, octetRates),
 		columns: [{ title: "Device", get: r => r.name || r.address }, { title: "Address", get: r => r.address, narrow: false },
-			asRate("Up now", "up_bps"), asRate("Down now", "down_bps"), asOctets("Up", "uplink_octets"), asOctets("Down", "downlink_octets"),
+			asRate("Up now", "up_bps"), asRate("Down now", "down_bps"), asOctets("Up", "uplink_octets", far), asOctets("Down", "downlink_octets"),
 			asCount("Flows", "flows", far), { title: "Quota used", number: true, get: r => r.quota_octets ? r.quota_used_octets / r.quota_octets : undefined,
-				show: r => r.quota_octets ? `${octets(r.quota_used_octets)} of ${octets(r.quota_octets)}` : NONE, mark: stepMark, narrow: false },
-			asText("Step", "step", { ...far, mark: stepMark }), asMicros("Seen ago", "last_seen_ago_us"), asText("Vendor", "vendor", far),
+				show: quotaWords, mark: stepMark, ...rare }, asMicros("Seen ago", "last_seen_ago_us", far), asText("Vendor", "vendor", rare),
 			asText("MAC", "mac", far), asText("Port", "port", far)],
 	},
 	classes: {
@@ -260,7 +265,7 @@ const TABLES = {
 		columns: [asText("Protocol", "protocol"), asText("Port", "port"), asText("To", "to"), asText("Port there", "to_port"), asText("From", "source", far), asText("By", "by")],
 	},
 	rules: {
-		later: "Rules", name: "rules", sort: 0, key: r => JSON.stringify([r.rule, r.way, r.matches]), none: "no rules", 
+		later: "Rules", name: "rules", sort: 0, key: r => JSON.stringify([r.rule, r.way, r.matches]), none: "no rules",
 		columns: [asText("Rule", "rule"), asText("Action", "action"), asText("Way", "way", far), asText("Matches", "matches", { style: "prose" }), asText("Now", "state"), asCount("Flows", "flows")],
 	},
 	stages: {
@@ -275,9 +280,9 @@ const fieldWords = event => Object.entries(event.fields ?? {}).map(([k, v]) => `
 
 const EVENTS = {
 	place: "events-table", name: "events", sort: 0, key: r => r.seq, none: "nothing has happened yet", rowsAtFirst: 15,
-	columns: [{ title: "When", get: r => r.seq, number: true, show: r => moment(r.time), style: "when" },
+	columns: [{ title: "When", get: r => r.seq, number: true, left: true, show: r => moment(r.time) },
 		{ title: "Severity", get: r => r.severity, mark: r => SEVERITIES[r.severity] ?? "", narrow: false },
-		{ title: "Event", get: r => r.event, mark: r => SEVERITIES[r.severity] ?? "" }, { title: "What", get: fieldWords, style: "prose" }],
+		{ title: "Event", get: r => r.event, style: "name", mark: r => SEVERITIES[r.severity] ?? "" }, { title: "What", get: fieldWords, style: "prose" }],
 };
 
 function tableOf(options) {

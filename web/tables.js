@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Tables that are sorted by their headings, filtered by a word, and kept up to date without losing what has the focus. */
-import { element, setAttribute, setText } from "./format.js";
+import { NONE, element, setAttribute, setText } from "./format.js";
 
 const ROWS_AT_FIRST = 25;
 
 /*
  * A column: title; get(row), what is sorted by; show(row), what is read, else get(row); number, whether it is one and so sorted
- * from the largest; narrow, false where a phone leaves it out; mark(row), a class of the cell.
+ * from the largest; left, a number that stands as words do; narrow, false where a phone leaves it out; rare, which is left out where
+ * no row has it; mark(row), a class of the cell.
  */
 export class Table {
 	constructor(place, { name, columns, key, sort, none, rowsAtFirst = ROWS_AT_FIRST, filter = true }) {
-		Object.assign(this, { columns, key, none, rowsAtFirst });
+		Object.assign(this, { columns, key, none, rowsAtFirst, isPlain: !filter });
 		this.sorted = columns[sort];
 		this.falling = Boolean(columns[sort].number);
 		this.rows = [];
@@ -63,7 +64,7 @@ export class Table {
 	}
 
 	classOf(column) {
-		return `${column.number ? "number" : ""} ${column.narrow === false ? "wide" : ""} ${column.style ?? ""}`.trim();
+		return `${column.number && !column.left ? "number" : ""} ${column.narrow === false ? "wide" : ""} ${column.style ?? ""}`.trim();
 	}
 
 	markSorted() {
@@ -78,6 +79,10 @@ export class Table {
 	update(rows, total = rows.length) {
 		this.rows = rows;
 		this.total = total;
+		this.columns.forEach((column, i) => {
+			column.hidden = Boolean(column.rare) && column !== this.sorted && rows.every(row => this.shown(column, row) === NONE);
+			this.head.children[i].hidden = column.hidden;
+		});
 		this.draw();
 	}
 
@@ -117,10 +122,9 @@ export class Table {
 			const cell = line.children[i];
 
 			setText(cell, this.shown(column, row));
+			cell.hidden = Boolean(column.hidden);
 			if (column.mark)
 				setAttribute(cell, "class", `${this.classOf(column)} ${column.mark(row)}`.trim());
-			if (column.title2)
-				setAttribute(cell, "title", column.title2(row));
 		});
 	}
 
@@ -153,7 +157,7 @@ export class Table {
 			words = this.none;
 		else if (passing === 0)
 			words = `none of ${total} matches`;
-		setText(this.tally, words);
+		setText(this.tally, this.isPlain && total > 0 && seen === total ? "" : words);
 		this.more.hidden = passing <= this.rowsAtFirst;
 		setText(this.more, this.all ? `Show the first ${this.rowsAtFirst}` : `Show all ${passing}`);
 	}

@@ -222,7 +222,8 @@ def web_site(bench):
                                    "records": weir.records_file})
     weir.write(config)
     weir.start()
-    return lab, weir, (os.path.join(os.path.dirname(lab.options.weirctl), "weir-web"), "--socket", view)
+    return lab, weir, (os.path.join(os.path.dirname(lab.options.weirctl), "weir-web"), "--socket", view,
+                       "--token", os.path.join(lab.dir, "token"))
 
 
 def get(lab, short, url, *options, may_fail=False):
@@ -271,7 +272,7 @@ def web_on_the_lan(bench):
     config["ports"]["lan0"]["tap"] = TAP
     weir.write(config)
     weir.start()
-    web = lab.spawn("gw", *words, "--listen", GATEWAY + ":9469")
+    web = lab.spawn("gw", *words, "--listen", GATEWAY + ":9469", "--open-metrics")
     url = "http://%s:9469/" % GATEWAY
     until(lambda: get(lab, "lan", url + "healthz", may_fail=True).stdout == "well\n", "the LAN is answered")
     check("weir_flows " in get(lab, "lan", url + "metrics").stdout, "no metrics on the LAN")

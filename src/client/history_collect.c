@@ -21,6 +21,7 @@
 #define COST_SHARE 50 /* listings are asked for so many times as seldom as weir works for them */
 #define MS_PER_S   1000
 #define S_PER_DAY  86400u
+#define AT_ONCE    8
 
 /* A counter of a listing. */
 struct found {
@@ -40,6 +41,8 @@ struct history_collector {
 	int64_t now_s;      /* the time of this look, for the books */
 	int64_t looked_s;   /* of the last one, by a clock that nobody sets; 0: none */
 	int64_t batch_s;    /* when the next batch is due, by the same */
+	int64_t wet_s;      /* when the next field was worked out */
+	uint64_t wet_bytes; /* written, less what time has allowed since */
 	int64_t listings_s; /* when classes and devices are next asked for */
 	bool has_drops;
 	uint64_t n_dropped;  /* as weir had it last */
@@ -349,14 +352,19 @@ static int look(struct history_collector *c, bool is_last, char *error)
 	return result;
 }
 
-/* When the next batch may be written: flash that is worn too fast has to wait. */
-static void batch_plan(struct history_collector *c)
+/* When the next batch may be written: of a day's octets an eighth may go at once, the others as time passes, so that no day has more. */
+static void batch_plan(struct history_collector *c, int64_t now_s)
 {
-	uint64_t bytes = history_stats(c->history).last_bytes;
-	uint64_t rest_s = bytes * S_PER_DAY / c->how.flash_bytes_per_day;
+	uint64_t day_bytes = c->how.flash_bytes_per_day;
+	uint64_t steady_bytes = day_bytes - day_bytes / AT_ONCE;
+	uint64_t dried_bytes = (uint64_t)(now_s - c->wet_s) * (steady_bytes / S_PER_DAY + 1);
+	uint64_t over_bytes;
 
-	c->batch_s = mono_ms() / MS_PER_S
-		     + (int64_t)larger(c->how.every_s, rest_s < S_PER_DAY ? rest_s : S_PER_DAY);
+	c->wet_bytes -= dried_bytes < c->wet_bytes ? dried_bytes : c->wet_bytes;
+	c->wet_s = now_s;
+	c->wet_bytes += history_stats(c->history).last_bytes;
+	over_bytes = c->wet_bytes > day_bytes / AT_ONCE ? c->wet_bytes - day_bytes / AT_ONCE : 0;
+	c->batch_s = now_s + (int64_t)larger(c->how.every_s, over_bytes * S_PER_DAY / steady_bytes);
 }
 
 static void batch_write(struct history_collector *c)
@@ -365,7 +373,7 @@ static void batch_write(struct history_collector *c)
 
 	(void)history_commit(c->history, error);
 	trouble(c->disk_trouble, error, "history: it is written again");
-	batch_plan(c);
+	batch_plan(c, mono_ms() / MS_PER_S);
 }
 
 static void file_open(struct history_collector *c)

@@ -9,10 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_MS    5000 /* for who reads by sqlite3 and locks */
-#define ASIDE_MAX      4    /* damaged files that are kept */
-#define FRAME_BYTES    (HISTORY_PAGE_BYTES + 24)
-#define NAME_MAX_BYTES 4096
+#define PATIENCE_MS  5000 /* for who reads by sqlite3 and locks */
+#define ASIDE_MAX    4    /* damaged files that are kept */
+#define FRAME_BYTES  (HISTORY_PAGE_BYTES + 24)
+#define NAME_BYTES   1024 /* of a file set aside */
+#define ENDING_BYTES 32   /* behind the name it had */
 
 /* docs/history.md shows it, too. */
 static const char schema[] =
@@ -257,8 +258,8 @@ static int db_open(struct history *h, char *error)
 static int set_aside(const struct history *h, char *message, char *error)
 {
 	static const char *const parts[] = {"", "-wal", "-shm"};
-	char from[NAME_MAX_BYTES];
-	char to[NAME_MAX_BYTES];
+	char from[NAME_BYTES];
+	char to[NAME_BYTES];
 	int n = 1;
 
 	do
@@ -379,6 +380,12 @@ int history_open(const struct history_options *options, struct history **ret_his
 		return -1;
 	message[0] = '\0';
 	h->options = *options;
+	if (strlen(options->file) + ENDING_BYTES > NAME_BYTES) {
+		(void)snprintf(
+			error, CONNECTION_ERROR_MAX, "history: the name of the file is too long");
+		history_close(h);
+		return -1;
+	}
 	result = db_open_sound(h, message, error);
 	if (result == SQLITE_OK) {
 		result = last_load(h);

@@ -23,12 +23,18 @@ static const char of_total[] =
 	" uplink_radio_delay_us, downlink_radio_delay_us, dropped_packets, seen_s, marks"
 	" FROM total WHERE per = ?1 AND t >= ?2 AND t < ?3 ORDER BY t";
 
+/* What is coarser and within the span is read instead of what it is made of: ?7 to ?8, by ?9. */
 static const char summed[] =
-	"SELECT k.key AS key, k.mac AS mac, k.name AS name, sum(u.uplink_octets) AS uplink_octets,"
-	" sum(u.downlink_octets) AS downlink_octets"
-	" FROM usage u CROSS JOIN key k ON k.id = u.key"
-	" WHERE u.per = ?1 AND u.t >= ?2 AND u.t < ?3 AND k.series = ?4"
-	" GROUP BY u.key ORDER BY sum(u.uplink_octets) + sum(u.downlink_octets) DESC, k.key";
+	"SELECT k.key AS key, k.mac AS mac, k.name AS name, sum(u.up) AS uplink_octets,"
+	" sum(u.down) AS downlink_octets FROM"
+	" (SELECT key, uplink_octets AS up, downlink_octets AS down FROM usage"
+	"  WHERE per = ?1 AND t >= ?2 AND t < ?7"
+	"  UNION ALL SELECT key, uplink_octets, downlink_octets FROM usage"
+	"  WHERE per = ?9 AND t >= ?7 AND t < ?8"
+	"  UNION ALL SELECT key, uplink_octets, downlink_octets FROM usage"
+	"  WHERE per = ?1 AND t >= ?8 AND t < ?3) u"
+	" JOIN key k ON k.id = u.key WHERE k.series = ?4"
+	" GROUP BY u.key ORDER BY sum(u.up) + sum(u.down) DESC, k.key";
 
 int history_level_parse(const char *text, enum history_level *ret_level)
 {
@@ -67,7 +73,6 @@ static bool is_summed(const struct history_query *q)
 /* Returns 0, or -EINVAL with what to ask instead. */
 static int query_check(const struct history_query *q, char *error)
 {
-	int64_t n_max = is_summed(q) ? HISTORY_SUMMED_MAX : HISTORY_ROWS_MAX;
 	int64_t per_s = history_per_s[q->level];
 
 	if (!is_series(q->series))
@@ -79,10 +84,11 @@ static int query_check(const struct history_query *q, char *error)
 	else if (q->from_s < 0 || q->to_s <= q->from_s)
 		(void)snprintf(error, CONNECTION_ERROR_MAX,
 			"a span begins before it ends, and not before 1970");
-	else if ((q->to_s - q->from_s) / per_s > n_max)
+	else if ((q->to_s - q->from_s) / per_s > HISTORY_ROWS_MAX)
 		(void)snprintf(error, CONNECTION_ERROR_MAX,
 			"that are more than %lld periods: ask for a shorter span%s",
-			(long long)n_max, q->level < HISTORY_DAYS ? ", or for longer periods" : "");
+			(long long)HISTORY_ROWS_MAX,
+			q->level < HISTORY_DAYS ? ", or for longer periods" : "");
 	else
 		return 0;
 	return -EINVAL;
@@ -134,6 +140,23 @@ static const char *text_of(const struct history_query *q)
 	return q->key == NULL ? of_total : by_key;
 }
 
+/* The part of the span that is whole periods of the next level; at its end, and empty, where there is none. Hours do not make up the
+ * days of a time zone that is half an hour off. */
+static void middle_bind(sqlite3_stmt *s, const struct history_query *q)
+{
+	enum history_level coarser = q->level < HISTORY_DAYS ? q->level + 1 : q->level;
+	int64_t begin_s = history_floor(coarser, q->from_s);
+	int64_t end_s = history_floor(coarser, q->to_s);
+
+	if (begin_s < q->from_s) /* the next one: no day has more than 25 hours */
+		begin_s = history_floor(coarser, begin_s + history_per_s[coarser] * 3 / 2);
+	if (coarser == q->level || begin_s >= end_s || begin_s % history_per_s[q->level] != 0)
+		begin_s = end_s = q->to_s;
+	(void)sqlite3_bind_int64(s, 7, begin_s);
+	(void)sqlite3_bind_int64(s, 8, end_s);
+	(void)sqlite3_bind_int64(s, 9, history_per_s[coarser]);
+}
+
 static json_t *db_ask(sqlite3 *db, const struct history_query *q, char *error)
 {
 	size_t n_max = is_summed(q) ? HISTORY_KEYS_MAX : HISTORY_ROWS_MAX;
@@ -149,6 +172,8 @@ static json_t *db_ask(sqlite3 *db, const struct history_query *q, char *error)
 		(void)sqlite3_bind_text(s, 4, q->series, -1, SQLITE_STATIC);
 		(void)sqlite3_bind_text(s, 5, q->key, -1, SQLITE_STATIC);
 		(void)sqlite3_bind_text(s, 6, q->mac, -1, SQLITE_STATIC);
+		if (is_summed(q))
+			middle_bind(s, q);
 		result = sqlite3_step(s);
 	}
 	for (; result == SQLITE_ROW && json_array_size(rows) < n_max; result = sqlite3_step(s))

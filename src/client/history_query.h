@@ -18,9 +18,8 @@
 
 #include <jansson.h>
 
-#define HISTORY_ROWS_MAX   4000 /* periods of a span */
-#define HISTORY_SUMMED_MAX 1500 /* the same, where keys are summed */
-#define HISTORY_KEYS_MAX   5000
+#define HISTORY_ROWS_MAX 4000 /* periods of a span */
+#define HISTORY_KEYS_MAX 5000
 
 struct history_query {
 	const char *series; /* "total", or one of history_series_name() */

@@ -720,7 +720,7 @@ Test(client_history, questions_are_checked_and_say_what_to_ask_instead, .init = 
 		{{"total", NULL, NULL, HISTORY_HOURS, NOON, NOON}, -EINVAL, "begins before"},
 		{{"total", NULL, NULL, HISTORY_HOURS, -1, NOON}, -EINVAL, "1970"},
 		{{"total", NULL, NULL, HISTORY_MINUTES, 0, NOON}, -EINVAL, "longer periods"},
-		{{"device", NULL, NULL, HISTORY_MINUTES, NOON, NOON + 100000}, -EINVAL, "1500"},
+		{{"device", NULL, NULL, HISTORY_HOURS, 0, NOON}, -EINVAL, "4000"},
 		{{"total", NULL, NULL, HISTORY_DAYS, NOON, NOON + 1}, -ENOENT, "no history in"},
 	};
 	int why;
@@ -765,4 +765,56 @@ Test(client_history,
 	json_decref(a);
 	cr_expect_eq(sum_of("class", "web%", HISTORY_MINUTE), 42, "the table is still there");
 	history_close(h);
+}
+
+Test(client_history, sums_over_a_span_are_the_same_by_any_period_that_fits_it, .init = setup,
+	.fini = teardown)
+{
+	static const struct {
+		const char *zone;
+		int64_t from_s;
+		int64_t to_s;
+	} spans[] = {
+		{"UTC", NOON + 60 * 7, NOON + 60 * 3000},
+		{"UTC", NOON, NOON + 3600 * 26},
+		{"UTC", NOON + 60, NOON + 120},
+		{"UTC", NOON + 60 * 50, NOON + 60 * 70},
+		{"America/New_York", NOON + 3600, NOON + 3600 * 47},
+		{"Asia/Kolkata", NOON + 3600 * 2, NOON + 3600 * 45},
+	};
+
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		int64_t from_s = spans[i].from_s;
+		int64_t to_s = spans[i].to_s;
+		uint64_t octets = 0;
+		uint64_t want = 0;
+		struct history *h;
+
+		setenv("TZ", spans[i].zone, 1);
+		h = open_usual();
+		(void)history_run(h, "a");
+		for (int64_t m = 0; m < 2880; m++) {
+			int64_t t = NOON + m * 60;
+
+			octets += (uint64_t)m + 1;
+			want += t >= from_s && t < to_s ? (uint64_t)m + 1 : 0;
+			count(h, HISTORY_CLASS, "web", octets, t);
+			look(h, 1, t);
+		}
+		commit(h);
+		history_close(h);
+		for (enum history_level l = HISTORY_MINUTES; l <= HISTORY_HOURS; l++) {
+			struct history_query q = {"class", NULL, NULL, l, from_s, to_s};
+			int why;
+			json_t *a = history_ask(file, &q, &why, error);
+			json_t *row = json_array_get(json_object_get(a, "keys"), 0);
+
+			if (from_s % history_per_s[l] == 0 && to_s % history_per_s[l] == 0)
+				cr_expect_eq(
+					json_integer_value(json_object_get(row, "uplink_octets")),
+					(json_int_t)want, "span %zu, level %d", i, (int)l);
+			json_decref(a);
+		}
+		cr_assert_eq(unlink(file), 0);
+	}
 }

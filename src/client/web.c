@@ -2,7 +2,11 @@
 /* weir-web: what a running weir shows, over HTTP, by a process without rights. */
 #include "web.h"
 
+<<<<<<< HEAD
 #include "history_options.h"
+=======
+#include "web_clients.h"
+>>>>>>> w-page
 #include "web_listen.h"
 #include "web_token.h"
 
@@ -22,11 +26,12 @@
 #define DEFAULT_LISTEN   "127.0.0.1:9469"
 #define DEFAULT_TOKEN    "/var/lib/weir-web/token"
 #define LISTENERS_MAX    4
-#define CONNECTIONS_MAX  32 /* a listener */
-#define FROM_ONE_MAX     8  /* of them, from one address */
+#define CONNECTIONS_MAX  WEB_CLIENTS_MAX /* a listener */
+#define FROM_ONE_MAX     8               /* of them, from one address */
 #define IDLE_S           15
 #define CONNECTION_BYTES (32 * 1024)
 #define WAIT_MAX_MS      60000
+#define LOOK_MS          5000 /* for clients whose time is over */
 
 enum {
 	EXIT_TROUBLE = 1,
@@ -38,6 +43,7 @@ struct listener {
 	struct MHD_Daemon *daemon;
 	int fd;
 	bool is_local; /* listens on an address of the machine alone */
+	struct web_clients clients;
 };
 
 struct server {
@@ -189,6 +195,29 @@ static void peer_read(struct MHD_Connection *connection, struct web_peer *ret_pe
 	}
 }
 
+/* The place of a connection, or NULL. */
+static struct web_client *client_of(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info == NULL ? NULL : info->socket_context;
+}
+
+/* MHD's callback when a client has come, and when it has gone. */
+static void connection_note(void *context, struct MHD_Connection *connection, void **socket_context,
+	enum MHD_ConnectionNotificationCode code)
+{
+	struct listener *l = context;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	if (code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL)
+		*socket_context = web_clients_add(&l->clients, info->connect_fd, web_now_us());
+	else if (code == MHD_CONNECTION_NOTIFY_CLOSED && *socket_context != NULL)
+		web_client_remove(*socket_context);
+}
+
 static void request_answer(const struct listener *l, struct MHD_Connection *connection,
 	struct web_request *request, struct web_answer *ret_answer)
 {
@@ -247,12 +276,12 @@ static void headers_add(struct MHD_Response *response, const struct web_answer *
 static enum MHD_Result answer_queue(
 	struct MHD_Connection *connection, const struct web_answer *answer)
 {
+	const struct MHD_IoVec file = {.iov_base = answer->borrowed, .iov_len = answer->n};
 	struct MHD_Response *response = NULL;
 	enum MHD_Result result;
 
 	if (answer->borrowed != NULL)
-		response = MHD_create_response_from_buffer_with_free_callback(
-			answer->n, (void *)(uintptr_t)answer->borrowed, NULL);
+		response = MHD_create_response_from_iovec(&file, 1, NULL, NULL);
 	else if (answer->body != NULL)
 		response = MHD_create_response_from_buffer(
 			answer->n, answer->body, MHD_RESPMEM_MUST_FREE);
@@ -301,6 +330,8 @@ static enum MHD_Result request_serve(void *context, struct MHD_Connection *conne
 	request.body = in->body;
 	request.n_body = in->n_body;
 	request_answer(context, connection, &request, &answer);
+	if (client_of(connection) != NULL)
+		web_client_answered(client_of(connection), web_now_us());
 	return answer_queue(connection, &answer);
 }
 
@@ -309,21 +340,26 @@ static void request_end(void *context, struct MHD_Connection *connection, void *
 	enum MHD_RequestTerminationCode why)
 {
 	(void)context;
-	(void)connection;
 	(void)why;
+	if (client_of(connection) != NULL)
+		web_client_done(client_of(connection), web_now_us());
 	free(*state);
 	*state = NULL;
 }
 
-/* The shortest that any listener wants to wait. */
-static int wait_ms(const struct server *s)
+/* The shortest that any listener wants to wait, once those whose time is over have been sent away. */
+static int wait_ms(struct server *s)
 {
 	MHD_UNSIGNED_LONG_LONG shortest = WAIT_MAX_MS;
 	MHD_UNSIGNED_LONG_LONG ms;
 
-	for (uint32_t i = 0; i < s->n_listeners; i++)
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		if (MHD_get_timeout(s->listeners[i].daemon, &ms) == MHD_YES && ms < shortest)
 			shortest = ms;
+		if (web_clients_expire(&s->listeners[i].clients, web_now_us())
+			&& shortest > LOOK_MS)
+			shortest = LOOK_MS;
+	}
 	return (int)shortest;
 }
 
@@ -364,8 +400,8 @@ static struct MHD_Daemon *daemon_start(struct listener *l)
 		(unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
 		(unsigned)FROM_ONE_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-		MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_OPTION_NOTIFY_COMPLETED, request_end, NULL, MHD_OPTION_NOTIFY_CONNECTION,
+		connection_note, l, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 
 	if (daemon != NULL)
 		l->fd = -1; /* the daemon's now */
@@ -424,12 +460,24 @@ static int listeners_open(struct server *s, const struct arguments *a, char *err
 	return 0;
 }
 
-static void server_clean(struct server *s)
+static struct server *server_create(void)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->web.socket = DEFAULT_SOCKET;
+	s->web.n_devices = 64;
+	return s;
+}
+
+static void server_destroy(struct server *s)
 {
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (s->listeners[i].fd >= 0)
 			close(s->listeners[i].fd);
 	web_clean(&s->web);
+	free(s);
 }
 
 int main(int argc, char **argv)
@@ -449,14 +497,22 @@ int main(int argc, char **argv)
 		       "Started by root it becomes somebody without rights first. docs/web.md has "
 		       "more.",
 	};
+<<<<<<< HEAD
 	struct server server = {.web = {.socket = DEFAULT_SOCKET, .n_devices = 64}};
 	struct arguments a = {.user = "nobody",
 		.token = DEFAULT_TOKEN,
 		.history = HISTORY_COLLECTING_DEFAULTS,
 		.web = &server.web};
+=======
+	struct arguments a = {.user = "nobody", .token = DEFAULT_TOKEN};
+>>>>>>> w-page
 	char error[CONNECTION_ERROR_MAX] = "no memory";
+	struct server *server = server_create();
 	int result = -1;
 
+	if (server == NULL)
+		return EXIT_TROUBLE;
+	a.web = &server->web;
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "weir-web " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
@@ -464,11 +520,19 @@ int main(int argc, char **argv)
 	server.web.history = a.history.store.file;
 	if (a.n_listen == 0)
 		a.listen[a.n_listen++] = DEFAULT_LISTEN;
+<<<<<<< HEAD
 	if (listeners_open(&server, &a, error) == 0
 		&& web_token_open(&server.web.gate, a.token, error) == 0
 		&& web_drop_rights(a.user, server.web.socket, error) == 0)
 		result = serve(&server, &a.history, error);
 	server_clean(&server);
+=======
+	if (listeners_open(server, &a, error) == 0
+		&& web_token_open(&server->web.gate, a.token, error) == 0
+		&& web_drop_rights(a.user, server->web.socket, error) == 0)
+		result = serve(server, error);
+	server_destroy(server);
+>>>>>>> w-page
 	if (result == 0)
 		return EXIT_SUCCESS;
 	(void)fprintf(stderr, "weir-web: %s\n", error);

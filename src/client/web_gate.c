@@ -32,7 +32,9 @@ static size_t token_read(const char *text, char ret_token[WEB_TOKEN_MAX + 1])
 			continue;
 		if (*text < '!' || *text > '~' || n == WEB_TOKEN_MAX)
 			return 0;
-		ret_token[n++] = *text >= 'A' && *text <= 'Z' ? (char)(*text - 'A' + 'a') : *text;
+		ret_token[n++] = *text;
+		if (*text >= 'A' && *text <= 'Z')
+			ret_token[n - 1] |= 'a' - 'A';
 	}
 	return n;
 }

@@ -3,18 +3,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define GROUPS     6
-#define GROUP      4
-#define TEXT_MAX   (GROUPS * (GROUP + 1) + 1)
-#define FILE_MAX   512
-#define OTHERS_ALL 077
+#define GROUPS        6
+#define GROUP         4
+#define TEXT_MAX      (GROUPS * (GROUP + 1) + 1)
+#define FILE_MAX      512
+#define FILE_NAME_MAX 1024
+#define OTHERS_ALL    077
 
 /* Without 0, 1, l and o, which look like others. 32 of them: five bits of chance each. */
 static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
@@ -49,7 +49,7 @@ static int token_make(char ret_text[TEXT_MAX])
 static void folder_make(const char *file)
 {
 	const char *slash = strrchr(file, '/');
-	char folder[PATH_MAX];
+	char folder[FILE_NAME_MAX];
 
 	if (slash == NULL || slash == file || (size_t)(slash - file) >= sizeof(folder))
 		return;
@@ -61,7 +61,7 @@ static void folder_make(const char *file)
 /* Complete under another name first: a power cut leaves no half of a token. */
 static int file_write(const char *file, const char *text)
 {
-	char draft[PATH_MAX];
+	char draft[FILE_NAME_MAX];
 	int n = snprintf(draft, sizeof(draft), "%s.new", file);
 	size_t n_text = strlen(text);
 	int fd;

@@ -121,6 +121,8 @@ def page_login(bench):
     same(site.status("metrics", *site.bearer()), 200, "/metrics with the token")
     for path in ("", "app.js", "weir.css", "uPlot.iife.min.js"):
         same(site.status(path), 200, "status of /" + path)
+        tag = re.search(r"(?i)etag: *(\S+)", site.ask(path, "-D", "-", "-o", "/dev/null").stdout).group(1)
+        same(site.status(path, "-H", "If-None-Match: " + tag), 304, "status of /%s that is known" % path)
     head = site.ask("", "-D", "-", "-o", "/dev/null").stdout.lower()
     for words in ("content-security-policy: default-src 'none'; script-src 'self'", "frame-ancestors 'none'", "x-content-type-options: nosniff",
                   "referrer-policy: no-referrer"):

@@ -357,28 +357,28 @@ static void grow(const struct counter *c, const struct history_counter *now,
 	}
 }
 
-int history_count(struct history *h, const struct history_counter *now, int64_t t,
+int history_count(struct history *h, const struct history_counter *c, int64_t t,
 	uint64_t ret_grown[N_DIRECTIONS])
 {
-	struct counter like = {.is = {.key = now->key, .since_us = now->since_us}, .is_new = true};
-	struct usage u = {.t = history_floor(HISTORY_MINUTES, t), .key = now->key};
+	struct counter like = {.is = {.key = c->key, .since_us = c->since_us}, .is_new = true};
+	struct usage u = {.t = history_floor(HISTORY_MINUTES, t), .key = c->key};
 	uint64_t base[N_DIRECTIONS];
 	bool is_first;
-	struct counter *c;
+	struct counter *held;
 
-	c = take(&h->counters, &like, sizeof(like), counter_compare, &is_first);
-	if (c == NULL)
+	held = take(&h->counters, &like, sizeof(like), counter_compare, &is_first);
+	if (held == NULL)
 		return -1;
-	grow(c, now, base, u.octets);
-	memcpy(u.name, now->name, sizeof(u.name));
+	grow(held, c, base, u.octets);
+	memcpy(u.name, c->name, sizeof(u.name));
 	if (u.octets[UPLINK] + u.octets[DOWNLINK] > 0
 		&& (room_make(h) != 0 || usage_add(h, &u) != 0))
 		return -1;
-	c->is_new |= c->is_gone || c->is.since_us != now->since_us
-		     || memcmp(base, c->is.octets, sizeof(base)) != 0;
-	c->is_gone = false;
-	c->is = *now;
-	memcpy(c->is.octets, base, sizeof(base));
+	held->is_new |= held->is_gone || held->is.since_us != c->since_us
+			|| memcmp(base, held->is.octets, sizeof(base)) != 0;
+	held->is_gone = false;
+	held->is = *c;
+	memcpy(held->is.octets, base, sizeof(base));
 	memcpy(ret_grown, u.octets, sizeof(u.octets));
 	return 0;
 }

@@ -181,7 +181,7 @@ static void usages_write(struct batch *b)
 {
 	twalk_r(b->h->usages, usage_collect, &b->sorted);
 	if (b->sorted.n > 0)
-		qsort(b->sorted.usages, b->sorted.n, sizeof(*b->sorted.usages), usage_order);
+		qsort(b->sorted.usages, b->sorted.n, sizeof(struct usage *), usage_order);
 	for (uint32_t i = 0; i < b->sorted.n && b->result == SQLITE_OK; i++)
 		usage_write(b, b->sorted.usages[i]);
 }
@@ -259,7 +259,7 @@ int history_commit(struct history *h, char error[CONNECTION_ERROR_MAX])
 
 	if (h->db == NULL) /* a damaged one could not be replaced */
 		return history_renew(h, error);
-	b.sorted.usages = calloc(h->n_pending + 1, sizeof(*b.sorted.usages));
+	b.sorted.usages = calloc(h->n_pending + 1, sizeof(struct usage *));
 	if (b.sorted.usages == NULL) {
 		(void)snprintf(error, CONNECTION_ERROR_MAX, "history: no memory");
 		return -1;

@@ -179,7 +179,7 @@ static const char *const billed_keys[N_DIRECTIONS] = {
 
 static struct found *found_make(struct history_collector *c)
 {
-	struct found *more = c->found;
+	struct found *more;
 
 	if (c->n_found == c->found_capacity) {
 		uint32_t capacity = c->found_capacity == 0 ? 64 : c->found_capacity * 2;

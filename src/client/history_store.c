@@ -34,6 +34,38 @@ static const char schema[] =
 	"CREATE TABLE last (key INTEGER PRIMARY KEY, since_us INTEGER NOT NULL,"
 	" uplink_octets INTEGER NOT NULL, downlink_octets INTEGER NOT NULL) STRICT;";
 
+static const char usage_add[] =
+	"INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
+	" uplink_octets = uplink_octets + excluded.uplink_octets,"
+	" downlink_octets = downlink_octets + excluded.downlink_octets";
+
+static const char usage_count[] = "SELECT count(*) FROM usage u JOIN key k ON k.id = u.key"
+				  " WHERE u.per = ?1 AND u.t = ?2 AND k.series = 'device'";
+
+static const char total_add[] =
+	"INSERT INTO total VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0),"
+	" ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO UPDATE SET"
+	" uplink_octets = uplink_octets + excluded.uplink_octets,"
+	" downlink_octets = downlink_octets + excluded.downlink_octets,"
+	" uplink_peak_bps = max(uplink_peak_bps, excluded.uplink_peak_bps),"
+	" downlink_peak_bps = max(downlink_peak_bps, excluded.downlink_peak_bps),"
+	" uplink_shaped_bps = min(ifnull(uplink_shaped_bps, excluded.uplink_shaped_bps),"
+	"  ifnull(excluded.uplink_shaped_bps, uplink_shaped_bps)),"
+	" downlink_shaped_bps = min(ifnull(downlink_shaped_bps,"
+	"  excluded.downlink_shaped_bps),"
+	"  ifnull(excluded.downlink_shaped_bps, downlink_shaped_bps)),"
+	" uplink_delay_us = max(uplink_delay_us, excluded.uplink_delay_us),"
+	" downlink_delay_us = max(downlink_delay_us, excluded.downlink_delay_us),"
+	" uplink_radio_delay_us = max(uplink_radio_delay_us, "
+	"excluded.uplink_radio_delay_us),"
+	" downlink_radio_delay_us = max(downlink_radio_delay_us, "
+	"excluded.downlink_radio_delay_us),"
+	" dropped_packets = dropped_packets + excluded.dropped_packets,"
+	" seen_s = seen_s + excluded.seen_s, marks = marks | excluded.marks";
+
+static const char key_cut[] = "DELETE FROM key WHERE id NOT IN (SELECT key FROM usage)"
+			      " AND id NOT IN (SELECT key FROM last)";
+
 static const char *const texts[N_STATEMENTS] = {
 	[S_BEGIN] = "BEGIN IMMEDIATE",
 	[S_COMMIT] = "COMMIT",
@@ -41,32 +73,10 @@ static const char *const texts[N_STATEMENTS] = {
 	[S_KEY_FIND] = "SELECT id FROM key WHERE series = ?1 AND key = ?2 AND mac = ?3",
 	[S_KEY_ADD] = "INSERT INTO key (series, key, mac, name) VALUES (?1, ?2, ?3, ?4)",
 	[S_KEY_NAME] = "UPDATE key SET name = ?1 WHERE id = ?2 AND name <> ?1",
-	[S_USAGE_ADD] = "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET"
-			" uplink_octets = uplink_octets + excluded.uplink_octets,"
-			" downlink_octets = downlink_octets + excluded.downlink_octets",
+	[S_USAGE_ADD] = usage_add,
 	[S_USAGE_HAS] = "SELECT 1 FROM usage WHERE per = ?1 AND t = ?2 AND key = ?3",
-	[S_USAGE_COUNT] = "SELECT count(*) FROM usage u JOIN key k ON k.id = u.key"
-			  " WHERE u.per = ?1 AND u.t = ?2 AND k.series = 'device'",
-	[S_TOTAL_ADD] =
-		"INSERT INTO total VALUES (?1, ?2, ?3, ?4, ?5, ?6, nullif(?7, 0), nullif(?8, 0),"
-		" ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO UPDATE SET"
-		" uplink_octets = uplink_octets + excluded.uplink_octets,"
-		" downlink_octets = downlink_octets + excluded.downlink_octets,"
-		" uplink_peak_bps = max(uplink_peak_bps, excluded.uplink_peak_bps),"
-		" downlink_peak_bps = max(downlink_peak_bps, excluded.downlink_peak_bps),"
-		" uplink_shaped_bps = min(ifnull(uplink_shaped_bps, excluded.uplink_shaped_bps),"
-		"  ifnull(excluded.uplink_shaped_bps, uplink_shaped_bps)),"
-		" downlink_shaped_bps = min(ifnull(downlink_shaped_bps,"
-		"  excluded.downlink_shaped_bps),"
-		"  ifnull(excluded.downlink_shaped_bps, downlink_shaped_bps)),"
-		" uplink_delay_us = max(uplink_delay_us, excluded.uplink_delay_us),"
-		" downlink_delay_us = max(downlink_delay_us, excluded.downlink_delay_us),"
-		" uplink_radio_delay_us = max(uplink_radio_delay_us, "
-		"excluded.uplink_radio_delay_us),"
-		" downlink_radio_delay_us = max(downlink_radio_delay_us, "
-		"excluded.downlink_radio_delay_us),"
-		" dropped_packets = dropped_packets + excluded.dropped_packets,"
-		" seen_s = seen_s + excluded.seen_s, marks = marks | excluded.marks",
+	[S_USAGE_COUNT] = usage_count,
+	[S_TOTAL_ADD] = total_add,
 	[S_LAST_SET] = "INSERT OR REPLACE INTO last VALUES (?1, ?2, ?3, ?4)",
 	[S_LAST_DROP] = "DELETE FROM last WHERE key = ?1",
 	[S_META_SET] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
@@ -76,8 +86,7 @@ static const char *const texts[N_STATEMENTS] = {
 	[S_TOTAL_CUT] = "DELETE FROM total WHERE per = ?1 AND t < ?2",
 	[S_FUTURE_USAGE_CUT] = "DELETE FROM usage WHERE per = ?1 AND t >= ?2",
 	[S_FUTURE_TOTAL_CUT] = "DELETE FROM total WHERE per = ?1 AND t >= ?2",
-	[S_KEY_CUT] = "DELETE FROM key WHERE id NOT IN (SELECT key FROM usage)"
-		      " AND id NOT IN (SELECT key FROM last)",
+	[S_KEY_CUT] = key_cut,
 };
 
 int history_fail(const struct history *h, const char *what, char *error)

@@ -2,11 +2,8 @@
 /* weir-web: what a running weir shows, over HTTP, by a process without rights. */
 #include "web.h"
 
-<<<<<<< HEAD
 #include "history_options.h"
-=======
 #include "web_clients.h"
->>>>>>> w-page
 #include "web_listen.h"
 #include "web_token.h"
 
@@ -497,15 +494,8 @@ int main(int argc, char **argv)
 		       "Started by root it becomes somebody without rights first. docs/web.md has "
 		       "more.",
 	};
-<<<<<<< HEAD
-	struct server server = {.web = {.socket = DEFAULT_SOCKET, .n_devices = 64}};
-	struct arguments a = {.user = "nobody",
-		.token = DEFAULT_TOKEN,
-		.history = HISTORY_COLLECTING_DEFAULTS,
-		.web = &server.web};
-=======
-	struct arguments a = {.user = "nobody", .token = DEFAULT_TOKEN};
->>>>>>> w-page
+	struct arguments a = {
+		.user = "nobody", .token = DEFAULT_TOKEN, .history = HISTORY_COLLECTING_DEFAULTS};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
 	struct server *server = server_create();
 	int result = -1;
@@ -517,22 +507,14 @@ int main(int argc, char **argv)
 	argp_program_version = "weir-web " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
-	server.web.history = a.history.store.file;
+	server->web.history = a.history.store.file;
 	if (a.n_listen == 0)
 		a.listen[a.n_listen++] = DEFAULT_LISTEN;
-<<<<<<< HEAD
-	if (listeners_open(&server, &a, error) == 0
-		&& web_token_open(&server.web.gate, a.token, error) == 0
-		&& web_drop_rights(a.user, server.web.socket, error) == 0)
-		result = serve(&server, &a.history, error);
-	server_clean(&server);
-=======
 	if (listeners_open(server, &a, error) == 0
 		&& web_token_open(&server->web.gate, a.token, error) == 0
 		&& web_drop_rights(a.user, server->web.socket, error) == 0)
-		result = serve(server, error);
+		result = serve(server, &a.history, error);
 	server_destroy(server);
->>>>>>> w-page
 	if (result == 0)
 		return EXIT_SUCCESS;
 	(void)fprintf(stderr, "weir-web: %s\n", error);

@@ -3,8 +3,8 @@
 /* global uPlot */
 import { NONE, clock, day, element, setText } from "./format.js";
 
-const HEIGHT = 190;
-const HEIGHT_SMALL = 150;
+const HEIGHT = 170;
+const HEIGHT_SMALL = 140;
 const ROWS = 30;
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
@@ -68,7 +68,7 @@ export class Chart {
 				y: { range: (plot, low, high) => [0, Math.max(this.least, (high ?? 0) * 1.1)] },
 			},
 			axes: [
-				{ ...axis, values: (plot, at) => this.ticks(at), space: 70 },
+				{ ...axis, size: 30, values: (plot, at) => this.ticks(at), space: 70 },
 				{ ...axis, size: 76, values: (plot, values) => values.map(v => this.format(v)), space: 36 },
 			],
 			series: [{ label: "at", value: (plot, t) => t === null || t === undefined ? NONE : this.when(t) }, ...series],

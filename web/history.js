@@ -4,6 +4,7 @@ import { Chart } from "./charts.js";
 import { element, micros, rate, setText, text } from "./format.js";
 
 const LIVE_S = 600;
+const LIVE_LEAST_S = 120; /* drawn at first; the span grows with what is known */
 const GAP_S = 15; /* a line is broken where nothing was known for so long */
 const RENEW_MS = 60000;
 
@@ -85,9 +86,11 @@ export class History {
 		const column = name => this.live.map(p => p[name]);
 
 		const now = this.live[this.live.length - 1]?.t ?? Date.now() / 1000;
+		this.delayChart.figure.hidden = false;
+		const span = [Math.min(now - LIVE_LEAST_S, this.live[0]?.t ?? now), now];
 
-		this.rateChart.update([column("t"), column("downRate"), column("upRate")], [now - LIVE_S, now]);
-		this.delayChart.update([column("t"), column("downlink"), column("uplink")], [now - LIVE_S, now]);
+		this.rateChart.update([column("t"), column("downRate"), column("upRate")], span);
+		this.delayChart.update([column("t"), column("downlink"), column("uplink")], span);
 	}
 
 	/* Draws the chosen span anew, now. */
@@ -138,6 +141,7 @@ export class History {
 		}
 		const rates = name => column(name).map(v => v === null || v === undefined ? null : 8 * v / per);
 
+		this.delayChart.figure.hidden = this.series.series !== "total"; /* it is kept of uplinks alone */
 		this.rateChart.update([times, rates("downlink_octets"), rates("uplink_octets")]);
 		this.delayChart.update([times, column("downlink_delay_us"), column("uplink_delay_us")]);
 	}
@@ -152,7 +156,7 @@ export class History {
 			const answer = await this.ask(`/api/history?${new URLSearchParams({ series, per, from, to })}`);
 
 			for (const one of answer.keys ?? [])
-				options.push(element("option", { value: JSON.stringify({ series, key: one.key, ...one.mac && { mac: one.mac } }), text: `${series} ${text(one.name || one.key)}` }));
+				options.push(element("option", { value: JSON.stringify({ series, key: one.key, ...one.mac && { mac: one.mac } }), text: `${series} ${one.name && one.name !== one.key ? `${one.name}, ` : ""}${text(one.key)}` }));
 		}
 		this.select.replaceChildren(...options);
 		this.select.value = chosen;

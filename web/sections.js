@@ -22,7 +22,18 @@ function stepWords(plan) {
 	return [plan.step === "shape" && plan.step_bps ? `${words} to ${rate(plan.step_bps)}` : words, grave];
 }
 
-/* The bar of a plan: used, what of the bill is unsure, what is foreseen, what is reserved; a mark where the quota ends. */
+/* How much of its cycle has passed. */
+function cyclePart(plan) {
+	const [from, to] = [Date.parse(plan.cycle_start), Date.parse(plan.cycle_end)];
+	const part = (Date.now() - from) / (to - from);
+
+	return Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
+}
+
+/*
+ * The bar of a plan: used, what of the bill is unsure, what is foreseen, what is reserved; marks where the quota ends, and where an even
+ * pace would be today.
+ */
 class Scale {
 	constructor() {
 		this.svg = document.createElementNS(SVG, "svg");
@@ -36,11 +47,20 @@ class Scale {
 			this.svg.append(rect);
 			return rect;
 		});
-		this.quota = document.createElementNS(SVG, "line");
-		this.quota.setAttribute("class", "quota");
-		this.quota.setAttribute("y1", "0");
-		this.quota.setAttribute("y2", "100%");
-		this.svg.append(this.quota);
+		[this.quota, this.even] = ["quota", "even"].map(name => {
+			const line = document.createElementNS(SVG, "line");
+
+			line.setAttribute("class", name);
+			line.setAttribute("y1", "0");
+			line.setAttribute("y2", "100%");
+			this.svg.append(line);
+			return line;
+		});
+	}
+
+	mark(line, at) {
+		for (const end of ["x1", "x2"])
+			setAttribute(line, end, `${(100 * at / this.whole).toFixed(3)}%`);
 	}
 
 	part(rect, from, to) {
@@ -58,8 +78,9 @@ class Scale {
 		this.part(foreseen, high, plan.forecast_high_octets ?? high);
 		this.part(used, 0, low);
 		this.part(unsure, low, high);
-		for (const end of ["x1", "x2"])
-			setAttribute(this.quota, end, `${(100 * plan.quota_octets / this.whole).toFixed(3)}%`);
+		this.mark(this.quota, plan.quota_octets);
+		this.even.style.display = plan.cycle_end ? "" : "none";
+		this.mark(this.even, plan.quota_octets * cyclePart(plan));
 		setAttribute(this.svg, "aria-label", words);
 	}
 }
@@ -105,7 +126,8 @@ class Plan {
 		this.scale = new Scale();
 		this.key = element("p", { class: "key", "aria-hidden": "true" }, element("span", { class: "k-used", text: "used" }),
 			element("span", { class: "k-unsure", text: "may be billed" }), element("span", { class: "k-foreseen", text: "foreseen" }),
-			element("span", { class: "k-reserve", text: "reserved" }));
+			element("span", { class: "k-reserve", text: "reserved" }),
+			element("span", { class: "k-even", text: "an even pace, today" }));
 		this.facts = element("dl");
 		this.node = element("article", { class: "plan" },
 			element("div", { class: "plan-head" }, this.name, this.big, this.share, this.badge), this.scale.svg, this.key, this.facts);
@@ -276,7 +298,8 @@ const TABLES = {
 
 const SEVERITIES = { error: "alarm", warning: "warning" };
 
-const fieldWords = event => Object.entries(event.fields ?? {}).map(([k, v]) => `${k}=${v}`).join(" ");
+/* more=0: nothing was left out before it. */
+const fieldWords = event => Object.entries(event.fields ?? {}).filter(([k, v]) => k !== "more" || v !== 0).map(([k, v]) => `${k}=${v}`).join(" ");
 
 const EVENTS = {
 	place: "events-table", name: "events", sort: 0, key: r => r.seq, none: "nothing has happened yet", rowsAtFirst: 15,

@@ -4,6 +4,8 @@ import { NONE, element, setAttribute, setText } from "./format.js";
 
 const ROWS_AT_FIRST = 25;
 
+const words = new Intl.Collator("en", { numeric: true }); /* 192.168.50.9 before 192.168.50.10 */
+
 /*
  * A column: title; get(row), what is sorted by; show(row), what is read, else get(row); number, whether it is one and so sorted
  * from the largest; left, a number that stands as words do; narrow, false where a phone leaves it out; rare, which is left out where
@@ -23,7 +25,7 @@ export class Table {
 
 	build(place, name, filter) {
 		const id = place.id;
-		const bar = element("div", { class: "bar" });
+		const bar = this.bar = element("div", { class: "bar" });
 
 		if (filter) {
 			const input = element("input", { type: "search", id: `${id}-filter`, placeholder: "Filter", autocomplete: "off", spellcheck: "false" });
@@ -98,10 +100,12 @@ export class Table {
 		const [x, y] = [this.sorted.get(a), this.sorted.get(b)];
 		const missing = v => v === undefined || v === null || v === "" || (this.sorted.number && !Number.isFinite(v));
 
+		const alike = () => words.compare(this.key(a), this.key(b));
+
 		if (missing(x) || missing(y)) /* what is not known comes last, whichever way */
-			return missing(x) - missing(y) || (this.key(a) < this.key(b) ? -1 : 1);
-		const order = this.sorted.number ? x - y : String(x).localeCompare(String(y), "en", { numeric: true });
-		return (this.falling ? -order : order) || (this.key(a) < this.key(b) ? -1 : 1);
+			return missing(x) - missing(y) || alike();
+		const order = this.sorted.number ? x - y : words.compare(x, y);
+		return (this.falling ? -order : order) || alike();
 	}
 
 	line(row) {
@@ -151,14 +155,15 @@ export class Table {
 
 	tell(passing, seen) {
 		const total = Math.max(this.total ?? 0, this.rows.length);
-		let words = seen === total ? `${total}` : `${seen} of ${passing === total ? total : `${passing} that match, of ${total}`}`;
+		let tally = seen === total ? `${total}` : `${seen} of ${passing === total ? total : `${passing} that match, of ${total}`}`;
 
 		if (total === 0)
-			words = this.none;
+			tally = this.none;
 		else if (passing === 0)
-			words = `none of ${total} matches`;
-		setText(this.tally, this.isPlain && total > 0 && seen === total ? "" : words);
+			tally = `none of ${total} matches`;
+		setText(this.tally, this.isPlain && total > 0 && seen === total ? "" : tally);
 		this.more.hidden = passing <= this.rowsAtFirst;
+		this.bar.hidden = this.isPlain && this.more.hidden && this.tally.textContent === "";
 		setText(this.more, this.all ? `Show the first ${this.rowsAtFirst}` : `Show all ${passing}`);
 	}
 }

@@ -10,8 +10,16 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
+    ".txt": "text/plain; charset=utf-8",
 }
+
+
+def name_of(path):
+    """What it is called under weir-web: a licence by what it is of."""
+    folder, name = os.path.split(path)
+    if name == "index.html":
+        return ""
+    return os.path.basename(folder) + "-LICENSE.txt" if name == "LICENSE" else name
 
 
 def array(name, octets):
@@ -24,9 +32,9 @@ def main(out, *files):
     for i, path in enumerate(files):
         with open(path, "rb") as f:
             octets = f.read()
-        name = os.path.basename(path)
+        name = name_of(path)
         rows.append('\t{"/%s", "%s", "\\"%s\\"", file_%d, sizeof(file_%d)},' % (
-            "" if name == "index.html" else name, TYPES[os.path.splitext(name)[1]], hashlib.sha256(octets).hexdigest()[:16], i, i))
+            name, TYPES[os.path.splitext(name)[1] or ".html"], hashlib.sha256(octets).hexdigest()[:16], i, i))
         arrays.append(array("file_%d" % i, octets))
     with open(out, "w", encoding="utf-8") as f:
         f.write('/* SPDX-License-Identifier: BSD-3-Clause */\n#include "web_files.h"\n\n#include <string.h>\n\n')

@@ -2,6 +2,7 @@
 /* weir-web: what a running weir shows, over HTTP, by a process without rights. */
 #include "web.h"
 
+#include "history_options.h"
 #include "web_clients.h"
 #include "web_listen.h"
 #include "web_token.h"
@@ -53,6 +54,7 @@ struct arguments {
 	uint32_t n_listen;
 	const char *user;
 	const char *token;
+	struct history_collecting history;
 	struct web *web;
 };
 
@@ -109,6 +111,9 @@ static error_t option_parse(int key, char *arg, struct argp_state *state)
 	struct arguments *a = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &a->history;
+		return 0;
 	case 'l':
 		listen_add(a, arg, state);
 		return 0;
@@ -400,8 +405,10 @@ static struct MHD_Daemon *daemon_start(struct listener *l)
 	return daemon;
 }
 
-static int serve(struct server *s, char *error)
+/* Keeps the history in a thread of its own; signals come to this one. */
+static int serve(struct server *s, const struct history_collecting *history, char *error)
 {
+	struct history_collector *collector = NULL;
 	int signal_fd = signals_open();
 	int result = signal_fd < 0 ? -1 : 0;
 
@@ -410,10 +417,13 @@ static int serve(struct server *s, char *error)
 		if (s->listeners[i].daemon == NULL)
 			result = -1;
 	}
+	if (result != 0)
+		(void)snprintf(error, CONNECTION_ERROR_MAX, "cannot serve: %s", strerror(errno));
+	else if (history->store.file != NULL)
+		result = history_collect_start(history, s->web.socket, &collector, error);
 	if (result == 0)
 		loop(s, signal_fd);
-	else
-		(void)snprintf(error, CONNECTION_ERROR_MAX, "cannot serve: %s", strerror(errno));
+	history_collect_stop(collector);
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		if (s->listeners[i].daemon != NULL)
 			MHD_stop_daemon(s->listeners[i].daemon);
@@ -469,9 +479,12 @@ static void server_destroy(struct server *s)
 
 int main(int argc, char **argv)
 {
+	static const struct argp_child children[] = {
+		{&history_argp, 0, "History, docs/history.md:", 1}, {NULL, 0, NULL, 0}};
 	static const struct argp argp = {
 		.options = options,
 		.parser = option_parse,
+		.children = children,
 		.doc = "Serves what a running weir shows over HTTP: a page for its operator under "
 		       "/, "
 		       "and /metrics for Prometheus.\v"
@@ -481,7 +494,8 @@ int main(int argc, char **argv)
 		       "Started by root it becomes somebody without rights first. docs/web.md has "
 		       "more.",
 	};
-	struct arguments a = {.user = "nobody", .token = DEFAULT_TOKEN};
+	struct arguments a = {
+		.user = "nobody", .token = DEFAULT_TOKEN, .history = HISTORY_COLLECTING_DEFAULTS};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
 	struct server *server = server_create();
 	int result = -1;
@@ -493,12 +507,13 @@ int main(int argc, char **argv)
 	argp_program_version = "weir-web " WEIR_VERSION;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
 		return EXIT_USAGE;
+	server->web.history = a.history.store.file;
 	if (a.n_listen == 0)
 		a.listen[a.n_listen++] = DEFAULT_LISTEN;
 	if (listeners_open(server, &a, error) == 0
 		&& web_token_open(&server->web.gate, a.token, error) == 0
 		&& web_drop_rights(a.user, server->web.socket, error) == 0)
-		result = serve(server, error);
+		result = serve(server, &a.history, error);
 	server_destroy(server);
 	if (result == 0)
 		return EXIT_SUCCESS;

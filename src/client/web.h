@@ -38,6 +38,7 @@ struct web_cached {
 
 struct web {
 	const char *socket;    /* of the daemon */
+	const char *history;   /* the file; NULL: none is kept */
 	uint32_t n_devices;    /* with metrics of their own */
 	bool has_open_metrics; /* everybody on a LAN may read them */
 	struct web_gate gate;

@@ -2,10 +2,11 @@
 /*
  * /api/history: what was, over longer spans than a page has been open.
  *
- * Shapes:   ?series=total|class|device&key=NAME&per=minute|hour|day&from=UNIX&to=UNIX gives
- *           {"per": 60, "columns": ["t", "uplink_octets", "downlink_octets", "delay_p50_us", ...], "rows": [[...], ...]}, times as
- *           seconds of UNIX; without `key`, of classes and devices their sums over the span:
- *           {"keys": [{"key": ..., "name": ..., "uplink_octets": ..., "downlink_octets": ...}]}.
+ * Shapes:   ?series=total|port|plan|class|device&key=NAME&per=minute|hour|day&from=UNIX&to=UNIX gives
+ *           {"per": 60, "columns": ["t", "uplink_octets", "downlink_octets", ...], "rows": [[...], ...]}, times as seconds of
+ *           UNIX; without `key`, of all but the total their sums over the span: {"keys": [{"key": ..., "mac": ..., "name": ...,
+ *           "uplink_octets": ..., "downlink_octets": ...}]}. docs/history.md has the columns. Of an address that several devices had,
+ *           &mac= chooses one. The last minutes, until the next batch is written, are not there yet.
  * Errors:   a status of 400 and above with {"error": "..."}; 404 where no history is kept.
  * Threads:  that of weir-web.
  */

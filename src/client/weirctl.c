@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* weirctl: what a running weir is doing, in tables for people or JSON for programs. */
 #include "events.h"
+#include "history_show.h"
 #include "metrics.h"
 #include "show.h"
 #include "tell.h"
@@ -28,7 +29,12 @@ enum {
 	OPTION_FORMAT,
 	OPTION_TECHNOLOGY,
 	OPTION_CELL,
-	OPTION_RSRP
+	OPTION_RSRP,
+	OPTION_FILE,
+	OPTION_SERIES,
+	OPTION_KEY,
+	OPTION_PER,
+	OPTION_SINCE
 };
 
 struct arguments {
@@ -38,6 +44,7 @@ struct arguments {
 	bool has_octets;
 	struct tell_link link;
 	struct metrics_options metrics;
+	struct history_showing history;
 	bool follow;
 	int n_rest; /* words from the command on, where it reads them itself */
 	char **rest;
@@ -68,6 +75,14 @@ static const struct argp_option options[] = {
 	{"technology", OPTION_TECHNOLOGY, "NAME", 0, "link: 2g, 3g, nb-iot, lte-m, lte or 5g", 0},
 	{"cell", OPTION_CELL, "HEX", 0, "link: identity of the cell", 0},
 	{"rsrp", OPTION_RSRP, "DBM", 0, "link: signal, -156 to -31", 0},
+	{"file", OPTION_FILE, "FILE", 0, "history: weir-web's (default " HISTORY_FILE ")", 0},
+	{"series", OPTION_SERIES, "NAME", 0,
+		"history: total (default), port, plan, class or device", 0},
+	{"key", OPTION_KEY, "NAME", 0,
+		"history: one of the series, over time: an address, a class; without, their sums",
+		0},
+	{"per", OPTION_PER, "PERIOD", 0, "history: minute, hour or day", 0},
+	{"since", OPTION_SINCE, "TIME", 0, "history: so long ago, such as 2d (default a day)", 0},
 	{NULL, 0, NULL, 0, NULL, 0},
 };
 
@@ -117,6 +132,12 @@ static void rsrp_parse(const char *text, struct argp_state *state, struct argume
 		argp_error(state, "--rsrp takes a number of dBm such as -97, not \"%s\"", text);
 	a->link.rsrp_dbm = (int)n;
 	a->link.has_rsrp = true;
+}
+
+static void since_parse(const char *text, struct argp_state *state, struct arguments *a)
+{
+	if (units_parse_time(text, &a->history.since_us) != 0 || a->history.since_us == 0)
+		argp_error(state, "--since takes a time such as 3h or 2d, not \"%s\"", text);
 }
 
 static void one_too_many(
@@ -218,6 +239,14 @@ static int metrics_run(const struct arguments *a, char *error)
 	return metrics_write(a->show.socket, &a->metrics, stdout, error);
 }
 
+static int history_run(const struct arguments *a, char *error)
+{
+	struct history_showing wanted = a->history;
+
+	wanted.json = a->show.json;
+	return history_show(&wanted, error);
+}
+
 static int live_run(const struct arguments *a, char *error)
 {
 	struct top_settings settings = {.socket = a->show.socket, .filter = ""};
@@ -231,6 +260,7 @@ static const struct command commands[] = {
 	{"top", NULL, NULL, live_run}, /* reads its words itself */
 	{"events", one_too_many, NULL, events_run},
 	{"metrics", one_too_many, NULL, metrics_run},
+	{"history", one_too_many, NULL, history_run},
 	{"plan", plan_take, plan_missing, plan_run},
 	{"link", link_take, link_missing, link_run},
 };
@@ -242,7 +272,8 @@ static void command_take(const char *word, struct argp_state *state, struct argu
 			a->command = &commands[i];
 	if (a->command == NULL)
 		argp_error(state,
-			"there is no command \"%s\"; there is: show %s, top, events, metrics, %s, "
+			"there is no command \"%s\"; there is: show %s, top, events, metrics, "
+			"history, %s, "
 			"%s",
 			word, view_names, plan_usage, link_usage);
 	else if (a->command->take == NULL) {
@@ -257,7 +288,7 @@ static void check_whole(struct argp_state *state, const struct arguments *a)
 	const char *missing = NULL;
 
 	if (a->command == NULL)
-		argp_error(state, "say what to do: show %s, top, events, metrics, %s, %s",
+		argp_error(state, "say what to do: show %s, top, events, metrics, history, %s, %s",
 			view_names, plan_usage, link_usage);
 	else if (a->command->missing != NULL)
 		missing = a->command->missing(a);
@@ -271,6 +302,24 @@ static void check_whole(struct argp_state *state, const struct arguments *a)
 			state, "--json prints the answer as weir gives it: --sort is for tables");
 }
 
+static error_t history_option_parse(
+	int key, char *arg, struct argp_state *state, struct arguments *a)
+{
+	if (key == OPTION_FILE)
+		a->history.file = arg;
+	else if (key == OPTION_SERIES)
+		a->history.series = arg;
+	else if (key == OPTION_KEY)
+		a->history.key = arg;
+	else if (key == OPTION_PER)
+		a->history.per = arg;
+	else if (key == OPTION_SINCE)
+		since_parse(arg, state, a);
+	else
+		return ARGP_ERR_UNKNOWN;
+	return 0;
+}
+
 static error_t radio_option_parse(int key, char *arg, struct argp_state *state, struct arguments *a)
 {
 	if (key == OPTION_TECHNOLOGY)
@@ -280,7 +329,7 @@ static error_t radio_option_parse(int key, char *arg, struct argp_state *state, 
 	else if (key == OPTION_RSRP)
 		rsrp_parse(arg, state, a);
 	else
-		return ARGP_ERR_UNKNOWN;
+		return history_option_parse(key, arg, state, a);
 	return 0;
 }
 
@@ -359,6 +408,7 @@ int main(int argc, char **argv)
 			"top [--help] [devices|classes|flows|plans|link|drops]\n"
 			"events [--follow]\n"
 			"metrics\n"
+			"history [--series NAME] [--key NAME] [--per PERIOD] [--since TIME]\n"
 			"plan top-up NAME OCTETS\n"
 			"plan set-used NAME OCTETS\n"
 			"link NAME [--technology NAME] [--cell HEX] [--rsrp DBM]",
@@ -367,7 +417,9 @@ int main(int argc, char **argv)
 		       "says its cycle has used, or what a modem says of its radio.\v"
 		       "Exits with 0, 1 (weir did not answer, or refused) or 2 (wrong arguments).",
 	};
-	struct arguments a = {.show.socket = DEFAULT_SOCKET, .metrics = METRICS_DEFAULTS};
+	struct arguments a = {.show.socket = DEFAULT_SOCKET,
+		.metrics = METRICS_DEFAULTS,
+		.history = {.file = HISTORY_FILE, .series = "total"}};
 	char error[CONNECTION_ERROR_MAX] = "no memory";
 
 	argp_err_exit_status = EXIT_USAGE;

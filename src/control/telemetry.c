@@ -2,6 +2,7 @@
 #include "telemetry_private.h"
 
 #include <weir/base/clock.h>
+#include <weir/base/rng.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ int telemetry_create(struct path *path, struct port *const ports[PORTS_MAX], uin
 	t->path = path;
 	memcpy(t->ports, ports, sizeof(t->ports));
 	t->started_us = now_us;
+	t->run = rng_entropy();
 	telemetry_sample(t, now_us);
 	*ret_telemetry = t;
 	return 0;

@@ -35,6 +35,7 @@ struct telemetry {
 	struct remote_names *remote_names;           /* NULL: nor have remotes */
 	struct port *ports[PORTS_MAX];
 	uint64_t started_us;
+	uint64_t run; /* drawn at create */
 	struct telemetry_names names;
 	uint32_t n_reloads;
 	char class_names[CLASS_IDS]

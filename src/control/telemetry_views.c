@@ -5,7 +5,9 @@
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
 #include <weir/control/link_hint.h>
+#include <weir/control/schedule.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -125,12 +127,17 @@ void status_write(struct listing *l, struct text *part)
 {
 	struct telemetry *t = l->telemetry;
 	struct path_stats *s = &t->stats;
+	char run[sizeof("0123456789abcdef")];
 
 	doors_stats_read(t->path, s);
+	(void)snprintf(run, sizeof(run), "%016" PRIx64, t->run);
 	text_open(part, NULL, '{');
 	text_field_string(part, "gateway", t->names.gateway);
 	text_field_string(part, "version", t->names.version);
 	text_field_u64(part, "pid", (uint64_t)getpid());
+	text_field_string(part, "run", run);
+	text_field_bool(part, "clock_trusted",
+		schedule_clock_is_trusted(t->names.clock, (int64_t)time(NULL)));
 	text_field_u64(part, "at_us", l->now_us);
 	text_field_u64(part, "uptime_s", (l->now_us - t->started_us) / US_PER_S);
 	text_field_string(part, "config_file", t->names.config_file);

@@ -258,6 +258,7 @@ static void name_for_telemetry(struct gateway *g)
 	snprintf(names->gateway, sizeof(names->gateway), "%s", g->config->gateway);
 	snprintf(names->version, sizeof(names->version), "%s", WEIR_VERSION);
 	snprintf(names->config_file, sizeof(names->config_file), "%s", g->file);
+	names->clock = g->config->runtime.clock;
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		snprintf(names->devices[i], sizeof(names->devices[i]), "%.*s",
 			(int)sizeof(names->devices[i]) - 1, g->ports.devices[i]);

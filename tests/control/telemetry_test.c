@@ -281,6 +281,7 @@ static struct port *const ports[PORTS_MAX] = {&lan, &wan};
 static const struct telemetry_names names = {.gateway = "gw-\"42\"",
 	.version = "0.1.0",
 	.config_file = "/etc/weir.yaml",
+	.clock = CLOCK_TRUSTED,
 	.devices = {"eth1", "wwan0"},
 	.plans = {"sim1"}};
 static struct path path;
@@ -461,6 +462,8 @@ Test(control_telemetry, status_says_who_it_is_and_how_it_fares)
 	cr_expect_str_eq(string(a, "gateway"), "gw-\"42\"");
 	cr_expect_str_eq(string(a, "config_file"), "/etc/weir.yaml");
 	cr_expect_eq(number(a, "uptime_s"), 10);
+	cr_expect_eq(strlen(string(a, "run")), 16);
+	cr_expect(json_is_true(json_object_get(a, "clock_trusted")));
 	cr_expect_eq(number(a, "reloads"), 3);
 	cr_expect_eq(number(a, "ports_up"), 1);
 	cr_expect_eq(number(a, "ports_down"), 1);

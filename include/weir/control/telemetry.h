@@ -7,6 +7,7 @@
  *           `at_us` is when the answer was begun, on the path's clock: who asks twice has counters and the time between.
  *           {"show": "flows", "busiest": 100} gives the hundred that have moved most among those that moved within the last
  *           ten seconds, the heaviest first, then the heaviest of the others; at most TELEMETRY_BUSIEST_MAX.
+ *           `run` of status is another one after each start: counters that began anew are known by it.
  * Units:    octets are IP header and payload, bytes are frames; names end in _us, _bps (bits a second), _octets. Rates are
  *           averages over the last 10 and 60 seconds, or over what there is of them.
  * Errors:   an unknown view or a filter of the wrong type is answered with what there is instead.
@@ -24,6 +25,7 @@
 #include <weir/base/direction.h>
 #include <weir/control/budget.h>
 #include <weir/control/clocks.h>
+#include <weir/control/config.h>
 #include <weir/control/device_names.h>
 #include <weir/control/export_ipfix.h>
 #include <weir/control/remote_names.h>
@@ -43,6 +45,7 @@ struct telemetry_names {
 	char gateway[TELEMETRY_NAME_MAX];
 	char version[TELEMETRY_NAME_MAX];
 	char config_file[256];
+	enum config_clock clock; /* whether the wall clock is right */
 	char devices[PORTS_MAX]
 		    [TELEMETRY_NAME_MAX]; /* kernel interface or PCI address, by port id */
 	char plans[PLANS_MAX][TELEMETRY_NAME_MAX];

@@ -25,8 +25,9 @@ enum {
 	REMOTE_PORT = 443,
 	ETHERNET_OVERHEAD = 18, /* header and check sequence */
 	MTU_DEFAULT = 1500,
-	STEP_US = 10, /* of the virtual clock */
+	STEP_US = 10, /* of the virtual clock, for established flows */
 	STEPS_A_LOOK = 16,
+	NEW_ROUND = 2, /* frames for each new flow that lives */
 };
 
 #define FIRST_REMOTE 0x0b000000u
@@ -52,7 +53,7 @@ static uint64_t now_us(struct bench_worker *w)
 {
 	if (!w->virtual_clock)
 		return clock_now_us();
-	w->virtual_us += STEP_US;
+	w->virtual_us += w->step_us;
 	return w->virtual_us;
 }
 
@@ -104,11 +105,13 @@ static uint32_t worker_of(const struct bench_worker *w, uint32_t flow)
 
 static int choose_flows(struct bench_worker *w)
 {
-	w->flows = calloc(w->what->n_flows, sizeof(*w->flows));
+	uint32_t n = w->what->new_flows ? NEW_ROUND * w->what->n_flows : w->what->n_flows;
+
+	w->flows = calloc(n, sizeof(*w->flows));
 	if (w->flows == NULL)
 		return -ENOMEM;
 	w->n_flows = 0;
-	for (uint32_t i = 0; i < w->what->n_flows; i++)
+	for (uint32_t i = 0; i < n; i++)
 		if (worker_of(w, i) == w->id)
 			w->flows[w->n_flows++] = i;
 	return 0;
@@ -228,16 +231,27 @@ static void feed(struct bench_worker *w, enum direction d, uint32_t n, uint64_t 
 		n, n_rounds);
 }
 
+uint32_t bench_worker_step(struct bench_worker *w)
+{
+	return path_step(w->path, now_us(w));
+}
+
+__attribute__((noinline)) void bench_worker_take_records(struct bench_worker *w)
+{
+	struct flow_record records[16];
+
+	while (doors_records_take(w->path, records, 16) == 16)
+		;
+}
+
 /* Steps until all that was fed has gone through. */
 static void settle(struct bench_worker *w)
 {
-	struct flow_record records[8];
 	int n_empty = 0;
 
 	while (n_empty < EMPTY_STEPS) {
-		n_empty = path_step(w->path, now_us(w)) > 0 ? 0 : n_empty + 1;
-		while (doors_records_take(w->path, records, 8) == 8)
-			;
+		n_empty = bench_worker_step(w) > 0 ? 0 : n_empty + 1;
+		bench_worker_take_records(w);
 	}
 }
 
@@ -277,6 +291,17 @@ static int open_ports(struct bench_worker *w, const struct path_config *pc)
 	return 0;
 }
 
+/* Time passes at the pace at which the flows that live are as many as wanted. */
+static void set_new_flows(struct bench_worker *w, struct path_config *pc)
+{
+	uint64_t life_us = BENCH_NEW_LIFE_US + BENCH_NEW_LATE_US;
+
+	w->virtual_clock = true;
+	w->step_us = RTE_MAX(PORT_BURST_MAX * life_us / w->what->n_flows, (uint64_t)1);
+	pc->timeouts.udp_one_way_ms = BENCH_NEW_LIFE_US / US_PER_MS;
+	pc->new_flows_per_s = 0;
+}
+
 static int open_path(struct bench_worker *w, bool profile)
 {
 	uint32_t n_workers = w->what->n_workers;
@@ -297,7 +322,8 @@ static int open_path(struct bench_worker *w, bool profile)
 	setup.nat_port_max = (uint16_t)(setup.nat_port_min + slice - 1);
 	setup.seed = SEED + w->id;
 	/* With room to spare: a host may have a quarter as many flows as are free. */
-	n_flows_room = w->n_flows + (w->n_flows / n_hosts(w) + 1) * 5;
+	n_flows_room = w->what->new_flows ? w->what->n_flows + w->what->n_flows / 2 : w->n_flows;
+	n_flows_room += (w->n_flows / n_hosts(w) + 1) * 5;
 	if (setup.flow_capacity < n_flows_room)
 		setup.flow_capacity = n_flows_room;
 	if (setup.device_capacity < HOSTS)
@@ -305,6 +331,8 @@ static int open_path(struct bench_worker *w, bool profile)
 	if (setup.neighbor_capacity < HOSTS + 2)
 		setup.neighbor_capacity = HOSTS + 2;
 	pc->flows_per_device = setup.flow_capacity;
+	if (w->what->new_flows)
+		set_new_flows(w, pc);
 	setup.neighbor_reachable_us = HOUR_US;
 	setup.profile = profile;
 	setup.pool = w->pool;
@@ -368,12 +396,17 @@ static int set_up_flows(struct bench_worker *w)
 {
 	int rc = feed_create(w, &w->feeds[UPLINK]);
 
-	if (rc == 0)
+	if (rc == 0 && !w->what->new_flows)
 		rc = feed_create(w, &w->feeds[DOWNLINK]);
 	if (rc != 0)
 		return fail(w, rc, "frames");
 	fill_uplink(w);
 	teach_gateway(w);
+	if (w->what->new_flows) {
+		shuffle(&w->feeds[UPLINK]);
+		feed(w, UPLINK, w->n_flows, 0);
+		return 0;
+	}
 	feed(w, UPLINK, w->n_flows, 1);
 	settle(w);
 	rc = fill_downlink(w);
@@ -396,6 +429,7 @@ int bench_worker_open(struct bench_worker *w, bool profile)
 	char name[RTE_MEMPOOL_NAMESIZE];
 	int rc;
 
+	w->step_us = STEP_US;
 	w->lan = first_port(w->config, PORT_LAN);
 	w->uplink = first_port(w->config, PORT_UPLINK);
 	if (w->lan == PORT_NONE || w->uplink == PORT_NONE)
@@ -449,7 +483,7 @@ struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 	start = clock_tsc();
 	do {
 		for (int i = 0; i < STEPS_A_LOOK; i++)
-			s.packets += path_step(w->path, now_us(w));
+			s.packets += bench_worker_step(w);
 		s.ticks = clock_tsc() - start;
 	} while (s.ticks < ticks);
 	s.instructions = bench_instructions_end(&counter);
@@ -496,8 +530,11 @@ __attribute__((noinline)) uint64_t bench_counted(struct bench_worker *w, uint64_
 {
 	uint64_t n = 0;
 
-	while (n < n_packets)
-		n += path_step(w->path, now_us(w));
+	while (n < n_packets) {
+		n += bench_worker_step(w);
+		if (w->what->new_flows)
+			bench_worker_take_records(w);
+	}
 	return n;
 }
 

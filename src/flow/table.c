@@ -299,24 +299,64 @@ static void set_family(struct flow *f, const struct flow_more *more)
 	f->external_be = more->external.words[3];
 }
 
-int flow_table_insert(struct flow_table *t, uint32_t flow_id)
+/* Sets the hashes of both keys. False when one of them is there already. */
+static bool hash_keys(const struct flow_table *t, uint32_t flow_id, uint32_t ret_hash[N_DIRECTIONS])
 {
-	struct flow_more *more = &t->more[flow_id];
 	struct flow_key up = key_of(t, flow_id, UPLINK);
 	struct flow_key down = key_of(t, flow_id, DOWNLINK);
-	uint32_t up_hash = flow_hash(&t->hash_key, &up);
-	uint32_t down_hash = flow_hash(&t->hash_key, &down);
+
+	ret_hash[UPLINK] = flow_hash(&t->hash_key, &up);
+	ret_hash[DOWNLINK] = flow_hash(&t->hash_key, &down);
+	/* Only a host that speaks to itself, on one port, has one key in both directions. */
+	return !key_equal(&up, &down) && find_hashed(t, ret_hash[UPLINK], &up) == FLOW_REF_NONE
+	       && find_hashed(t, ret_hash[DOWNLINK], &down) == FLOW_REF_NONE;
+}
+
+/* The same for IPv4, from the addresses in the flow's line. */
+static bool hash_keys_v4(
+	const struct flow_table *t, uint32_t flow_id, uint32_t ret_hash[N_DIRECTIONS])
+{
+	const struct flow *f = &t->flows[flow_id];
+	struct flow_key_v4 up = {
+		.src_be = f->internal_be,
+		.dst_be = f->remote_be,
+		.src_port = f->internal_port,
+		.dst_port = f->remote_port,
+		.proto = f->proto,
+	};
+	struct flow_key_v4 down = {
+		.src_be = f->remote_be,
+		.dst_be = f->external_be,
+		.src_port = f->remote_port,
+		.dst_port = f->external_port,
+		.proto = f->proto,
+	};
+
+	ret_hash[UPLINK] = flow_hash_v4(&t->hash_key, &up);
+	ret_hash[DOWNLINK] = flow_hash_v4(&t->hash_key, &down);
+	return (up.src_be != down.src_be || up.dst_be != down.dst_be || up.src_port != down.src_port
+		       || up.dst_port != down.dst_port)
+	       && flow_table_find_v4(t, ret_hash[UPLINK], &up) == FLOW_REF_NONE
+	       && flow_table_find_v4(t, ret_hash[DOWNLINK], &down) == FLOW_REF_NONE;
+}
+
+int flow_table_insert(struct flow_table *t, uint32_t flow_id)
+{
+	struct flow *f = &t->flows[flow_id];
+	struct flow_more *more = &t->more[flow_id];
+	uint32_t hash[N_DIRECTIONS];
+	bool is_new;
 
 	assert(more->in_use);
-	/* Only a host that speaks to itself, on one port, has one key in both directions. */
-	if (key_equal(&up, &down) || find_hashed(t, up_hash, &up) != FLOW_REF_NONE
-		|| find_hashed(t, down_hash, &down) != FLOW_REF_NONE)
+	set_family(f, more);
+	is_new = (f->flags & FLOW_IPV6) != 0 ? hash_keys(t, flow_id, hash)
+					     : hash_keys_v4(t, flow_id, hash);
+	if (!is_new)
 		return -EEXIST;
-	set_family(&t->flows[flow_id], more);
-	more->hash[UPLINK] = up_hash;
-	more->hash[DOWNLINK] = down_hash;
-	enter_key(t, up_hash, flow_id << 1 | UPLINK);
-	enter_key(t, down_hash, flow_id << 1 | DOWNLINK);
+	more->hash[UPLINK] = hash[UPLINK];
+	more->hash[DOWNLINK] = hash[DOWNLINK];
+	enter_key(t, hash[UPLINK], flow_id << 1 | UPLINK);
+	enter_key(t, hash[DOWNLINK], flow_id << 1 | DOWNLINK);
 	return 0;
 }
 

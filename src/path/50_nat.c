@@ -70,8 +70,8 @@ static enum drop_reason enter(
 	enum drop_reason why;
 
 	if (nat != NULL) {
-		why = nat_hold(nat, more->mapping_id, &more->remote, f->remote_port,
-			(f->flags & FLOW_UNANSWERED) == 0);
+		why = nat_hold(
+			nat, more->mapping_id, &more->remote, (f->flags & FLOW_UNANSWERED) == 0);
 		if (why != DROP_NONE)
 			goto err_mapping;
 	}
@@ -85,8 +85,8 @@ static enum drop_reason enter(
 
 err_hold:
 	if (nat != NULL)
-		nat_release(nat, more->mapping_id, &more->remote, f->remote_port,
-			(f->flags & FLOW_UNANSWERED) == 0);
+		nat_release(
+			nat, more->mapping_id, &more->remote, (f->flags & FLOW_UNANSWERED) == 0);
 	return why;
 err_mapping:
 	nat_forget_unused(nat, more->mapping_id);

@@ -9,8 +9,9 @@
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/rewrite.h>
 
-#define EXPIRE_MAX    256  /* flows ended a call */
-#define EXPIRE_BUDGET 1024 /* flows looked at a call */
+#define EXPIRE_MAX    (2 * BURST_MAX) /* flows ended a step: twice as many as a burst begins */
+#define EXPIRE_BUDGET 512             /* flows looked at a step */
+#define END_AHEAD     8               /* flows on their way from memory while one ends */
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
 #define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
@@ -34,21 +35,27 @@ static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 	return s != NULL && shaper_holds(s, id);
 }
 
-static void expire_flows(struct stage_ctx *ctx)
+/* Ends flows that time out. While more of them are due than one call may end, each step of the path goes on with it. */
+void housekeeping_expire(struct stage_ctx *ctx)
 {
 	uint32_t ids[EXPIRE_MAX];
 	uint32_t room = RTE_MIN(records_room(ctx), (uint32_t)EXPIRE_MAX);
 	uint32_t n = flow_wheel_expire(
 		ctx->wheel, &ctx->config->timeouts, ctx->now_us, EXPIRE_BUDGET, ids, room);
 
+	for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)END_AHEAD); i++)
+		flow_expect_end(ctx, ids[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct flow *f = &ctx->flows->flows[ids[i]];
 
+		if (i + END_AHEAD < n)
+			flow_expect_end(ctx, ids[i + END_AHEAD]);
 		if (unlikely(is_queued(ctx, ids[i])))
 			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, ids[i]);
 		else
 			flow_end(ctx, ids[i], end_reason_of(f));
 	}
+	ctx->expiry_is_late = flow_wheel_is_late(ctx->wheel);
 }
 
 enum early_end {
@@ -355,7 +362,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	watch_plans(ctx);
 	age_mappings(ctx);
 	quota_age(ctx);
-	expire_flows(ctx);
+	housekeeping_expire(ctx);
 	leave_abandoned_uplinks(p);
 	ask_policy_again(p);
 	expire_fragments(ctx);

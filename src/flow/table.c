@@ -12,6 +12,8 @@
  * the keys lie there (Poisson). */
 #define KEYS_PER_BUCKET 6
 
+#define OVERFLOW_AN_INSERTION 2 /* buckets that two keys may need */
+
 struct flow_table_private {
 	struct pool flow_pool;
 	struct pool overflow_pool;
@@ -19,12 +21,16 @@ struct flow_table_private {
 };
 
 /*
- * A chain of k keys has ceil(k / 10) - 1 < k / 10 overflow buckets, because chains have no gaps. So all chains
- * together, with two keys a flow, have no more than this, and no insertion can find the pool empty.
+ * A chain of k keys has ceil(k / 10) - 1 < k / 10 overflow buckets, because chains have no gaps: a fifth of the flows, if all
+ * keys met in one chain. By a hash that nobody can steer 4 % of the buckets overflow, which is 1.4 % of the flows; three
+ * times that is kept, and what a small table could need at worst. Two more, so that an insertion may ask for both at once.
  */
 static uint32_t overflow_needed(uint32_t capacity)
 {
-	return 2 * capacity / FLOW_BUCKET_KEYS + 1;
+	uint32_t worst = 2 * capacity / FLOW_BUCKET_KEYS;
+	uint32_t kept = capacity / 20 + 64;
+
+	return (worst < kept ? worst : kept) + OVERFLOW_AN_INSERTION;
 }
 
 static size_t buckets_len(const struct flow_table *t)
@@ -239,7 +245,7 @@ static void enter_key(struct flow_table *t, uint32_t hash, uint32_t ref)
 	if (place == FLOW_BUCKET_KEYS) {
 		uint32_t overflow = pool_take(&t->private->overflow_pool);
 
-		assert(overflow != POOL_NONE); /* see overflow_needed() */
+		assert(overflow != POOL_NONE); /* flow_table_insert() has asked */
 		b->next = t->n_buckets + overflow;
 		b = &t->buckets[b->next];
 		place = 0;
@@ -348,6 +354,8 @@ int flow_table_insert(struct flow_table *t, uint32_t flow_id)
 	bool is_new;
 
 	assert(more->in_use);
+	if (t->private->overflow_pool.n_free < OVERFLOW_AN_INSERTION)
+		return -ENOSPC;
 	set_family(f, more);
 	is_new = (f->flags & FLOW_IPV6) != 0 ? hash_keys(t, flow_id, hash)
 					     : hash_keys_v4(t, flow_id, hash);

@@ -759,6 +759,12 @@ void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be)
 		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)], 1);
 }
 
+void nat_expect_internal(
+	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port)
+{
+	__builtin_prefetch(slot_head(n, proto, internal, internal_port));
+}
+
 enum drop_reason nat_hold(
 	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, bool is_inside)
 {

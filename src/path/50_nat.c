@@ -197,6 +197,50 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	return why;
 }
 
+/* The NAT that will translate a packet's new flow, as far as can be told before its class has a say; else NULL. */
+static const struct nat *nat_of_new(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	if ((m->flags & PKT_NEW_FLOW) == 0 || m->direction != UPLINK)
+		return NULL;
+	return ctx->nats[m->out_port];
+}
+
+/* Fetches what the new flows of a burst will touch: their mappings, then filter and the bucket of the way back. An
+ * endpoint without a mapping is thought to get its own port. */
+static void expect_new(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+{
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		const struct nat *nat = nat_of_new(ctx, m);
+
+		if (nat != NULL)
+			nat_expect_internal(nat, m->proto, &m->src, m->src_port);
+	}
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		const struct nat *nat = nat_of_new(ctx, m);
+		struct flow_key_v4 down;
+		uint32_t id;
+
+		if (nat == NULL)
+			continue;
+		id = nat_find_internal(nat, m->proto, &m->src, m->src_port);
+		down = (struct flow_key_v4){
+			.src_be = m->dst.words[3],
+			.dst_be = ctx->config->ports[m->out_port].address.addr.words[3],
+			.src_port = m->dst_port,
+			.dst_port = m->src_port,
+			.proto = m->proto,
+		};
+		if (id != POOL_NONE) {
+			nat_expect(nat, id, m->dst.words[3]);
+			down.dst_port = nat_mapping(nat, id)->external_port;
+		}
+		rte_prefetch0(
+			flow_table_bucket(ctx->flows, flow_hash_v4(&ctx->flows->hash_key, &down)));
+	}
+}
+
 uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN;
@@ -204,6 +248,8 @@ uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 	const struct flow *flows = ctx->flows->flows;
 	struct rte_mbuf **kept = pkts;
 
+	if (unlikely(ctx->n_new_flows > 0))
+		expect_new(ctx, pkts, n_pkts);
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);

@@ -14,7 +14,10 @@
 #define END_AHEAD     8               /* flows on their way from memory while one ends */
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
-#define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
+#define SWEEP_LOOKS   4096 /* places of the table looked at a call for flows whose uplink is gone */
+#define SWEEP_MAX     512  /* flows ended a call for that */
+#define INTERIM_LOOKS 4096 /* places looked at a call for flows to report */
+#define INTERIM_MAX   1024 /* flows reported a call */
 #define REASK_LOOKS   4096 /* places of the table looked at a call for flows to ask policy about */
 #define REASK_MAX                                                                                  \
 	128 /* flows asked about: a fraction of a millisecond with every rule there can be */
@@ -102,11 +105,14 @@ static void leave_abandoned_uplinks(struct path *p)
 {
 	struct stage_ctx *ctx = &p->ctx;
 	uint32_t abandoned = abandoned_uplinks(ctx);
+	uint32_t n_ended = 0;
 
 	if ((abandoned & ~p->abandoned) != 0)
 		p->sweep_left = ctx->flows->capacity;
 	p->abandoned = abandoned;
-	for (uint32_t n = 0; n < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0; n++) {
+	for (uint32_t n = 0;
+		n < SWEEP_LOOKS && n_ended < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0;
+		n++) {
 		uint32_t id = p->sweep_left - 1;
 		const struct flow *f = &ctx->flows->flows[id];
 
@@ -118,6 +124,7 @@ static void leave_abandoned_uplinks(struct path *p)
 				return;
 			if (how == EARLY_QUEUED)
 				p->abandoned = 0;
+			n_ended += how == EARLY_ENDED;
 		}
 		p->sweep_left = id;
 	}
@@ -297,13 +304,16 @@ static void report_interim(struct path *p, uint64_t passed_us)
 	struct stage_ctx *ctx = &p->ctx;
 	uint64_t interval_us = ctx->config->interim_us;
 	uint32_t capacity = ctx->flows->capacity;
+	uint32_t room;
 
 	if (interval_us == 0)
 		return;
 	p->interim_credit += (uint64_t)capacity * RTE_MIN(passed_us, interval_us);
 	/* No more than one round is owed when nobody has taken records for long. */
 	p->interim_credit = RTE_MIN(p->interim_credit, (uint64_t)capacity * interval_us);
-	for (uint32_t room = records_room(ctx); p->interim_credit >= interval_us && room > 0;) {
+	room = RTE_MIN(records_room(ctx), (uint32_t)INTERIM_MAX);
+	for (uint32_t n = 0; n < INTERIM_LOOKS && p->interim_credit >= interval_us && room > 0;
+		n++) {
 		uint32_t id = p->interim_cursor;
 		const struct flow_more *more = &ctx->flows->more[id];
 

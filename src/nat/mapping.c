@@ -759,10 +759,22 @@ void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be)
 		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)], 1);
 }
 
-void nat_expect_internal(
+const uint32_t *nat_chain(
 	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port)
 {
-	__builtin_prefetch(slot_head(n, proto, internal, internal_port));
+	return slot_head(n, proto, internal, internal_port);
+}
+
+void nat_expect_chain(const struct nat *n, const uint32_t *chain)
+{
+	if (*chain != POOL_NONE)
+		__builtin_prefetch(&n->slots[*chain], 1);
+}
+
+uint32_t nat_find_in_chain(const struct nat *n, const uint32_t *chain, uint8_t proto,
+	const struct ip_addr *internal, uint16_t internal_port)
+{
+	return find_internal(n, *chain, proto, internal, internal_port);
 }
 
 enum drop_reason nat_hold(

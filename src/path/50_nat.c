@@ -205,17 +205,33 @@ static const struct nat *nat_of_new(const struct stage_ctx *ctx, const struct pk
 	return ctx->nats[m->out_port];
 }
 
-/* Fetches what the new flows of a burst will touch: their mappings, then filter and the bucket of the way back. An
- * endpoint without a mapping is thought to get its own port. */
-static void expect_new(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+/* Of each new flow of a burst, the chain in which its mapping is looked for, on its way from memory; NULL where none is. */
+static void expect_chains(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, const uint32_t **ret_chains)
 {
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 		const struct nat *nat = nat_of_new(ctx, m);
 
-		if (nat != NULL)
-			nat_expect_internal(nat, m->proto, &m->src, m->src_port);
+		ret_chains[i] = NULL;
+		if (nat == NULL)
+			continue;
+		ret_chains[i] = nat_chain(nat, m->proto, &m->src, m->src_port);
+		rte_prefetch0(ret_chains[i]);
 	}
+	for (uint32_t i = 0; i < n_pkts; i++)
+		if (ret_chains[i] != NULL)
+			nat_expect_chain(nat_of_new(ctx, stage_meta(pkts[i])), ret_chains[i]);
+}
+
+/* Fetches what the new flows of a burst will touch: their mappings, then filter and the bucket of the way back. An
+ * endpoint without a mapping is thought to get its own port. */
+__attribute__((noinline)) static void expect_new(
+	const struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+{
+	const uint32_t *chains[BURST_ROOM];
+
+	expect_chains(ctx, pkts, n_pkts, chains);
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 		const struct nat *nat = nat_of_new(ctx, m);
@@ -224,7 +240,7 @@ static void expect_new(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts
 
 		if (nat == NULL)
 			continue;
-		id = nat_find_internal(nat, m->proto, &m->src, m->src_port);
+		id = nat_find_in_chain(nat, chains[i], m->proto, &m->src, m->src_port);
 		down = (struct flow_key_v4){
 			.src_be = m->dst.words[3],
 			.dst_be = ctx->config->ports[m->out_port].address.addr.words[3],

@@ -189,9 +189,13 @@ void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remot
 /* A flow of this mapping to an IPv4 remote begins or ends soon: what that touches is fetched. */
 void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be);
 
-/* A flow of this internal endpoint begins soon: the way to its mapping is fetched. */
-void nat_expect_internal(
+/* nat_find_internal() in steps, for many at once: the chain of an endpoint's mapping, to be prefetched; what the chain leads
+ * to, once that has come; and the look-up. */
+const uint32_t *nat_chain(
 	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port);
+void nat_expect_chain(const struct nat *n, const uint32_t *chain);
+uint32_t nat_find_in_chain(const struct nat *n, const uint32_t *chain, uint8_t proto,
+	const struct ip_addr *internal, uint16_t internal_port);
 
 /* A flow that was begun outside is answered: from now on it is an inside one. As nat_hold(); on failure nothing changes. */
 enum drop_reason nat_answer(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote);

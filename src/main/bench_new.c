@@ -16,7 +16,7 @@
 
 #define STEPS_A_LOOK   32 /* then records are taken: half of their ring at most is full by then */
 #define STEPS_MAX      (1u << 22) /* that are kept for the distribution */
-#define SOURCE_SAMPLES 8
+#define SOURCE_SAMPLES 256
 #define PAUSE_US       1000
 #define PARTS          (BENCH_REPEATS + 2) /* of the time: repeats, stages, source */
 

@@ -229,6 +229,7 @@ static void measure_repeats(
 	double rates[BENCH_REPEATS];
 	double instructions[BENCH_REPEATS];
 	double rx_cycles;
+	uint64_t dropped_before = bench_worker_n_dropped(w);
 	bool counted = true;
 
 	r->cycles_source = source_cycles(w, ticks, &rx_cycles);
@@ -250,7 +251,7 @@ static void measure_repeats(
 	r->steady = pauses_of(s);
 	expire_all(w, s);
 	r->expiry = pauses_of(s);
-	r->n_dropped = bench_worker_n_dropped(w);
+	r->n_dropped = bench_worker_n_dropped(w) - dropped_before;
 }
 
 static void measure_stages(struct bench_worker *w, uint64_t ticks, struct result *r)
@@ -284,16 +285,23 @@ static void measure_stages(struct bench_worker *w, uint64_t ticks, struct result
 static int with_worker(const struct config *config, const struct bench_case *what, uint64_t ticks,
 	struct steps *s, struct result *r)
 {
-	struct bench_worker w = {.config = config, .what = what, .virtual_us = US_PER_S};
-	int rc = bench_worker_open(&w, s == NULL);
+	struct bench_worker *w = calloc(1, sizeof(*w));
+	int rc;
 
+	if (w == NULL)
+		return -ENOMEM;
+	w->config = config;
+	w->what = what;
+	w->virtual_us = US_PER_S;
+	rc = bench_worker_open(w, s == NULL);
 	if (rc != 0)
-		fprintf(stderr, "weir bench: %s\n", w.error);
+		fprintf(stderr, "weir bench: %s\n", w->error);
 	else if (s != NULL)
-		measure_repeats(&w, ticks, s, r);
+		measure_repeats(w, ticks, s, r);
 	else
-		measure_stages(&w, ticks, r);
-	bench_worker_close(&w);
+		measure_stages(w, ticks, r);
+	bench_worker_close(w);
+	free(w);
 	return rc;
 }
 

@@ -22,48 +22,35 @@ struct flow_table_private {
 
 /*
  * A chain of k keys has ceil(k / 10) - 1 < k / 10 overflow buckets, because chains have no gaps: a fifth of the flows, if all
- * keys met in one chain. By a hash that nobody can steer 4 % of the buckets overflow, which is 1.4 % of the flows; three
- * times that is kept, and what a small table could need at worst. Two more, so that an insertion may ask for both at once.
+ * keys met in one chain. By a hash that nobody can steer 4 % of the buckets overflow, 1.4 for each 100 flows, give or take
+ * a hundredth of that in a large table; 2.5 are kept, and what a small table could need at worst. Two more, so that an insertion may ask for both at once.
  */
 static uint32_t overflow_needed(uint32_t capacity)
 {
 	uint32_t worst = 2 * capacity / FLOW_BUCKET_KEYS;
-	uint32_t kept = capacity / 20 + 64;
+	uint32_t kept = capacity / 40 + 64;
 
 	return (worst < kept ? worst : kept) + OVERFLOW_AN_INSERTION;
 }
 
-static size_t buckets_len(const struct flow_table *t)
+static size_t arrays_len(const struct flow_table *t)
 {
-	return ((size_t)t->n_buckets + t->private->n_overflow) * sizeof(*t->buckets);
+	return t->capacity * (sizeof(*t->flows) + sizeof(*t->more))
+	       + ((size_t)t->n_buckets + t->private->n_overflow) * sizeof(*t->buckets);
 }
 
+/* All as one piece, so that no more than one huge page is used in part. Each array is of whole cache lines. */
 static int create_arrays(struct flow_table *t)
 {
-	void *buckets;
-	void *flows;
-	void *more;
-	int rc;
+	void *memory;
+	int rc = memory_create(arrays_len(t), &memory);
 
-	rc = memory_create(buckets_len(t), &buckets);
 	if (rc < 0)
 		return rc;
-	rc = memory_create(t->capacity * sizeof(*t->flows), &flows);
-	if (rc < 0)
-		goto err_buckets;
-	rc = memory_create(t->capacity * sizeof(*t->more), &more);
-	if (rc < 0)
-		goto err_flows;
-	t->buckets = buckets;
-	t->flows = flows;
-	t->more = more;
+	t->flows = memory;
+	t->more = (void *)(t->flows + t->capacity);
+	t->buckets = (void *)(t->more + t->capacity);
 	return 0;
-
-err_flows:
-	memory_destroy(flows, t->capacity * sizeof(*t->flows));
-err_buckets:
-	memory_destroy(buckets, buckets_len(t));
-	return rc;
 }
 
 static int create_private(struct flow_table *t)
@@ -131,9 +118,7 @@ void flow_table_destroy(struct flow_table *t)
 {
 	if (t == NULL)
 		return;
-	memory_destroy(t->more, t->capacity * sizeof(*t->more));
-	memory_destroy(t->flows, t->capacity * sizeof(*t->flows));
-	memory_destroy(t->buckets, buckets_len(t));
+	memory_destroy(t->flows, arrays_len(t));
 	destroy_private(t);
 	free(t);
 }

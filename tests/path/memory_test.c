@@ -42,8 +42,8 @@ Test(path_memory, a_million_flows_take_no_more_than_256_octets_each)
 	rng_init(&rng, 1);
 	cr_assert_eq(flow_table_create(MILLION, &key, &t), 0);
 	cr_assert_eq(nat_create(&params, &rng, &nat), 0);
-	/* The ids of flows, of a twentieth as many overflow buckets, and of one mapping a port and protocol. */
-	pools = ((size_t)MILLION + MILLION / 20 + 66 + (size_t)3 * 65535) * sizeof(uint32_t);
+	/* The ids of flows, of a fortieth as many overflow buckets, and of one mapping a port and protocol. */
+	pools = ((size_t)MILLION + MILLION / 40 + 66 + (size_t)3 * 65535) * sizeof(uint32_t);
 	cr_expect_leq(mapped() - before + pools, (size_t)OCTETS_A_FLOW_MAX * MILLION,
 		"%zu octets for a million flows", mapped() - before + pools);
 	nat_destroy(nat);

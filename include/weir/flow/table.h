@@ -11,10 +11,10 @@
  *           have no gaps: only its last bucket has empty places, and those at its end.
  * Units:    octets are IP header and payload; times in milliseconds of the path clock, 32 bits, wrapping
  *           (compare by difference).
- * Errors:   flow_table_take returns FLOW_NONE when all flows are taken. There are buckets for three times as many overflows
+ * Errors:   flow_table_take returns FLOW_NONE when all flows are taken. There are buckets for nearly twice as many overflows
  *           as a keyed hash makes, so that they do not run out before flows do; if ever, flow_table_insert says so.
  * Threads:  one worker owns a table; control reads through the doors.
- * Memory:   fixed at create, about 221 bytes a flow: 192 for the flow itself, 25 for buckets, 4 for pools.
+ * Memory:   fixed at create, about 219 bytes a flow: 192 for the flow itself, 23 for buckets, 4 for pools.
  */
 #ifndef WEIR_FLOW_TABLE_H
 #define WEIR_FLOW_TABLE_H

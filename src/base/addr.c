@@ -21,7 +21,7 @@ static bool bits_equal(const struct ip_addr *a, const struct ip_addr *b, unsigne
 	return rest == 0 || (a->bytes[n_bytes] ^ b->bytes[n_bytes]) >> (8 - rest) == 0;
 }
 
-bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a)
+bool ip_prefix_contains_any(const struct ip_prefix *p, const struct ip_addr *a)
 {
 	return ip_addr_is_v4(&p->addr) == ip_addr_is_v4(a)
 	       && bits_equal(&p->addr, a, mapped_len_bits(p));

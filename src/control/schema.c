@@ -625,7 +625,7 @@ static const struct schema_row rows[] = {
 	{ .path = "flows", .type = SCHEMA_SECTION, .help = "The flow table." },
 	{ .path = "flows.capacity", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, flows_capacity), .min = 256, .max = 1 << 24, .fallback = "65536",
-	  .help = "Flows at most; each takes about 330 octets of memory, as it is first used." },
+	  .help = "Flows at most; each takes 255 (of a million) to 310 octets of memory, as it is first used." },
 	{ .path = "flows.per_device", .type = SCHEMA_INTEGER, .applies = APPLIES_LIVE,
 	  FIELD(config, flows_per_device), .min = 1, .max = 1 << 24,
 	  .fallback_words = "a quarter of flows.capacity",

@@ -170,6 +170,13 @@ static uint16_t take_id(struct device_table *t)
 	return t->n_devices++;
 }
 
+void device_see(struct device_table *t, uint16_t id, const struct mac_addr *mac, uint64_t now_us)
+{
+	t->devices[id].mac = *mac;
+	t->devices[id].last_us = now_us;
+	seen_now(t->private, id);
+}
+
 uint16_t device_take(struct device_table *t, uint8_t port, const struct ip_addr *addr,
 	const struct mac_addr *mac, uint64_t now_us)
 {
@@ -192,8 +199,6 @@ uint16_t device_take(struct device_table *t, uint8_t port, const struct ip_addr 
 		*chain = id;
 		seen_add(t->private, id);
 	}
-	t->devices[id].mac = *mac;
-	t->devices[id].last_us = now_us;
-	seen_now(t->private, id);
+	device_see(t, id, mac, now_us);
 	return id;
 }

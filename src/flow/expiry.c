@@ -10,6 +10,9 @@
 #define SLOT_SHIFT 18 /* 2^18 µs a slot */
 #define N_SLOTS    256
 #define SLOT_MASK  (N_SLOTS - 1)
+#define N_LANES                                                                                    \
+	8 /* lists a slot: taken in turn, so that as many flows are on their way from memory at once */
+#define LANE_MASK (N_LANES - 1)
 
 #define PROTO_ICMPV6 58
 
@@ -20,10 +23,11 @@ struct flow_wheel {
 	struct flow_table *table;
 	uint64_t now_us; /* of the last call */
 	uint64_t next;   /* the slot to look at next, counted from time 0; all before it are done */
-	uint32_t heads[N_SLOTS];
+	uint32_t lane;   /* to look at next */
+	uint32_t heads[N_SLOTS * N_LANES];
 };
 
-/* flow_more.wheel_slot is the slot plus one, so that a zeroed flow is not armed. */
+/* flow_more.wheel_slot is the list's number plus one, so that a zeroed flow is not armed. */
 #define SLOT_UNARMED 0
 
 int flow_wheel_create(struct flow_table *t, uint64_t now_us, struct flow_wheel **ret_wheel)
@@ -35,7 +39,8 @@ int flow_wheel_create(struct flow_table *t, uint64_t now_us, struct flow_wheel *
 	w->table = t;
 	w->now_us = now_us;
 	w->next = (now_us >> SLOT_SHIFT) + 1;
-	for (uint32_t i = 0; i < N_SLOTS; i++)
+	w->lane = 0;
+	for (uint32_t i = 0; i < N_SLOTS * N_LANES; i++)
 		w->heads[i] = FLOW_NONE;
 	*ret_wheel = w;
 	return 0;
@@ -107,20 +112,20 @@ static void arm(struct flow_wheel *w, uint32_t flow_id, uint32_t remaining_ms)
 {
 	struct flow_more *more = w->table->more;
 	uint64_t due = ((w->now_us + (uint64_t)remaining_ms * US_PER_MS) >> SLOT_SHIFT) + 1;
-	uint32_t slot;
+	uint32_t list;
 
 	/* Never into the slot at hand: it would be drained without end. */
 	if (due <= w->next)
 		due = w->next + 1;
 	if (due >= w->next + N_SLOTS)
 		due = w->next + N_SLOTS - 1;
-	slot = (uint32_t)due & SLOT_MASK;
-	more[flow_id].wheel_slot = (uint16_t)(slot + 1);
+	list = ((uint32_t)due & SLOT_MASK) * N_LANES + (flow_id & LANE_MASK);
+	more[flow_id].wheel_slot = (uint16_t)(list + 1);
 	more[flow_id].wheel_prev = FLOW_NONE;
-	more[flow_id].wheel_next = w->heads[slot];
-	if (w->heads[slot] != FLOW_NONE)
-		more[w->heads[slot]].wheel_prev = flow_id;
-	w->heads[slot] = flow_id;
+	more[flow_id].wheel_next = w->heads[list];
+	if (w->heads[list] != FLOW_NONE)
+		more[w->heads[list]].wheel_prev = flow_id;
+	w->heads[list] = flow_id;
 }
 
 static uint32_t remaining_ms(
@@ -169,7 +174,23 @@ static void turn_to(struct flow_wheel *w, uint64_t now_us)
 		w->next = now_slot + 1 - N_SLOTS;
 }
 
-/* The flows of a slot lie anywhere in memory: fetch the next while this one is judged. */
+/* The first flow of the slot at hand, of each list in turn; FLOW_NONE when it is empty. */
+static uint32_t first_of_slot(struct flow_wheel *w)
+{
+	const uint32_t *heads = &w->heads[(w->next & SLOT_MASK) * N_LANES];
+
+	for (uint32_t i = 0; i < N_LANES; i++) {
+		uint32_t lane = (w->lane + i) & LANE_MASK;
+
+		if (heads[lane] == FLOW_NONE)
+			continue;
+		w->lane = (lane + 1) & LANE_MASK;
+		return heads[lane];
+	}
+	return FLOW_NONE;
+}
+
+/* The flows of a list lie anywhere in memory: fetch the next while those of the other lists are judged. */
 static void prefetch_flow(const struct flow_table *t, uint32_t flow_id)
 {
 	if (flow_id == FLOW_NONE)
@@ -186,7 +207,7 @@ uint32_t flow_wheel_expire(struct flow_wheel *w, const struct flow_timeouts *to,
 
 	turn_to(w, now_us);
 	while (w->next <= now_slot) {
-		uint32_t flow_id = w->heads[w->next & SLOT_MASK];
+		uint32_t flow_id = first_of_slot(w);
 		uint32_t left_ms;
 
 		if (flow_id == FLOW_NONE) {
@@ -205,4 +226,9 @@ uint32_t flow_wheel_expire(struct flow_wheel *w, const struct flow_timeouts *to,
 			arm(w, flow_id, left_ms);
 	}
 	return n_expired;
+}
+
+bool flow_wheel_is_late(const struct flow_wheel *w)
+{
+	return w->next <= w->now_us >> SLOT_SHIFT;
 }

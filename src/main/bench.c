@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include "bench_measure.h"
+#include "bench_new.h"
 #include "eal.h"
 
 #include <weir/base/clock.h>
@@ -41,6 +42,7 @@ struct arguments {
 	const char *config_file; /* NULL: default_config */
 	uint32_t flows[FLOWS_MAX_CASES];
 	uint32_t n_flows;
+	bool flows_given;
 	struct bench_case what; /* n_flows is filled in for each case */
 	const char *direction;
 	double seconds;
@@ -50,7 +52,7 @@ struct arguments {
 
 static const char usage[] =
 	"usage: weir bench [--config CONF] [--flows N,N...] [--direction uplink|downlink|both]\n"
-	"                  [--frame 64|imix|N] [--workers N] [--seconds S] [--json]\n"
+	"                  [--frame 64|imix|N] [--workers N] [--new-flows] [--seconds S] [--json]\n"
 	"\n"
 	"Feeds the path from memory with frames of random flows, and tells what a packet costs, "
 	"stage by stage.\n"
@@ -62,6 +64,9 @@ static const char usage[] =
 	"  --frame F        octets on the wire, 64 to 1518, or imix: 7 : 4 : 1 of 64, 594 and 1518 "
 	"(default: 64)\n"
 	"  --workers N      so many threads, each with a path and flows of its own (default: 1)\n"
+	"  --new-flows      each packet begins a flow, and --flows of them live at a time: what a "
+	"new one costs\n"
+	"                   with its end, and how long a step takes while a million end at once\n"
 	"  --seconds S      for each number of flows, set-up not included (default: 2)\n"
 	"  --json           as JSON\n"
 	"  --count N        no times: N packets on a virtual clock and nothing else, for "
@@ -146,6 +151,7 @@ static int parse_option(int c, char *value, struct arguments *args)
 		args->config_file = value;
 		return 0;
 	case 'f':
+		args->flows_given = true;
 		return parse_flows(value, args);
 	case 'd':
 		return parse_direction(value, args);
@@ -161,6 +167,9 @@ static int parse_option(int c, char *value, struct arguments *args)
 		return parse_number(value, 1, UINT32_MAX, &args->count);
 	case 'j':
 		args->json = true;
+		return 0;
+	case 'N':
+		args->what.new_flows = true;
 		return 0;
 	case 'h':
 		return -ECANCELED;
@@ -191,6 +200,23 @@ static void complain(int c, const char *value)
 				rows[i].takes, value);
 }
 
+/* Hosts begin flows upwards, and one path is what is asked about. */
+static int check_new_flows(struct arguments *args)
+{
+	if (!args->what.new_flows)
+		return 0;
+	if (args->what.feeds[DOWNLINK] || args->what.n_workers != 1) {
+		fputs("weir bench: --new-flows goes with one worker and uplink alone\n", stderr);
+		return -EINVAL;
+	}
+	if (!args->flows_given) {
+		args->flows[0] = 65536;
+		args->flows[1] = 1000000;
+		args->n_flows = 2;
+	}
+	return 0;
+}
+
 static int parse_arguments(int argc, char **argv, struct arguments *args)
 {
 	static const struct option options[] = {
@@ -201,6 +227,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *args)
 		{"workers", required_argument, NULL, 'w'},
 		{"seconds", required_argument, NULL, 's'},
 		{"count", required_argument, NULL, 'n'},
+		{"new-flows", no_argument, NULL, 'N'},
 		{"json", no_argument, NULL, 'j'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -224,7 +251,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *args)
 			return rc;
 	}
 	if (optind == argc)
-		return 0;
+		return check_new_flows(args);
 	fprintf(stderr, "weir bench: '%s' is one argument too many\n", argv[optind]);
 	return -EINVAL;
 }
@@ -282,7 +309,9 @@ static int count_packets(const struct arguments *args, const struct config *conf
 	w->virtual_clock = true;
 	w->virtual_us = US_PER_S;
 	rc = bench_worker_open(w, false);
-	if (rc == 0)
+	if (rc == 0 && what.new_flows)
+		bench_new_count(w, args->count);
+	else if (rc == 0)
 		printf("{\"packets\": %" PRIu64 "}\n", bench_counted(w, args->count));
 	else
 		fprintf(stderr, "weir bench: %s\n", w->error);
@@ -356,6 +385,29 @@ static void print_result(const struct bench_case *what, const struct bench_resul
 	fflush(stdout);
 }
 
+static int measure_new(const struct arguments *args, const struct config *config)
+{
+	json_t *runs = args->json ? json_array() : NULL;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < args->n_flows; i++) {
+		struct bench_case what = args->what;
+
+		what.n_flows = args->flows[i];
+		rc = bench_new_measure(config, &what, args->seconds, runs);
+	}
+	if (args->json && rc == 0) {
+		json_t *o = json_object();
+
+		json_object_set(o, "new_flows", runs);
+		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+		printf("\n");
+		json_decref(o);
+	}
+	json_decref(runs);
+	return rc;
+}
+
 static int measure_all(const struct arguments *args, const struct config *config)
 {
 	json_t *runs = json_array();
@@ -416,7 +468,11 @@ int bench_main(int argc, char **argv)
 	rc = start(&args);
 	if (rc == 0) {
 		clock_init();
-		rc = args.count > 0 ? count_packets(&args, config) : measure_all(&args, config);
+		if (args.count > 0)
+			rc = count_packets(&args, config);
+		else
+			rc = args.what.new_flows ? measure_new(&args, config)
+						 : measure_all(&args, config);
 		eal_stop();
 	}
 	config_destroy(config);

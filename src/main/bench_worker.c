@@ -20,8 +20,9 @@
 
 enum {
 	MTU_DEFAULT = 1500,
-	STEP_US = 10, /* of the virtual clock */
+	STEP_US = 10, /* of the virtual clock, for established flows */
 	STEPS_A_LOOK = 16,
+	NEW_ROUND = 2,     /* flows of the source for each that lives */
 	FLOWS_A_HOST = 16, /* with so many, each worker has one of each host */
 };
 
@@ -41,7 +42,7 @@ static uint64_t now_us(struct bench_worker *w)
 {
 	if (!w->virtual_clock)
 		return clock_now_us();
-	w->virtual_us += STEP_US;
+	w->virtual_us += w->step_us;
 	return w->virtual_us;
 }
 
@@ -66,10 +67,11 @@ static uint32_t n_hosts(const struct bench_worker *w)
 
 static void count_flows(struct bench_worker *w)
 {
-	w->flows = (struct bench_flows){
-		.n = w->what->n_flows, .worker = w->id, .n_workers = w->what->n_workers};
+	uint32_t n = w->what->new_flows ? NEW_ROUND * w->what->n_flows : w->what->n_flows;
+
+	w->flows = (struct bench_flows){.n = n, .worker = w->id, .n_workers = w->what->n_workers};
 	w->n_flows = 0;
-	for (uint32_t i = 0; i < w->what->n_flows; i++)
+	for (uint32_t i = 0; i < n; i++)
 		w->n_flows += bench_flows_has(&w->flows, i);
 }
 
@@ -115,16 +117,27 @@ static int find_mappings(struct bench_worker *w)
 	return 0;
 }
 
+uint32_t bench_worker_step(struct bench_worker *w)
+{
+	return path_step(w->path, now_us(w));
+}
+
+__attribute__((noinline)) void bench_worker_take_records(struct bench_worker *w)
+{
+	struct flow_record records[16];
+
+	while (doors_records_take(w->path, records, 16) == 16)
+		;
+}
+
 /* Steps until all that was fed has gone through. */
 static void settle(struct bench_worker *w)
 {
-	struct flow_record records[8];
 	int n_empty = 0;
 
 	while (n_empty < EMPTY_STEPS) {
-		n_empty = path_step(w->path, now_us(w)) > 0 ? 0 : n_empty + 1;
-		while (doors_records_take(w->path, records, 8) == 8)
-			;
+		n_empty = bench_worker_step(w) > 0 ? 0 : n_empty + 1;
+		bench_worker_take_records(w);
 	}
 }
 
@@ -178,6 +191,17 @@ static int open_ports(struct bench_worker *w, const struct path_config *pc)
 	return 0;
 }
 
+/* Time passes at the pace at which the flows that live are as many as wanted. */
+static void set_new_flows(struct bench_worker *w, struct path_config *pc)
+{
+	uint64_t life_us = BENCH_NEW_LIFE_US + BENCH_NEW_LATE_US;
+
+	w->virtual_clock = true;
+	w->step_us = RTE_MAX(PORT_BURST_MAX * life_us / w->what->n_flows, (uint64_t)1);
+	pc->timeouts.udp_one_way_ms = BENCH_NEW_LIFE_US / US_PER_MS;
+	pc->new_flows_per_s = 0;
+}
+
 static int open_path(struct bench_worker *w, bool profile)
 {
 	uint32_t n_workers = w->what->n_workers;
@@ -198,7 +222,8 @@ static int open_path(struct bench_worker *w, bool profile)
 	setup.nat_port_max = (uint16_t)(setup.nat_port_min + slice - 1);
 	setup.seed = SEED + w->id;
 	/* With room to spare: a host may have a quarter as many flows as are free. */
-	n_flows_room = w->n_flows + (w->n_flows / n_hosts(w) + 1) * 5;
+	n_flows_room = w->what->new_flows ? w->what->n_flows + w->what->n_flows / 2 : w->n_flows;
+	n_flows_room += (w->n_flows / n_hosts(w) + 1) * 5;
 	if (setup.flow_capacity < n_flows_room)
 		setup.flow_capacity = n_flows_room;
 	if (setup.device_capacity < BENCH_HOSTS_MAX)
@@ -206,6 +231,8 @@ static int open_path(struct bench_worker *w, bool profile)
 	if (setup.neighbor_capacity < BENCH_HOSTS_MAX + 2)
 		setup.neighbor_capacity = BENCH_HOSTS_MAX + 2;
 	pc->flows_per_device = setup.flow_capacity;
+	if (w->what->new_flows)
+		set_new_flows(w, pc);
 	setup.neighbor_reachable_us = HOUR_US;
 	setup.profile = profile;
 	setup.pool = w->pool;
@@ -256,7 +283,7 @@ static void teach_gateway(struct bench_worker *w)
 
 	if (w->ports[w->uplink]->framing != FRAMING_ETHERNET || ip_addr_is_unset(&uplink->gateway))
 		return;
-	play(w, UPLINK, w->flows.n, 1);
+	play(w, UPLINK, w->what->new_flows ? 1 : w->flows.n, 1);
 	len = frames_build_arp_reply(frame, uplink->vlan, &uplink->gateway, &gateway_mac,
 		&uplink->address.addr, &w->ports[w->uplink]->mac);
 	memory_port_feed(w->ports[w->uplink], frames, &len, only, 1, 1);
@@ -275,6 +302,10 @@ static int set_up_flows(struct bench_worker *w)
 
 	init_sources(w);
 	teach_gateway(w);
+	if (w->what->new_flows) {
+		start(w, UPLINK, w->flows.n, 0, true);
+		return 0;
+	}
 	play(w, UPLINK, w->flows.n, n_first_packets(w));
 	if (find_mappings(w) != 0)
 		return fail(w, -ENOENT, "a flow could not be set up");
@@ -293,6 +324,7 @@ int bench_worker_open(struct bench_worker *w, bool profile)
 	char name[RTE_MEMPOOL_NAMESIZE];
 	int rc;
 
+	w->step_us = STEP_US;
 	w->lan = first_port(w->config, PORT_LAN);
 	w->uplink = first_port(w->config, PORT_UPLINK);
 	if (w->lan == PORT_NONE || w->uplink == PORT_NONE)
@@ -333,7 +365,7 @@ struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 	start = clock_tsc();
 	do {
 		for (int i = 0; i < STEPS_A_LOOK; i++)
-			s.packets += path_step(w->path, now_us(w));
+			s.packets += bench_worker_step(w);
 		s.ticks = clock_tsc() - start;
 	} while (s.ticks < ticks);
 	s.instructions = bench_instructions_end(&counter);
@@ -380,8 +412,11 @@ __attribute__((noinline)) uint64_t bench_counted(struct bench_worker *w, uint64_
 {
 	uint64_t n = 0;
 
-	while (n < n_packets)
-		n += path_step(w->path, now_us(w));
+	while (n < n_packets) {
+		n += bench_worker_step(w);
+		if (w->what->new_flows)
+			bench_worker_take_records(w);
+	}
 	return n;
 }
 

@@ -2,7 +2,9 @@
 /*
  * One worker of the benchmark: a path of its own between memory ports, with its share of the flows.
  *
- * Shapes:   flows are set up through the path, then frames of random flows are fed (bench_source.h).
+ * Shapes:   flows are set up through the path, then frames of random flows are fed (bench_source.h). For new flows instead
+ *           each frame begins one: the source knows twice as many flows as live at a time, and a virtual clock ends each
+ *           before its frame comes again.
  * Units:    ticks of the time stamp counter.
  * Threads:  each worker by its own thread.
  * Memory:   all is taken before anything is measured.
@@ -25,14 +27,16 @@ struct bench_case {
 	uint16_t
 		frame_octets; /* on an Ethernet wire, with its check sequence; or BENCH_FRAME_IMIX */
 	uint32_t n_workers;
+	bool new_flows; /* n_flows live at a time, and each packet begins one */
 };
 
 struct bench_worker {
 	const struct config *config;
 	const struct bench_case *what;
 	uint32_t id;
-	bool virtual_clock; /* each step takes 10 us, whatever it takes: for counted runs */
+	bool virtual_clock; /* each step takes as long, whatever it takes: for counted runs */
 	uint64_t virtual_us;
+	uint64_t step_us; /* of the virtual clock */
 	struct rte_mempool *pool;
 	struct path *path;
 	const struct path_config *path_config;
@@ -51,6 +55,10 @@ struct bench_sample {
 	uint64_t instructions; /* 0: not counted by this machine */
 };
 
+/* New flows live for a second; they end up to so much later, by the wheel's slots and the time they take to drain. */
+#define BENCH_NEW_LIFE_US 1000000u
+#define BENCH_NEW_LATE_US 390000u
+
 /* Packet buffers that one worker needs. */
 #define BENCH_MBUFS      8192u
 #define BENCH_ROOM_BYTES 2048u
@@ -61,6 +69,12 @@ int bench_worker_open(struct bench_worker *w, bool profile);
 
 /* Frees what open took, so that it can be opened again. */
 void bench_worker_close(struct bench_worker *w);
+
+/* One step of the path; returns the packets received. */
+uint32_t bench_worker_step(struct bench_worker *w);
+
+/* Takes all records, as control would. */
+void bench_worker_take_records(struct bench_worker *w);
 
 /* Steps the path for so many ticks. */
 struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks);

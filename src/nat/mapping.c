@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
+#include <weir/nat/filter.h>
 #include <weir/nat/mapping.h>
 #include <weir/nat/ports.h>
 #include <weir/packet/meta.h>
@@ -39,38 +40,21 @@ struct transport {
 };
 
 /*
- * Most mappings talk to one remote endpoint and never to another: that one is counted in the
- * mapping's own line, and only further ones cost an entry of the filter. Which endpoint is the
- * first one changes: when its last flow ends, the next to begin takes the place. One endpoint may
- * thus be counted in both places; the sum is what is true.
+ * Most mappings talk to one remote address and never to another: that one is counted in the mapping's own line, and only
+ * further ones cost a place in the filter. Which address is the first one changes: when its last flow ends, the next to
+ * begin takes the place. One address may thus be counted in both; the sum is what is true.
  */
 struct slot {
 	struct nat_mapping mapping;
 	struct ip_addr first_remote;
 	uint32_t n_first_flows;
 	uint32_t n_inside; /* flows that the internal endpoint began or answered */
-	uint16_t first_port;
 	uint16_t device_id;
 	uint8_t is_static; /* of a forwarded port, or the DMZ host's */
 	uint8_t owns_port; /* a forwarded port may be another mapping's still */
 	uint16_t pin;      /* the first of its pins, from 1; 0: none */
 } __attribute__((aligned(64)));
 static_assert(sizeof(struct slot) == 64, "one cache line");
-
-/*
- * Flows of a mapping to a further remote endpoint. Each is counted by address and by address with
- * port, so that the filtering may change at any time without a look at the flows.
- */
-struct filter_entry {
-	struct ip_addr remote;
-	uint32_t mapping_id;
-	uint32_t n_flows;
-	uint32_t hash_next;
-	uint16_t remote_port; /* 0 with any_port */
-	uint8_t any_port;
-	uint8_t spare;
-};
-static_assert(sizeof(struct filter_entry) == 32, "half a cache line");
 
 struct pin {
 	struct nat_pin says;
@@ -84,12 +68,9 @@ struct nat {
 	struct slot *slots;
 	uint32_t *slot_heads;
 	uint32_t slot_mask;
-	struct filter_entry *entries;
-	uint32_t *entry_heads;
-	uint32_t entry_mask;
+	struct nat_filter filter;
 	struct pin *pins; /* NAT_PINS_MAX */
 	struct pool slot_pool;
-	struct pool entry_pool;
 	size_t len_bytes; /* of all this, with the arrays behind it */
 	uint32_t now_ms;
 	uint16_t n_devices;
@@ -128,84 +109,6 @@ static uint32_t *slot_head(
 	return &n->slot_heads[hash_addr(n, a, (uint64_t)proto << 16 | port) & n->slot_mask];
 }
 
-/* Where a mapping and a remote address meet in the filter; `port` is that of the entry, not of the
- * packet. */
-struct filter_key {
-	uint32_t mapping_id;
-	const struct ip_addr *remote;
-	uint16_t port;
-	uint8_t any_port;
-};
-
-static uint32_t *entry_head(const struct nat *n, const struct filter_key *k)
-{
-	uint64_t rest = (uint64_t)k->mapping_id << 32 | (uint64_t)k->any_port << 16 | k->port;
-
-	return &n->entry_heads[hash_addr(n, k->remote, rest) & n->entry_mask];
-}
-
-/* The link (head or hash_next) that holds the id of the key's entry, or POOL_NONE where the chain
- * ends. */
-static uint32_t *entry_link(const struct nat *n, const struct filter_key *k)
-{
-	uint32_t *link = entry_head(n, k);
-
-	while (*link != POOL_NONE) {
-		struct filter_entry *e = &n->entries[*link];
-
-		if (e->mapping_id == k->mapping_id && e->remote_port == k->port
-			&& e->any_port == k->any_port && ip_addr_equal(&e->remote, k->remote))
-			break;
-		link = &e->hash_next;
-	}
-	return link;
-}
-
-static bool entry_add(struct nat *n, const struct filter_key *k)
-{
-	uint32_t *link = entry_link(n, k);
-	uint32_t id = *link;
-
-	if (id == POOL_NONE) {
-		id = pool_take(&n->entry_pool);
-		if (id == POOL_NONE)
-			return false;
-		n->entries[id] = (struct filter_entry){
-			.remote = *k->remote,
-			.mapping_id = k->mapping_id,
-			.hash_next = POOL_NONE,
-			.remote_port = k->port,
-			.any_port = k->any_port,
-		};
-		*link = id;
-	}
-	n->entries[id].n_flows++;
-	return true;
-}
-
-static void entry_remove(struct nat *n, const struct filter_key *k)
-{
-	uint32_t *link = entry_link(n, k);
-	uint32_t id = *link;
-
-	assert(id != POOL_NONE && n->entries[id].n_flows > 0);
-	if (--n->entries[id].n_flows > 0)
-		return;
-	*link = n->entries[id].hash_next;
-	pool_give(&n->entry_pool, id);
-}
-
-static struct filter_key key_address(uint32_t mapping_id, const struct ip_addr *remote)
-{
-	return (struct filter_key){.mapping_id = mapping_id, .remote = remote, .any_port = 1};
-}
-
-static struct filter_key key_endpoint(
-	uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
-{
-	return (struct filter_key){.mapping_id = mapping_id, .remote = remote, .port = remote_port};
-}
-
 /* Lays `n_items` of `item_bytes` behind what is laid already; returns where. */
 static size_t lay(size_t *end, size_t n_items, size_t item_bytes)
 {
@@ -237,13 +140,12 @@ static bool params_valid(const struct nat_params *params)
 }
 
 /* Maps everything but the pools' ids as one piece: the fewer pages, the fewer misses of the TLB. */
-static int nat_allocate(
-	uint32_t n_slots, uint32_t n_entries, uint16_t n_devices, struct nat **ret_nat)
+static int nat_allocate(uint32_t n_slots, const struct nat_params *params, struct nat **ret_nat)
 {
 	uint32_t n_slot_heads = power_of_two(n_slots);
-	uint32_t n_entry_heads = power_of_two(n_entries);
+	uint16_t n_devices = params->n_devices;
 	size_t end = 0;
-	size_t at[7];
+	size_t at[6];
 	void *memory;
 	struct nat *n;
 	int err;
@@ -251,10 +153,9 @@ static int nat_allocate(
 	at[0] = lay(&end, 1, sizeof(struct nat));
 	at[1] = lay(&end, n_slots, sizeof(struct slot));
 	at[2] = lay(&end, n_slot_heads, sizeof(uint32_t));
-	at[3] = lay(&end, n_entries, sizeof(struct filter_entry));
-	at[4] = lay(&end, n_entry_heads, sizeof(uint32_t));
-	at[5] = lay(&end, (size_t)n_devices * N_TRANSPORTS, sizeof(uint32_t));
-	at[6] = lay(&end, NAT_PINS_MAX, sizeof(struct pin));
+	at[3] = lay(&end, 1, nat_filter_bytes(params->capacity));
+	at[4] = lay(&end, (size_t)n_devices * N_TRANSPORTS, sizeof(uint32_t));
+	at[5] = lay(&end, NAT_PINS_MAX, sizeof(struct pin));
 	err = memory_create(end, &memory);
 	if (err != 0)
 		return err;
@@ -262,17 +163,15 @@ static int nat_allocate(
 	n->slots = (void *)((char *)memory + at[1]);
 	n->slot_heads = (void *)((char *)memory + at[2]);
 	n->slot_mask = n_slot_heads - 1;
-	n->entries = (void *)((char *)memory + at[3]);
-	n->entry_heads = (void *)((char *)memory + at[4]);
-	n->entry_mask = n_entry_heads - 1;
-	n->pins = (void *)((char *)memory + at[6]);
+	/* One flow costs one pair at most. */
+	nat_filter_init(&n->filter, params->capacity, &params->hash_key, (char *)memory + at[3]);
+	n->pins = (void *)((char *)memory + at[5]);
 	n->n_devices = n_devices;
 	for (uint32_t i = 0; i < N_TRANSPORTS; i++)
 		n->transports[i].n_by_device =
-			(uint32_t *)(void *)((char *)memory + at[5]) + (size_t)i * n_devices;
+			(uint32_t *)(void *)((char *)memory + at[4]) + (size_t)i * n_devices;
 	n->len_bytes = end;
 	memset(n->slot_heads, 0xff, n_slot_heads * sizeof(uint32_t));
-	memset(n->entry_heads, 0xff, n_entry_heads * sizeof(uint32_t));
 	*ret_nat = n;
 	return 0;
 }
@@ -280,21 +179,17 @@ static int nat_allocate(
 int nat_create(const struct nat_params *params, struct rng *rng, struct nat **ret_nat)
 {
 	uint32_t n_slots = params->capacity < N_EXTERNAL_MAX ? params->capacity : N_EXTERNAL_MAX;
-	uint32_t n_entries = 2 * params->capacity; /* one flow costs at most two */
 	struct nat *n;
 	int err;
 
 	if (!params_valid(params))
 		return -EINVAL;
-	err = nat_allocate(n_slots, n_entries, params->n_devices, &n);
+	err = nat_allocate(n_slots, params, &n);
 	if (err != 0)
 		return err;
 	err = pool_init(&n->slot_pool, n_slots);
 	if (err != 0)
 		goto err_nat;
-	err = pool_init(&n->entry_pool, n_entries);
-	if (err != 0)
-		goto err_slot_pool;
 	n->hash_key = params->hash_key;
 	n->filtering = params->filtering;
 	n->rng = rng;
@@ -303,8 +198,6 @@ int nat_create(const struct nat_params *params, struct rng *rng, struct nat **re
 	*ret_nat = n;
 	return 0;
 
-err_slot_pool:
-	pool_clean(&n->slot_pool);
 err_nat:
 	memory_destroy(n, n->len_bytes);
 	return err;
@@ -314,7 +207,6 @@ void nat_destroy(struct nat *n)
 {
 	if (n == NULL)
 		return;
-	pool_clean(&n->entry_pool);
 	pool_clean(&n->slot_pool);
 	memory_destroy(n, n->len_bytes);
 }
@@ -781,11 +673,15 @@ static bool any_pin_admits(const struct nat *n, const struct slot *s, const stru
 	return admits;
 }
 
+static bool is_first(const struct slot *s, const struct ip_addr *remote)
+{
+	return s->n_first_flows > 0 && ip_addr_equal(&s->first_remote, remote);
+}
+
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port)
 {
 	const struct slot *s = &n->slots[mapping_id];
-	struct filter_key key;
 
 	assert(s->mapping.in_use);
 	if (any_pin_admits(n, s, remote, remote_port))
@@ -795,20 +691,9 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 		return false;
 	if (n->filtering == NAT_FILTER_ENDPOINT_INDEPENDENT && !s->is_static)
 		return true;
-	if (n->filtering != NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT)
-		key = key_address(mapping_id, remote);
-	else
-		key = key_endpoint(mapping_id, remote, remote_port);
-	if (s->n_first_flows > 0 && ip_addr_equal(&s->first_remote, remote)
-		&& (key.any_port || s->first_port == remote_port))
-		return true;
-	return *entry_link(n, &key) != POOL_NONE;
-}
-
-static bool is_first(const struct slot *s, const struct ip_addr *remote, uint16_t remote_port)
-{
-	return s->n_first_flows > 0 && s->first_port == remote_port
-	       && ip_addr_equal(&s->first_remote, remote);
+	if (n->filtering == NAT_FILTER_ADDRESS_AND_PORT_DEPENDENT)
+		return false; /* an endpoint that was spoken to has a flow of its own */
+	return is_first(s, remote) || nat_filter_has(&n->filter, mapping_id, remote->words[3]);
 }
 
 static void give_port(struct nat *n, const struct slot *s)
@@ -841,69 +726,77 @@ static void end_mapping(struct nat *n, uint32_t mapping_id)
 	pool_give(&n->slot_pool, mapping_id);
 }
 
-/* Opens the filter for a remote endpoint. */
-static enum drop_reason admit(
-	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
+/* Opens the filter for a remote address. */
+static enum drop_reason admit(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote)
 {
 	struct slot *s = &n->slots[mapping_id];
-	struct filter_key address = key_address(mapping_id, remote);
-	struct filter_key endpoint = key_endpoint(mapping_id, remote, remote_port);
 
-	if (s->n_first_flows == 0) {
+	if (s->n_first_flows == 0)
 		s->first_remote = *remote;
-		s->first_port = remote_port;
-	}
-	if (s->n_first_flows == 0 || is_first(s, remote, remote_port)) {
+	if (is_first(s, remote) || s->n_first_flows == 0)
 		s->n_first_flows++;
-	} else {
-		if (!entry_add(n, &address))
-			return DROP_NAT_NO_MAPPING;
-		if (!entry_add(n, &endpoint)) {
-			entry_remove(n, &address);
-			return DROP_NAT_NO_MAPPING;
-		}
-	}
+	else if (!nat_filter_add(&n->filter, mapping_id, remote->words[3]))
+		return DROP_NAT_NO_MAPPING;
 	s->n_inside++;
 	return DROP_NONE;
 }
 
-static void admit_no_more(
-	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
+static void admit_no_more(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote)
 {
 	struct slot *s = &n->slots[mapping_id];
-	struct filter_key address = key_address(mapping_id, remote);
-	struct filter_key endpoint = key_endpoint(mapping_id, remote, remote_port);
 
 	s->n_inside--;
-	if (is_first(s, remote, remote_port)) {
+	if (is_first(s, remote))
 		s->n_first_flows--;
-		return;
-	}
-	entry_remove(n, &address);
-	entry_remove(n, &endpoint);
+	else
+		nat_filter_remove(&n->filter, mapping_id, remote->words[3]);
 }
 
-enum drop_reason nat_hold(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
-	uint16_t remote_port, bool is_inside)
+void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be)
+{
+	__builtin_prefetch(&n->slots[mapping_id], 1);
+	__builtin_prefetch(
+		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)], 1);
+}
+
+const uint32_t *nat_chain(
+	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port)
+{
+	return slot_head(n, proto, internal, internal_port);
+}
+
+void nat_expect_chain(const struct nat *n, const uint32_t *chain)
+{
+	if (*chain != POOL_NONE)
+		__builtin_prefetch(&n->slots[*chain], 1);
+}
+
+uint32_t nat_find_in_chain(const struct nat *n, const uint32_t *chain, uint8_t proto,
+	const struct ip_addr *internal, uint16_t internal_port)
+{
+	return find_internal(n, *chain, proto, internal, internal_port);
+}
+
+enum drop_reason nat_hold(
+	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, bool is_inside)
 {
 	enum drop_reason why = DROP_NONE;
 
 	assert(n->slots[mapping_id].mapping.in_use);
 	if (is_inside)
-		why = admit(n, mapping_id, remote, remote_port);
+		why = admit(n, mapping_id, remote);
 	if (why == DROP_NONE)
 		n->slots[mapping_id].mapping.n_flows++;
 	return why;
 }
 
-void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
-	uint16_t remote_port, bool is_inside)
+void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, bool is_inside)
 {
 	struct slot *s = &n->slots[mapping_id];
 
 	assert(s->mapping.in_use && s->mapping.n_flows > 0);
 	if (is_inside)
-		admit_no_more(n, mapping_id, remote, remote_port);
+		admit_no_more(n, mapping_id, remote);
 	s->mapping.n_flows--;
 	nat_forget_unused(n, mapping_id);
 }
@@ -919,11 +812,10 @@ void nat_unpin(struct nat *n, uint32_t mapping_id, uint16_t pin_id)
 	nat_forget_unused(n, mapping_id);
 }
 
-enum drop_reason nat_answer(
-	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port)
+enum drop_reason nat_answer(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote)
 {
 	assert(n->slots[mapping_id].mapping.n_flows > n->slots[mapping_id].n_inside);
-	return admit(n, mapping_id, remote, remote_port);
+	return admit(n, mapping_id, remote);
 }
 
 void nat_forget_unused(struct nat *n, uint32_t mapping_id)

@@ -99,11 +99,12 @@ static struct policy_verdict verdict_of(
 	return v;
 }
 
-/* Counts a match, and tells of it where its rule asks for that. */
-static void note_match(struct stage_ctx *ctx, const struct flow *f, const struct flow_more *more,
+/* Tells of a match, within limits. */
+static void tell_match(struct stage_ctx *ctx, const struct flow *f, const struct flow_more *more,
 	const struct policy_verdict *v)
 {
 	bool from_lan = more->way != POLICY_UPLINK_TO_LAN;
+	struct rule_watch *watch = &ctx->rule_watches[v->rule_id];
 	struct path_event event = {
 		.kind = EVENT_RULE_MATCHED,
 		.port = from_lan ? f->lan_port : f->wan_port,
@@ -115,12 +116,7 @@ static void note_match(struct stage_ctx *ctx, const struct flow *f, const struct
 		.proto = f->proto,
 		.action = (uint8_t)v->action,
 	};
-	struct rule_watch *watch = &ctx->rule_watches[v->rule_id];
 
-	watch->n_hits++;
-	if (v->rule_id == POLICY_RULE_DEFAULT
-		|| !ruleset_rule(ctx->config->rules, v->rule_id)->is_logged)
-		return;
 	if (!stage_limit_take(&watch->limit, ctx->now_us, ctx->config->rule_events_per_s)) {
 		watch->n_silent++;
 		return;
@@ -128,6 +124,16 @@ static void note_match(struct stage_ctx *ctx, const struct flow *f, const struct
 	event.n_silent = watch->n_silent;
 	watch->n_silent = 0;
 	stage_event(ctx, &event);
+}
+
+/* Counts a match, and tells of it where its rule asks for that. */
+static void note_match(struct stage_ctx *ctx, const struct flow *f, const struct flow_more *more,
+	const struct policy_verdict *v)
+{
+	ctx->rule_watches[v->rule_id].n_hits++;
+	if (v->rule_id != POLICY_RULE_DEFAULT
+		&& ruleset_rule(ctx->config->rules, v->rule_id)->is_logged)
+		tell_match(ctx, f, more, v);
 }
 
 static void device_event(struct stage_ctx *ctx, const struct path_event *event)

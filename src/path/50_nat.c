@@ -70,8 +70,8 @@ static enum drop_reason enter(
 	enum drop_reason why;
 
 	if (nat != NULL) {
-		why = nat_hold(nat, more->mapping_id, &more->remote, f->remote_port,
-			(f->flags & FLOW_UNANSWERED) == 0);
+		why = nat_hold(
+			nat, more->mapping_id, &more->remote, (f->flags & FLOW_UNANSWERED) == 0);
 		if (why != DROP_NONE)
 			goto err_mapping;
 	}
@@ -85,8 +85,8 @@ static enum drop_reason enter(
 
 err_hold:
 	if (nat != NULL)
-		nat_release(nat, more->mapping_id, &more->remote, f->remote_port,
-			(f->flags & FLOW_UNANSWERED) == 0);
+		nat_release(
+			nat, more->mapping_id, &more->remote, (f->flags & FLOW_UNANSWERED) == 0);
 	return why;
 err_mapping:
 	nat_forget_unused(nat, more->mapping_id);
@@ -197,6 +197,66 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	return why;
 }
 
+/* The NAT that will translate a packet's new flow, as far as can be told before its class has a say; else NULL. */
+static const struct nat *nat_of_new(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	if ((m->flags & PKT_NEW_FLOW) == 0 || m->direction != UPLINK)
+		return NULL;
+	return ctx->nats[m->out_port];
+}
+
+/* Of each new flow of a burst, the chain in which its mapping is looked for, on its way from memory; NULL where none is. */
+static void expect_chains(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, const uint32_t **ret_chains)
+{
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		const struct nat *nat = nat_of_new(ctx, m);
+
+		ret_chains[i] = NULL;
+		if (nat == NULL)
+			continue;
+		ret_chains[i] = nat_chain(nat, m->proto, &m->src, m->src_port);
+		rte_prefetch0(ret_chains[i]);
+	}
+	for (uint32_t i = 0; i < n_pkts; i++)
+		if (ret_chains[i] != NULL)
+			nat_expect_chain(nat_of_new(ctx, stage_meta(pkts[i])), ret_chains[i]);
+}
+
+/* Fetches what the new flows of a burst will touch: their mappings, then filter and the bucket of the way back. An
+ * endpoint without a mapping is thought to get its own port. */
+__attribute__((noinline)) static void expect_new(
+	const struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+{
+	const uint32_t *chains[BURST_ROOM];
+
+	expect_chains(ctx, pkts, n_pkts, chains);
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+		const struct nat *nat = nat_of_new(ctx, m);
+		struct flow_key_v4 down;
+		uint32_t id;
+
+		if (nat == NULL)
+			continue;
+		id = nat_find_in_chain(nat, chains[i], m->proto, &m->src, m->src_port);
+		down = (struct flow_key_v4){
+			.src_be = m->dst.words[3],
+			.dst_be = ctx->config->ports[m->out_port].address.addr.words[3],
+			.src_port = m->dst_port,
+			.dst_port = m->src_port,
+			.proto = m->proto,
+		};
+		if (id != POOL_NONE) {
+			nat_expect(nat, id, m->dst.words[3]);
+			down.dst_port = nat_mapping(nat, id)->external_port;
+		}
+		rte_prefetch0(
+			flow_table_bucket(ctx->flows, flow_hash_v4(&ctx->flows->hash_key, &down)));
+	}
+}
+
 uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN;
@@ -204,6 +264,8 @@ uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 	const struct flow *flows = ctx->flows->flows;
 	struct rte_mbuf **kept = pkts;
 
+	if (unlikely(ctx->n_new_flows > 0))
+		expect_new(ctx, pkts, n_pkts);
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);

@@ -159,17 +159,20 @@ static enum drop_reason device_of(
 {
 	static const struct mac_addr none = {{0}};
 	const struct mac_addr *mac = &none;
-	bool is_known = device_find(ctx->devices, m->in_port, &m->src) != DEVICE_NONE;
 	struct device *d;
 
 	/* An Ethernet frame's source lies behind its destination. */
 	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET)
 		mac = rte_pktmbuf_mtod_offset(pkt, const struct mac_addr *, sizeof(*mac));
-	*ret_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
-	if (*ret_id == DEVICE_NONE)
-		return DROP_FLOW_DEVICES_FULL;
-	if (!is_known)
+	*ret_id = device_find(ctx->devices, m->in_port, &m->src);
+	if (likely(*ret_id != DEVICE_NONE)) {
+		device_see(ctx->devices, *ret_id, mac, ctx->now_us);
+	} else {
+		*ret_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
+		if (*ret_id == DEVICE_NONE)
+			return DROP_FLOW_DEVICES_FULL;
 		flow_tell_device(ctx, *ret_id);
+	}
 	d = &ctx->devices->devices[*ret_id];
 	if (d->n_flows >= share_of_device(ctx))
 		return DROP_FLOW_DEVICE_CAP;
@@ -420,8 +423,7 @@ void flow_answered(struct stage_ctx *ctx, uint32_t flow_id)
 	const struct flow_more *more = &ctx->flows->more[flow_id];
 
 	/* Without room for it the next packet tries again. */
-	if (nat_answer(ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port)
-		== DROP_NONE)
+	if (nat_answer(ctx->nats[f->wan_port], more->mapping_id, &more->remote) == DROP_NONE)
 		f->flags &= (uint8_t)~FLOW_UNANSWERED;
 }
 
@@ -446,6 +448,18 @@ void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
 	m->flow_id = FLOW_NONE;
 }
 
+void flow_expect_end(const struct stage_ctx *ctx, uint32_t flow_id)
+{
+	const struct flow *f = &ctx->flows->flows[flow_id];
+	const struct flow_more *more = &ctx->flows->more[flow_id];
+
+	rte_prefetch0(more);
+	rte_prefetch0(flow_table_bucket(ctx->flows, more->hash[UPLINK]));
+	rte_prefetch0(flow_table_bucket(ctx->flows, more->hash[DOWNLINK]));
+	if (more->mapping_id != POOL_NONE)
+		nat_expect(ctx->nats[f->wan_port], more->mapping_id, f->remote_be);
+}
+
 bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 {
 	struct flow *f = &ctx->flows->flows[flow_id];
@@ -459,7 +473,7 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 	record_take(&record, f, more, flow_id, device, why, ctx->now_us);
 	records_put(ctx, &record);
 	if (more->mapping_id != POOL_NONE)
-		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote, f->remote_port,
+		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote,
 			(f->flags & FLOW_UNANSWERED) == 0);
 	if (device != NULL)
 		leave_device(ctx, flow_id);

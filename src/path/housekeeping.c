@@ -9,11 +9,15 @@
 #include <weir/packet/icmp_error.h>
 #include <weir/packet/rewrite.h>
 
-#define EXPIRE_MAX    256  /* flows ended a call */
-#define EXPIRE_BUDGET 1024 /* flows looked at a call */
+#define EXPIRE_MAX    (2 * BURST_MAX) /* flows ended a step: twice as many as a burst begins */
+#define EXPIRE_BUDGET 512             /* flows looked at a step */
+#define END_AHEAD     8               /* flows on their way from memory while one ends */
 #define REQUESTS_MAX  32
 #define FAILED_MAX    64
-#define SWEEP_MAX     4096 /* flows asked a call whether their uplink is gone */
+#define SWEEP_LOOKS   4096 /* places of the table looked at a call for flows whose uplink is gone */
+#define SWEEP_MAX     512  /* flows ended a call for that */
+#define INTERIM_LOOKS 4096 /* places looked at a call for flows to report */
+#define INTERIM_MAX   1024 /* flows reported a call */
 #define REASK_LOOKS   4096 /* places of the table looked at a call for flows to ask policy about */
 #define REASK_MAX                                                                                  \
 	128 /* flows asked about: a fraction of a millisecond with every rule there can be */
@@ -34,21 +38,27 @@ static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 	return s != NULL && shaper_holds(s, id);
 }
 
-static void expire_flows(struct stage_ctx *ctx)
+/* Ends flows that time out. While more of them are due than one call may end, each step of the path goes on with it. */
+void housekeeping_expire(struct stage_ctx *ctx)
 {
 	uint32_t ids[EXPIRE_MAX];
 	uint32_t room = RTE_MIN(records_room(ctx), (uint32_t)EXPIRE_MAX);
 	uint32_t n = flow_wheel_expire(
 		ctx->wheel, &ctx->config->timeouts, ctx->now_us, EXPIRE_BUDGET, ids, room);
 
+	for (uint32_t i = 0; i < RTE_MIN(n, (uint32_t)END_AHEAD); i++)
+		flow_expect_end(ctx, ids[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		const struct flow *f = &ctx->flows->flows[ids[i]];
 
+		if (i + END_AHEAD < n)
+			flow_expect_end(ctx, ids[i + END_AHEAD]);
 		if (unlikely(is_queued(ctx, ids[i])))
 			flow_wheel_add(ctx->wheel, &ctx->config->timeouts, ids[i]);
 		else
 			flow_end(ctx, ids[i], end_reason_of(f));
 	}
+	ctx->expiry_is_late = flow_wheel_is_late(ctx->wheel);
 }
 
 enum early_end {
@@ -95,11 +105,14 @@ static void leave_abandoned_uplinks(struct path *p)
 {
 	struct stage_ctx *ctx = &p->ctx;
 	uint32_t abandoned = abandoned_uplinks(ctx);
+	uint32_t n_ended = 0;
 
 	if ((abandoned & ~p->abandoned) != 0)
 		p->sweep_left = ctx->flows->capacity;
 	p->abandoned = abandoned;
-	for (uint32_t n = 0; n < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0; n++) {
+	for (uint32_t n = 0;
+		n < SWEEP_LOOKS && n_ended < SWEEP_MAX && p->sweep_left > 0 && abandoned != 0;
+		n++) {
 		uint32_t id = p->sweep_left - 1;
 		const struct flow *f = &ctx->flows->flows[id];
 
@@ -111,6 +124,7 @@ static void leave_abandoned_uplinks(struct path *p)
 				return;
 			if (how == EARLY_QUEUED)
 				p->abandoned = 0;
+			n_ended += how == EARLY_ENDED;
 		}
 		p->sweep_left = id;
 	}
@@ -290,13 +304,16 @@ static void report_interim(struct path *p, uint64_t passed_us)
 	struct stage_ctx *ctx = &p->ctx;
 	uint64_t interval_us = ctx->config->interim_us;
 	uint32_t capacity = ctx->flows->capacity;
+	uint32_t room;
 
 	if (interval_us == 0)
 		return;
 	p->interim_credit += (uint64_t)capacity * RTE_MIN(passed_us, interval_us);
 	/* No more than one round is owed when nobody has taken records for long. */
 	p->interim_credit = RTE_MIN(p->interim_credit, (uint64_t)capacity * interval_us);
-	for (uint32_t room = records_room(ctx); p->interim_credit >= interval_us && room > 0;) {
+	room = RTE_MIN(records_room(ctx), (uint32_t)INTERIM_MAX);
+	for (uint32_t n = 0; n < INTERIM_LOOKS && p->interim_credit >= interval_us && room > 0;
+		n++) {
 		uint32_t id = p->interim_cursor;
 		const struct flow_more *more = &ctx->flows->more[id];
 
@@ -355,7 +372,7 @@ void housekeeping_run(struct stage_ctx *ctx)
 	watch_plans(ctx);
 	age_mappings(ctx);
 	quota_age(ctx);
-	expire_flows(ctx);
+	housekeeping_expire(ctx);
 	leave_abandoned_uplinks(p);
 	ask_policy_again(p);
 	expire_fragments(ctx);

@@ -31,6 +31,7 @@
 #define QUEUE_OCTETS_LONG                                                                          \
 	(2 * 1024 * 1024) /* where a ceiling alone holds packets, or a rate that was found */
 #define HOUSEKEEPING_US 1000
+#define LATE_US         100 /* more than a million flows a second may end while no packet comes */
 #define IDLE_US         50000
 #define VIRTUAL_IDLE_US US_PER_S
 
@@ -423,6 +424,8 @@ uint32_t path_step(struct path *p, uint64_t now_us)
 	}
 	if (now_us - p->housekept_us >= HOUSEKEEPING_US || unlikely(ctx->must_ask))
 		housekeeping_run(ctx);
+	else if (unlikely(ctx->expiry_is_late))
+		housekeeping_expire(ctx);
 	if (ctx->n_asides > 0 || ctx->n_resolved > 0 || queues_next_us(p) <= now_us)
 		pipeline_resume(ctx, STAGE_shape, NULL, 0);
 	if (unlikely(
@@ -442,6 +445,8 @@ uint64_t path_next_us(const struct path *p)
 		next_us = UINT64_MAX;
 	if (p->reask_left > 0)
 		next_us = p->ctx.now_us + HOUSEKEEPING_US;
+	if (p->ctx.expiry_is_late)
+		next_us = p->ctx.now_us + LATE_US;
 	return RTE_MIN(next_us, queues_next_us(p));
 }
 

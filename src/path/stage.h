@@ -177,6 +177,7 @@ struct stage_ctx {
 	struct rule_watch device_watch; /* devices refused */
 	bool policy_watches;            /* policy looks at packets of established flows too */
 	uint32_t n_new_flows;           /* taken for packets of this burst */
+	bool expiry_is_late;            /* more flows have timed out than were ended */
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
@@ -359,6 +360,9 @@ void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m);
 /* Ends a flow: record, NAT mapping, device, keys. False when the record must wait for room; nothing was done then. */
 bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why);
 
+/* flow_new.c: a flow will end soon: what that touches is fetched. */
+void flow_expect_end(const struct stage_ctx *ctx, uint32_t flow_id);
+
 /* 30_flow.c: the flow that an ICMP error speaks about, by its quoted packet. */
 enum drop_reason flow_of_icmp_error(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
@@ -470,6 +474,9 @@ void shape_follow_ceilings(struct stage_ctx *ctx);
 
 /* housekeeping.c: expiry, fragments, neighbours, interim records; bounded work. */
 void housekeeping_run(struct stage_ctx *ctx);
+
+/* housekeeping.c: its part that ends flows, for the steps in between. */
+void housekeeping_expire(struct stage_ctx *ctx);
 
 /* Puts a record where control takes it; false when there is no room. */
 bool records_put(struct stage_ctx *ctx, struct flow_record *record);

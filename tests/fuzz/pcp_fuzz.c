@@ -112,10 +112,10 @@ static void flow(struct run *run, const uint8_t *op)
 
 	if (nat_map(run->nat, &who, &id) != DROP_NONE)
 		return;
-	if (nat_hold(run->nat, id, &remote, 80, true) != DROP_NONE)
+	if (nat_hold(run->nat, id, &remote, true) != DROP_NONE)
 		nat_forget_unused(run->nat, id);
 	else
-		nat_release(run->nat, id, &remote, 80, true);
+		nat_release(run->nat, id, &remote, true);
 }
 
 static void check(const struct run *run)

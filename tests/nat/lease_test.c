@@ -124,15 +124,15 @@ Test(nat_lease, a_flow_keeps_the_mapping_when_the_lease_ends_and_the_other_way_r
 	ask(&w, 1, &m);
 	id = nat_find_external(w.nat, PROTO_UDP, 5000);
 	cr_assert_neq(id, POOL_NONE);
-	cr_expect_eq(nat_hold(w.nat, id, &remote, 80, true), DROP_NONE);
-	nat_release(w.nat, id, &remote, 80, true);
+	cr_expect_eq(nat_hold(w.nat, id, &remote, true), DROP_NONE);
+	nat_release(w.nat, id, &remote, true);
 	cr_expect(is_open(&w, 5000), "the lease holds it");
-	cr_expect_eq(nat_hold(w.nat, id, &remote, 80, true), DROP_NONE);
+	cr_expect_eq(nat_hold(w.nat, id, &remote, true), DROP_NONE);
 	m.lifetime_s = 0;
 	cr_expect_eq(ask(&w, 1, &m).result, PCP_SUCCESS);
 	cr_expect_eq(nat_find_external(w.nat, PROTO_UDP, 5000), id, "the flow holds it");
 	cr_expect(!is_open(&w, 5000), "but only for whom it speaks to");
-	nat_release(w.nat, id, &remote, 80, true);
+	nat_release(w.nat, id, &remote, true);
 	cr_expect_eq(nat_find_external(w.nat, PROTO_UDP, 5000), POOL_NONE);
 	destroy(&w);
 }

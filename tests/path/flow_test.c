@@ -501,6 +501,71 @@ Test(path_flow, flows_go_on_by_another_uplink_when_theirs_goes_down)
 	path_world_destroy(w);
 }
 
+static void make_flows(struct path_world *w, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		path_world_put(w, WORLD_LAN,
+			&(struct packet_spec){.src_be = V4(192, 168, 50, 2 + i % 200),
+				.src_port = (uint16_t)(1024 + i / 200)});
+		if (i % 50 == 49) {
+			path_world_step(w);
+			path_world_discard(w, WORLD_UPLINK);
+		}
+	}
+	cr_assert_eq(n_flows(w), n);
+}
+
+/* So many steps at the same instant or a millisecond apart each; no one ends more flows than `n_max`. Returns how many it took
+ * to end all. */
+static uint32_t steps_to_end(struct path_world *w, uint64_t step_us, uint32_t n_max)
+{
+	uint32_t n_steps = 0;
+
+	for (uint32_t left = n_flows(w); left > 0; n_steps++) {
+		uint32_t before = left;
+
+		w->now_us += step_us;
+		path_world_step(w);
+		left = n_flows(w);
+		cr_assert_leq(before - left, n_max, "step %u", n_steps);
+		cr_assert_lt(n_steps, 1000, "they never end");
+	}
+	return n_steps;
+}
+
+Test(path_flow, a_step_ends_two_bursts_of_flows_at_most_and_the_next_one_goes_on)
+{
+	struct path_world_params params = {.tune = make_many_flows};
+	struct path_world *w = path_world_create(&params);
+
+	make_flows(w, 1000);
+	w->now_us += 200 * WORLD_S;
+	path_world_step(w);
+	cr_expect_eq(n_flows(w), 1000 - 2 * PORT_BURST_MAX);
+	cr_expect_leq(path_next_us(w->path), w->now_us + WORLD_MS, "it is soon due again");
+	cr_expect_eq(steps_to_end(w, 0, 2 * PORT_BURST_MAX), 7);
+	cr_expect_gt(path_next_us(w->path), w->now_us + WORLD_MS, "nothing is late any more");
+	cr_expect_eq(w->n_records, 1000);
+	path_world_destroy(w);
+}
+
+static void make_many_flows_on_two_uplinks(struct path_setup *setup, struct path_config *config)
+{
+	make_many_flows(setup, config);
+	make_second_uplink(setup, config);
+}
+
+Test(path_flow, flows_leave_a_lost_uplink_some_hundreds_a_millisecond)
+{
+	struct path_world_params params = {.tune = make_many_flows_on_two_uplinks};
+	struct path_world *w = path_world_create(&params);
+
+	make_flows(w, 1200);
+	port_fail(w->ports[WORLD_UPLINK]);
+	cr_expect_gt(steps_to_end(w, WORLD_MS, 512), 2);
+	path_world_destroy(w);
+}
+
 Test(path_flow, flows_wait_for_their_uplink_when_there_is_no_other)
 {
 	struct path_world *w = path_world_create(NULL);

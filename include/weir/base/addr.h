@@ -82,8 +82,16 @@ static inline uint32_t ip_v4_mask(uint8_t len_bits)
 	return len_bits == 0 ? 0 : htonl(UINT32_MAX << (32 - len_bits));
 }
 
+/* As ip_prefix_contains(), which it is for IPv6. */
+bool ip_prefix_contains_any(const struct ip_prefix *p, const struct ip_addr *a);
+
 /* True when `a` lies within `p`; families never mix. */
-bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a);
+static inline bool ip_prefix_contains(const struct ip_prefix *p, const struct ip_addr *a)
+{
+	if (ip_addr_is_v4(&p->addr) && ip_addr_is_v4(a))
+		return ((p->addr.words[3] ^ a->words[3]) & ip_v4_mask(p->len_bits)) == 0;
+	return ip_prefix_contains_any(p, a);
+}
 
 /* True when the two prefixes share at least one address. */
 bool ip_prefix_overlaps(const struct ip_prefix *a, const struct ip_prefix *b);

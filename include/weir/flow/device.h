@@ -63,4 +63,7 @@ uint16_t device_find(const struct device_table *t, uint8_t port, const struct ip
 uint16_t device_take(struct device_table *t, uint8_t port, const struct ip_addr *addr,
 	const struct mac_addr *mac, uint64_t now_us);
 
+/* A device that is known has sent something. */
+void device_see(struct device_table *t, uint16_t id, const struct mac_addr *mac, uint64_t now_us);
+
 #endif

@@ -52,6 +52,9 @@ void flow_wheel_remove(struct flow_wheel *w, uint32_t flow_id);
 uint32_t flow_wheel_expire(struct flow_wheel *w, const struct flow_timeouts *to, uint64_t now_us,
 	uint32_t budget, uint32_t *expired, uint32_t n_max);
 
+/* True when the last call left flows unlooked at whose slot has come up. */
+bool flow_wheel_is_late(const struct flow_wheel *w);
+
 /* The idle timeout that applies to a flow in its present state, in ms. */
 uint32_t flow_timeout_ms(const struct flow_timeouts *to, const struct flow *f);
 

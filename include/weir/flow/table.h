@@ -11,9 +11,10 @@
  *           have no gaps: only its last bucket has empty places, and those at its end.
  * Units:    octets are IP header and payload; times in milliseconds of the path clock, 32 bits, wrapping
  *           (compare by difference).
- * Errors:   flow_table_take returns FLOW_NONE when all flows are taken. Buckets never run out before flows do.
+ * Errors:   flow_table_take returns FLOW_NONE when all flows are taken. There are buckets for nearly twice as many overflows
+ *           as a keyed hash makes, so that they do not run out before flows do; if ever, flow_table_insert says so.
  * Threads:  one worker owns a table; control reads through the doors.
- * Memory:   fixed at create, about 231 bytes a flow: 192 for the flow itself, 34 for buckets, 5 for pools.
+ * Memory:   fixed at create, about 219 bytes a flow: 192 for the flow itself, 23 for buckets, 4 for pools.
  */
 #ifndef WEIR_FLOW_TABLE_H
 #define WEIR_FLOW_TABLE_H
@@ -141,8 +142,8 @@ void flow_table_destroy(struct flow_table *t);
 uint32_t flow_table_take(struct flow_table *t);
 
 /* Enters both keys of a taken flow, from `more`'s endpoints (all of one family) and the ports and protocol in `flow`;
- * copies IPv4 addresses to the flow line, or sets FLOW_IPV6. Returns 0, or -EEXIST when either key is there already
- * or both are the same; on error nothing was entered and the id is still the caller's. */
+ * copies IPv4 addresses to the flow line, or sets FLOW_IPV6. Returns 0, -EEXIST when either key is there already
+ * or both are the same, or -ENOSPC; on error nothing was entered and the id is still the caller's. */
 int flow_table_insert(struct flow_table *t, uint32_t flow_id);
 
 /* Removes both keys and gives the id back. */

@@ -5,8 +5,9 @@
  * Source:   RFC 4787 REQ-1 (mapping), REQ-3 (ports), REQ-6 (refresh), REQ-8 (filtering); RFC 5382 REQ-1, REQ-3, REQ-7;
  *           RFC 5508 REQ-1a; RFC 6888 REQ-5, REQ-8; RFC 7857 section 3.
  * Shapes:   internal endpoint (address, port, protocol) ⇄ external port. A mapping lives as long as it has flows. For the
- *           filter, each pair of mapping and remote endpoint that has flows is remembered and counted, by address and by
- *           address with port, so that the filtering may change at any time. A flow that a stranger began and nobody
+ *           filter, each pair of mapping and remote address that has flows is remembered and counted, whatever the
+ *           filtering, so that it may change at any time. Remote endpoints need not be: one that was spoken to has a flow,
+ *           and a packet that has a flow is not asked about here. A flow that a stranger began and nobody
  *           answered neither opens the filter nor keeps the mapping open for others. Ports of UDP and identifiers of
  *           ICMP that are given up rest for two minutes: their former owner alone may have them back. More than half of
  *           the range never rests, and a port that rests longest is given before a host gets none. A pin keeps a
@@ -172,7 +173,8 @@ uint32_t nat_find_external(const struct nat *n, uint8_t proto, uint16_t external
 /* The mapping of an id that is in use. */
 const struct nat_mapping *nat_mapping(const struct nat *n, uint32_t mapping_id);
 
-/* True when the filter admits a packet from `remote` to this mapping. A forwarded port's source is judged by
+/* True when the filter admits a packet from `remote` to this mapping that is of no flow; so with filtering by address and
+ * port none but those that a pin names. A forwarded port's source is judged by
  * nat_find_forward(); here by whom its host spoke to, as long as the port is forwarded. */
 bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
 	uint16_t remote_port);
@@ -180,14 +182,23 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 /* A flow to `remote` begins, or ends; the last one ends the mapping and frees its port. `is_inside`: it was begun or
  * answered by the internal endpoint. nat_hold: DROP_NONE, or DROP_NAT_NO_MAPPING when there is no room for the filter
  * entry. */
-enum drop_reason nat_hold(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
-	uint16_t remote_port, bool is_inside);
-void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote,
-	uint16_t remote_port, bool is_inside);
+enum drop_reason nat_hold(
+	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, bool is_inside);
+void nat_release(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, bool is_inside);
+
+/* A flow of this mapping to an IPv4 remote begins or ends soon: what that touches is fetched. */
+void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be);
+
+/* nat_find_internal() in steps, for many at once: the chain of an endpoint's mapping, to be prefetched; what the chain leads
+ * to, once that has come; and the look-up. */
+const uint32_t *nat_chain(
+	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port);
+void nat_expect_chain(const struct nat *n, const uint32_t *chain);
+uint32_t nat_find_in_chain(const struct nat *n, const uint32_t *chain, uint8_t proto,
+	const struct ip_addr *internal, uint16_t internal_port);
 
 /* A flow that was begun outside is answered: from now on it is an inside one. As nat_hold(); on failure nothing changes. */
-enum drop_reason nat_answer(
-	struct nat *n, uint32_t mapping_id, const struct ip_addr *remote, uint16_t remote_port);
+enum drop_reason nat_answer(struct nat *n, uint32_t mapping_id, const struct ip_addr *remote);
 
 /* Ends a mapping that was made just now, and neither a flow nor a pin holds. */
 void nat_forget_unused(struct nat *n, uint32_t mapping_id);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What weir takes of the machine's memory."""
+import json
 import os
+import subprocess
 
 from cases import Books, check, same, test
 from cases.traffic import iperf3
@@ -73,9 +75,7 @@ def huge_pages_vanish_for_bench(bench):
 @test
 def fits_a_small_machine(bench):
     """A plain site on ordinary pages takes less than 64 MiB, program, packet buffers and receive rings included."""
-    with open(bench.options.weir, "rb") as program:
-        if b"__asan_init" in program.read():
-            raise Skipped("a sanitizer takes memory of its own")
+    skip_with_sanitizer(bench.options)
     lab, weir = bench.site({"runtime": {"huge_pages": "off"}})
     lab.ping("lan", SERVICE)
     with open("/proc/%d/status" % weir.process.pid, encoding="utf-8") as f:
@@ -84,6 +84,44 @@ def fits_a_small_machine(bench):
         bytes_ = int(status[key].split()[0]) * 1024
         check(bytes_ < 64 * MIB, "%s is %d MiB" % (key, bytes_ // MIB))
     same(status["VmLck"].split()[0], "0", "kB locked")
+
+
+def skip_with_sanitizer(options):
+    with open(options.weir, "rb") as program:
+        if b"__asan_init" in program.read():
+            raise Skipped("a sanitizer takes memory of its own")
+
+
+def peak_bytes(weir, n_flows):
+    """What weir bench takes at most, with so many flows set up."""
+    process = subprocess.Popen([weir, "bench", "--flows", str(n_flows), "--count", "64"], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    same(process.returncode, 0, "exit of weir bench")
+    return usage.ru_maxrss * 1024
+
+
+@test
+def a_million_flows(bench):
+    """A million flows take no more than 256 MiB beyond what weir takes without."""
+    skip_with_sanitizer(bench.options)
+    taken = peak_bytes(bench.options.weir, 1000000) - peak_bytes(bench.options.weir, 256)
+    check(taken <= 256 * MIB, "%.1f MiB" % (taken / MIB))
+
+
+@test
+def new_flows_for_bench(bench):
+    """weir bench --new-flows: as many flows end as begin, none is refused, and each step ends a bounded number."""
+    lab = bench.lab()
+    done = lab.exec("gw", lab.options.weir, "bench", "--new-flows", "--flows", "3000", "--seconds", "0.3", "--json")
+    check("dropped" not in done.stderr, done.stderr)
+    run = json.loads(done.stdout)["new_flows"][0]
+    same(run["flows"], 3000, "flows")
+    check(run["flows_per_second"] > 0 and run["stages"]["end"] > 0, done.stdout)
+    check(run["step_cycles_all_due"]["steps"] >= 3000 // 128, done.stdout)
+    counted = json.loads(lab.exec("gw", lab.options.weir, "bench", "--new-flows", "--flows", "3000", "--count", "6000").stdout)
+    same(counted["created"], counted["packets"], "flows begun")
+    check(abs(counted["ended"] - counted["created"]) < 1000, "as many end as begin: %s" % counted)
 
 
 @test

@@ -3,8 +3,8 @@
  * Receives from a ring (packet_ring.c) and sends through a socket of its own (rawsock_tx.c), which takes no lock that
  * receiving takes.
  *
- * A super-frame stays whole in a buffer of the port and is cut one segment at a time as the worker asks for frames; so
- * no queue of mbufs is needed, however many segments it holds.
+ * A super-frame stays whole in a buffer and is cut one segment at a time as the worker asks for frames; so no queue of mbufs is
+ * needed, however many segments it holds. A burst rather ends before one than with a part of it: what is torn here leaves as two.
  */
 #include "netdev.h"
 #include "packet_ring.h"
@@ -92,9 +92,11 @@ static struct rte_mbuf *take_segment(struct rawsock *r)
 /* Keeps a super-frame to be cut; its slot can go back to the kernel. */
 static void keep_super_frame(struct rawsock *r, const struct packet_view *v)
 {
-	memcpy(r->super_frame, v->frame, v->len_bytes);
-	if (segment_begin(&r->cutter, r->super_frame, v->len_bytes, r->port.framing, &v->offload)
-		< 0)
+	const uint8_t *frame = v->frame;
+
+	if (!v->is_kept)
+		frame = memcpy(r->super_frame, v->frame, v->len_bytes);
+	if (segment_begin(&r->cutter, frame, v->len_bytes, r->port.framing, &v->offload) < 0)
 		r->port.counters.rx_truncated++;
 	else
 		r->port.counters.rx_super_frames++;
@@ -173,8 +175,11 @@ static uint16_t rawsock_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 	/* Bounded also when every frame is dropped. */
 	while (got < n && n_steps < 2u * PORT_BURST_MAX && take_one(r, &pkts[got])) {
 		n_steps++;
-		if (pkts[got] == NULL)
+		if (pkts[got] == NULL) {
+			if (got > 0 && segment_left(&r->cutter) > (uint32_t)(n - got))
+				break;
 			continue;
+		}
 		c->rx_bytes += pkts[got]->pkt_len;
 		got++;
 	}

@@ -22,6 +22,7 @@
 
 #define SEND_BYTES   (1 << 20)
 #define REFUSALS_MAX 4
+#define LOST_MAX     8 /* packets of a burst that find a full queue before the rest is not tried */
 
 static_assert(sizeof(struct rawsock_head) == sizeof(struct virtio_net_hdr) + GATHER_HEAD_MAX,
 	"the headers follow at once");
@@ -30,13 +31,18 @@ enum verdict {
 	VERDICT_ALL,
 	VERDICT_NO_ROOM,
 	VERDICT_DEAD,
+	VERDICT_LOST, /* the device's queue is full: this packet is gone, the next may find room */
 	VERDICT_REFUSED, /* this message will never go */
 };
 
-/* A run that was refused. */
-struct refusal {
-	uint16_t n_packets;
-	bool is_v6;
+/* What is being sent: pkts[done … n-1] are still to be tried; behind them lie those that found no room. */
+struct burst {
+	struct rte_mbuf **pkts;
+	uint16_t n;
+	uint16_t done;
+	uint16_t n_lost;
+	uint16_t n_refused; /* the run at hand was: so many packets are to go one by one */
+	bool is_v6;         /* that run was */
 };
 
 static bool is_sum_good(const struct rte_mbuf *m)
@@ -182,52 +188,62 @@ static enum verdict judge(int error, uint16_t n_packets)
 		return VERDICT_DEAD;
 	/* A run for which there is no room may be one that is not taken: its packets will tell. */
 	if (is_to_be_retried(error) && n_packets == 1)
-		return VERDICT_NO_ROOM;
+		return error == ENOBUFS ? VERDICT_LOST : VERDICT_NO_ROOM;
 	return VERDICT_REFUSED;
 }
 
-/* Counts the message; returns how many packets it was. */
-static uint16_t count_sent(
-	struct rawsock_lane *l, struct port_counters *c, struct rte_mbuf **pkts, uint16_t message)
+/* Counts message number `at`, which was sent. */
+static void count_sent(
+	struct rawsock_lane *l, struct port_counters *c, struct burst *b, uint16_t at)
 {
-	uint16_t n = l->n_packets[message];
+	uint16_t n = l->n_packets[at];
 
 	for (uint16_t i = 0; i < n; i++)
-		c->tx_bytes += pkts[i]->pkt_len;
+		c->tx_bytes += b->pkts[b->done++]->pkt_len;
 	c->tx_packets += n;
 	if (n > 1) {
 		c->tx_super_frames++;
-		l->n_refused[l->gather.runs[message].head.is_v6] = 0;
+		l->n_refused[l->gather.runs[at].head.is_v6] = 0;
 	}
-	return n;
 }
 
-/* Sends what is laid out until a run is refused; single packets that never go are counted and passed over. Returns how many
- * packets are done with. */
-static uint16_t send_laid(struct rawsock_lane *l, struct port_counters *c, struct rte_mbuf **pkts,
-	enum verdict *ret_verdict, struct refusal *ret_refused)
+/* Puts the packet at hand behind those that are still to be sent: it stays the caller's. */
+static void put_back(struct burst *b)
 {
-	uint16_t at = 0, done = 0;
+	struct rte_mbuf *lost = b->pkts[b->done];
+
+	b->n--;
+	memmove(&b->pkts[b->done], &b->pkts[b->done + 1],
+		(size_t)(b->n - b->done) * sizeof(b->pkts[0]));
+	b->pkts[b->n] = lost;
+	b->n_lost++;
+}
+
+/* Sends what is laid out until a run is refused; single packets that are lost, or can never go, are passed over. */
+static enum verdict send_laid(struct rawsock_lane *l, struct port_counters *c, struct burst *b)
+{
+	uint16_t at = 0;
 
 	for (;;) {
 		uint16_t first = at;
+		enum verdict verdict;
 
 		at = send_some(l, at);
-		*ret_verdict = at == l->n_messages ? VERDICT_ALL : judge(errno, l->n_packets[at]);
+		verdict = at == l->n_messages ? VERDICT_ALL : judge(errno, l->n_packets[at]);
 		for (uint16_t k = first; k < at; k++)
-			done = (uint16_t)(done + count_sent(l, c, pkts + done, k));
-		if (*ret_verdict != VERDICT_REFUSED)
-			break;
-		if (l->n_packets[at] > 1) {
-			ret_refused->n_packets = l->n_packets[at];
-			ret_refused->is_v6 = l->gather.runs[at].head.is_v6;
-			break;
+			count_sent(l, c, b, k);
+		if (verdict == VERDICT_LOST && b->n_lost < LOST_MAX) {
+			put_back(b);
+		} else if (verdict == VERDICT_REFUSED && l->n_packets[at] == 1) {
+			c->tx_errors++; /* say because it is larger than the MTU */
+			b->done++;
+		} else {
+			b->n_refused = verdict == VERDICT_REFUSED ? l->n_packets[at] : 0;
+			b->is_v6 = b->n_refused > 0 && l->gather.runs[at].head.is_v6;
+			return verdict;
 		}
-		c->tx_errors++; /* say because it is larger than the MTU */
-		done++;
 		at++;
 	}
-	return done;
 }
 
 /* The packets of a refused run went one by one: it was the run that was not wanted. */
@@ -242,32 +258,28 @@ static void learn_refusal(struct rawsock_lane *l, bool is_v6)
 uint16_t rawsock_lane_send(
 	struct rawsock_lane *l, struct port_counters *c, struct rte_mbuf **pkts, uint16_t n)
 {
+	struct burst b = {.pkts = pkts, .n = n < PORT_BURST_MAX ? n : PORT_BURST_MAX};
 	enum verdict verdict = VERDICT_ALL;
-	struct refusal refused = {0};
-	uint16_t done = 0;
 
-	if (n > PORT_BURST_MAX)
-		n = PORT_BURST_MAX;
-	while (done < n && verdict != VERDICT_NO_ROOM && verdict != VERDICT_DEAD) {
-		uint16_t n_singly = refused.n_packets;
+	while (b.done < b.n && (verdict == VERDICT_ALL || verdict == VERDICT_REFUSED)) {
+		uint16_t n_singly = b.n_refused;
 		uint64_t before = c->tx_packets;
+		bool is_v6 = b.is_v6;
 
 		if (n_singly > 0)
-			lay_singly(l, pkts + done, n_singly);
+			lay_singly(l, pkts + b.done, n_singly);
 		else
-			lay(l, pkts + done, (uint16_t)(n - done));
-		done = (uint16_t)(done + send_laid(l, c, pkts + done, &verdict, &refused));
+			lay(l, pkts + b.done, (uint16_t)(b.n - b.done));
+		verdict = send_laid(l, c, &b);
 		if (n_singly > 0 && c->tx_packets - before == n_singly)
-			learn_refusal(l, refused.is_v6);
-		if (verdict == VERDICT_ALL)
-			refused.n_packets = 0;
+			learn_refusal(l, is_v6);
 	}
 	if (verdict == VERDICT_DEAD) {
 		c->tx_errors++;
 		l->is_dead = true;
 	}
-	rte_pktmbuf_free_bulk(pkts, done);
-	return done;
+	rte_pktmbuf_free_bulk(pkts, b.done);
+	return b.done;
 }
 
 static int open_socket(const struct sockaddr_ll *address, const struct rawsock_way *way)

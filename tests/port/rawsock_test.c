@@ -814,6 +814,46 @@ Test(port_rawsock, sends_runs_of_raw_ip_octet_for_octet)
 	port_close(p);
 }
 
+/* A TUN device that nobody reads takes 500 packets and loses all others. */
+Test(port_rawsock, hands_back_what_a_full_queue_lost_and_tries_the_next)
+{
+	struct rte_mbuf *pkts[PORT_BURST_MAX];
+	struct rte_mempool *pool;
+	uint8_t packet[IP + 100] = {0}, seen[2048];
+	uint16_t n = PORT_BURST_MAX, n_sent;
+	uint64_t n_all = 0;
+	struct port *p;
+	int fd;
+
+	netns_enter();
+	fd = open_tun("wwan0");
+	pool = netns_create_pool(N_BUFFERS);
+	p = open_port("wwan0", pool, 0);
+	for (int round = 0; round < 20; round++) {
+		for (uint16_t i = 0; i < n; i++) {
+			build_ip(packet, PROTO_UDP, 100);
+			packet[IP] = (uint8_t)i;
+			pkts[i] = mbuf_with(pool, packet, sizeof(packet));
+		}
+		n_sent = p->ops->tx(p, pkts, n);
+		n_all += n_sent;
+		for (uint16_t i = n_sent; i < n; i++) {
+			cr_assert_lt(bytes_of(pkts[i])[IP], n);
+			rte_pktmbuf_free(pkts[i]);
+		}
+		if (n_sent == 0
+			&& round == 18) /* one place becomes free: the first of the burst takes it */
+			cr_assert_eq(read(fd, seen, sizeof(seen)), (ssize_t)sizeof(packet));
+	}
+	cr_assert_eq(n_sent, 1);
+	cr_assert_eq(n_all, 501);
+	cr_assert_eq(p->counters.tx_packets, n_all);
+	cr_assert_eq(p->counters.tx_errors, 0);
+	cr_assert_eq(rte_mempool_in_use_count(pool), 0, "buffers were lost");
+	cr_assert(port_is_up(p));
+	port_close(p);
+}
+
 /* --- real stacks --- */
 
 static int serve(void *argument)

@@ -400,7 +400,7 @@ static struct rawsock *make(const struct rawsock_params *params)
 	(void)snprintf(r->port.name, sizeof(r->port.name), "%s", params->name);
 	memcpy(r->device, params->device, strlen(params->device) + 1);
 	r->ring = PACKET_RING_CLOSED;
-	r->lane.fd = -1;
+	r->lane.fd = r->lane.run_fd = -1;
 	r->pool = params->pool;
 	r->room_bytes = rte_pktmbuf_data_room_size(params->pool) - RTE_PKTMBUF_HEADROOM;
 	r->ring_bytes = params->ring_bytes;

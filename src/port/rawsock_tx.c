@@ -8,6 +8,9 @@
  * cannot cut by itself, and offloads may be switched at any time. The packets of a refused run go one by one, so nothing is lost
  * by trying, and after some refusals in a row it is not tried again. Where there is no queueing discipline the socket does
  * not go past it, and the kernel cuts what the device does not.
+ *
+ * Runs have a socket of their own. Neither socket has a queue of its own: each message is with the device, or behind what waits
+ * there, when the call is back, so that a flow keeps its order across the two.
  */
 #include "rawsock_tx.h"
 
@@ -82,8 +85,6 @@ static void lay_singly(struct rawsock_lane *l, struct rte_mbuf **pkts, uint16_t 
 		const uint8_t *packet = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
 		struct msghdr *message = begin_message(l, part, packet, 1);
 
-		if (l->has_header)
-			part = add_part(message, part, &l->plain, sizeof(l->plain));
 		part = add_part(message, part, packet, pkts[i]->data_len);
 	}
 }
@@ -143,7 +144,6 @@ static void lay_gathered(struct rawsock_lane *l, struct rte_mbuf **pkts, uint16_
 		} else {
 			struct msghdr *message = begin_message(l, part, f->bytes, 1);
 
-			part = add_part(message, part, &l->plain, sizeof(l->plain));
 			part = add_part(message, part, f->bytes, f->len_bytes);
 		}
 	}
@@ -168,13 +168,18 @@ static bool is_to_be_retried(int error)
 	return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR;
 }
 
-/* Sends messages from number `from` on as far as it goes; returns where it stopped, with errno of the one there. */
+/* Sends messages from number `from` on as far as it goes; returns where it stopped, with errno of the one there. Those of one kind in
+ * a row go in one call. */
 static uint16_t send_some(struct rawsock_lane *l, uint16_t from)
 {
 	while (from < l->n_messages) {
-		int sent = sendmmsg(l->fd, &l->messages[from], (unsigned int)(l->n_messages - from),
-			MSG_DONTWAIT);
+		bool is_run = l->n_packets[from] > 1;
+		unsigned int n = 1;
+		int sent;
 
+		while (from + n < l->n_messages && (l->n_packets[from + n] > 1) == is_run)
+			n++;
+		sent = sendmmsg(is_run ? l->run_fd : l->fd, &l->messages[from], n, MSG_DONTWAIT);
 		if (sent <= 0)
 			break;
 		from = (uint16_t)(from + sent);
@@ -305,28 +310,40 @@ static int open_socket(const struct sockaddr_ll *address, const struct rawsock_w
 	return fd;
 }
 
+/* A socket whose messages begin with a virtio_net_hdr: it would cost each packet by itself a tenth more. */
+static int open_run_socket(const struct sockaddr_ll *address, const struct rawsock_way *way)
+{
+	int fd = way->run_bytes > 0 ? open_socket(address, way) : -1;
+	int on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
 int rawsock_lane_open(struct rawsock_lane *l, const struct rawsock_way *way)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = way->index};
-	int fd = open_socket(&address, way), on = 1;
-	bool gathers = way->run_bytes > 0;
+	int fd = open_socket(&address, way);
+	bool gathers;
 
 	memset(l, 0, sizeof(*l));
-	l->fd = -1;
+	l->fd = l->run_fd = -1;
 	if (fd < 0)
 		return fd;
 	l->fd = fd;
+	l->run_fd = open_run_socket(&address, way);
+	gathers = l->run_fd >= 0;
 	l->ipv4 = l->ipv6 = address;
 	l->ipv4.sll_protocol = htons(ETHERTYPE_IP);
 	l->ipv6.sll_protocol = htons(ETHERTYPE_IPV6);
-	l->has_header =
-		gathers && setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) == 0;
 	l->limits = (struct gather_limits){
 		.framing = way->framing,
 		.frame_bytes = way->mtu + (way->framing == FRAMING_ETHERNET ? ETHER_HDR_LEN : 0),
 		.run_bytes = way->run_bytes,
 		.run_frames = way->run_frames,
-		.takes = {l->has_header, l->has_header},
+		.takes = {gathers, gathers},
 	};
 	if (way->framing == FRAMING_RAW_IP)
 		for (uint16_t i = 0; i < PORT_BURST_MAX; i++)
@@ -338,5 +355,7 @@ void rawsock_lane_close(struct rawsock_lane *l)
 {
 	if (l->fd >= 0)
 		(void)close(l->fd);
-	l->fd = -1;
+	if (l->run_fd >= 0)
+		(void)close(l->run_fd);
+	l->fd = l->run_fd = -1;
 }

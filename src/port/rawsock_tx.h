@@ -39,9 +39,9 @@ struct rawsock_head {
 };
 
 struct rawsock_lane {
-	int fd;                    /* -1: closed */
-	bool is_dead;              /* the interface has gone: nothing more can be sent */
-	bool has_header;           /* each message begins with a virtio_net_hdr */
+	int fd;       /* -1: closed */
+	int run_fd;   /* for super-frames: each message begins with a virtio_net_hdr; -1: none */
+	bool is_dead; /* the interface has gone: nothing more can be sent */
 	_Atomic bool has_given_up; /* runs were refused and are not tried again; control may look */
 	uint8_t n_refused
 		[2]; /* runs of IPv4 and IPv6 in a row whose packets went only one by one */
@@ -53,7 +53,6 @@ struct rawsock_lane {
 	struct mmsghdr messages[PORT_BURST_MAX];
 	struct iovec parts[2 * PORT_BURST_MAX];
 	struct rawsock_head heads[PORT_BURST_MAX / 2];
-	struct virtio_net_hdr plain; /* of a packet by itself: nothing is left to be done */
 	struct gather_frame frames[PORT_BURST_MAX];
 	struct gather gather;
 };

@@ -841,12 +841,12 @@ Test(port_rawsock, hands_back_what_a_full_queue_lost_and_tries_the_next)
 			cr_assert_lt(bytes_of(pkts[i])[IP], n);
 			rte_pktmbuf_free(pkts[i]);
 		}
-		if (n_sent == 0
-			&& round == 18) /* one place becomes free: the first of the burst takes it */
+		/* Its queue frees places some at a time. */
+		for (int i = 0; round == 18 && i < 40; i++)
 			cr_assert_eq(read(fd, seen, sizeof(seen)), (ssize_t)sizeof(packet));
 	}
-	cr_assert_eq(n_sent, 1);
-	cr_assert_eq(n_all, 501);
+	cr_assert(n_sent > 0 && n_sent <= 40, "%u found room", n_sent);
+	cr_assert_eq(n_all, 500u + n_sent);
 	cr_assert_eq(p->counters.tx_packets, n_all);
 	cr_assert_eq(p->counters.tx_errors, 0);
 	cr_assert_eq(rte_mempool_in_use_count(pool), 0, "buffers were lost");

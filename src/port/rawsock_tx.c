@@ -53,12 +53,12 @@ static bool is_sum_good(const struct rte_mbuf *m)
 	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 }
 
-static struct msghdr *begin_message(struct rawsock_lane *l, const struct iovec *parts,
-	const uint8_t *packet, uint16_t n_packets)
+static struct msghdr *begin_message(
+	struct rawsock_lane *l, struct iovec *parts, const uint8_t *packet, uint16_t n_packets)
 {
 	struct msghdr *message = &l->messages[l->n_messages].msg_hdr;
 
-	message->msg_iov = (struct iovec *)(uintptr_t)parts;
+	message->msg_iov = parts;
 	message->msg_iovlen = 0;
 	if (l->limits.framing == FRAMING_RAW_IP)
 		message->msg_name = packet[0] >> 4 == 6 ? &l->ipv6 : &l->ipv4;
@@ -66,13 +66,34 @@ static struct msghdr *begin_message(struct rawsock_lane *l, const struct iovec *
 	return message;
 }
 
-static struct iovec *add_part(
-	struct msghdr *message, struct iovec *part, const void *base, size_t len)
+static struct iovec *add_part(struct msghdr *message, struct iovec *part, void *base, size_t len)
 {
-	part->iov_base = (void *)(uintptr_t)base;
+	part->iov_base = base;
 	part->iov_len = len;
 	message->msg_iovlen++;
 	return part + 1;
+}
+
+/* Lays one packet out. */
+static struct iovec *lay_one(struct rawsock_lane *l, struct rte_mbuf *pkt, struct iovec *part)
+{
+	uint8_t *packet = rte_pktmbuf_mtod(pkt, uint8_t *);
+	struct msghdr *message = begin_message(l, part, packet, 1);
+
+	return add_part(message, part, packet, pkt->data_len);
+}
+
+static struct iovec *lay_run(struct rawsock_lane *l, const struct gather_run *run,
+	struct rte_mbuf **pkts, struct iovec *part, struct rawsock_head *head)
+{
+	struct msghdr *message = begin_message(l, part, l->frames[run->first].bytes, run->n_frames);
+	uint16_t head_bytes = gather_write_head(run, l->frames, head->bytes, &head->offload);
+
+	part = add_part(message, part, head, sizeof(head->offload) + head_bytes);
+	for (uint16_t k = 0; k < run->n_frames; k++)
+		part = add_part(message, part, rte_pktmbuf_mtod(pkts[k], uint8_t *) + head_bytes,
+			(size_t)(pkts[k]->data_len - head_bytes));
+	return part;
 }
 
 /* Lays each packet out as a message of its own. */
@@ -81,30 +102,12 @@ static void lay_singly(struct rawsock_lane *l, struct rte_mbuf **pkts, uint16_t 
 	struct iovec *part = l->parts;
 
 	l->n_messages = 0;
-	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *packet = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
-		struct msghdr *message = begin_message(l, part, packet, 1);
-
-		part = add_part(message, part, packet, pkts[i]->data_len);
-	}
-}
-
-static struct iovec *lay_run(struct rawsock_lane *l, const struct gather_run *run,
-	struct iovec *part, struct rawsock_head *head)
-{
-	struct msghdr *message = begin_message(l, part, l->frames[run->first].bytes, run->n_frames);
-	uint16_t head_bytes = gather_write_head(run, l->frames, head->bytes, &head->offload);
-	uint8_t i = run->first;
-
-	part = add_part(message, part, head, sizeof(head->offload) + head_bytes);
-	for (uint16_t k = 0; k < run->n_frames; k++, i = l->gather.next[i])
-		part = add_part(message, part, l->frames[i].bytes + head_bytes,
-			(size_t)(l->frames[i].len_bytes - head_bytes));
-	return part;
+	for (uint16_t i = 0; i < n; i++)
+		part = lay_one(l, pkts[i], part);
 }
 
 /* Brings the packets into the order in which the runs have them. */
-static void sort(const struct gather *g, struct rte_mbuf **pkts, uint16_t n)
+static void sort(const struct gather *g, struct rte_mbuf **pkts)
 {
 	struct rte_mbuf *sorted[PORT_BURST_MAX];
 	uint16_t at = 0;
@@ -115,7 +118,8 @@ static void sort(const struct gather *g, struct rte_mbuf **pkts, uint16_t n)
 		for (uint16_t k = 0; k < g->runs[r].n_frames; k++, i = g->next[i])
 			sorted[at++] = pkts[i];
 	}
-	memcpy(pkts, sorted, n * sizeof(sorted[0]));
+	for (uint16_t i = 0; i < at; i++)
+		pkts[i] = sorted[i];
 }
 
 /* Lays packets out, with a message for each run. */
@@ -135,19 +139,13 @@ static void lay_gathered(struct rawsock_lane *l, struct rte_mbuf **pkts, uint16_
 		lay_singly(l, pkts, n);
 		return;
 	}
+	sort(g, pkts);
 	l->n_messages = 0;
 	for (uint16_t r = 0; r < g->n_runs; r++) {
-		const struct gather_frame *f = &l->frames[g->runs[r].first];
-
-		if (g->runs[r].n_frames > 1) {
-			part = lay_run(l, &g->runs[r], part, head++);
-		} else {
-			struct msghdr *message = begin_message(l, part, f->bytes, 1);
-
-			part = add_part(message, part, f->bytes, f->len_bytes);
-		}
+		part = g->runs[r].n_frames > 1 ? lay_run(l, &g->runs[r], pkts, part, head++)
+					       : lay_one(l, pkts[0], part);
+		pkts += g->runs[r].n_frames;
 	}
-	sort(g, pkts, n);
 }
 
 static void lay(struct rawsock_lane *l, struct rte_mbuf **pkts, uint16_t n)
@@ -218,8 +216,8 @@ static void put_back(struct burst *b)
 	struct rte_mbuf *lost = b->pkts[b->done];
 
 	b->n--;
-	memmove(&b->pkts[b->done], &b->pkts[b->done + 1],
-		(size_t)(b->n - b->done) * sizeof(b->pkts[0]));
+	for (uint16_t i = b->done; i < b->n; i++)
+		b->pkts[i] = b->pkts[i + 1];
 	b->pkts[b->n] = lost;
 	b->n_lost++;
 }

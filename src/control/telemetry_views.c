@@ -204,6 +204,7 @@ static void port_counters(const struct port *p, struct text *part)
 		{"rx_no_buffer", c->rx_no_buffer},
 		{"rx_super_frames", c->rx_super_frames},
 		{"rx_checksums_finished", c->rx_checksums_finished},
+		{"tx_super_frames", c->tx_super_frames},
 		{"tx_errors", c->tx_errors},
 		{"failures", c->n_failures},
 	};

@@ -189,7 +189,8 @@ bool packet_ring_next(struct packet_ring *r, struct packet_view *ret_view)
 	ret_view->is_whole = slot->tp_snaplen == slot->tp_len;
 	memcpy(&ret_view->offload, ret_view->frame - sizeof(ret_view->offload),
 		sizeof(ret_view->offload));
-	if (status & TP_STATUS_COPY)
+	ret_view->is_kept = (status & TP_STATUS_COPY) != 0;
+	if (ret_view->is_kept)
 		ret_view->is_whole = take_queued(r, ret_view);
 	if (status & TP_STATUS_VLAN_VALID)
 		put_tag_back(ret_view, slot, status);

@@ -31,12 +31,12 @@ struct packet_ring {
 };
 
 struct packet_view {
-	uint8_t *
-		/* within the ring, or `large`; may be written to until the slot is given back */
-		frame;
+	/* Within the ring, or `large`; may be written to until the slot is given back. */
+	uint8_t *frame;
 	uint32_t len_bytes;
 	struct virtio_net_hdr offload; /* offsets count from `frame` */
 	bool is_whole;                 /* else the rest is lost */
+	bool is_kept;                  /* in `large`: stays until the next frame is asked for */
 };
 
 /* A closed one. */

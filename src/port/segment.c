@@ -172,6 +172,13 @@ uint32_t segment_next_bytes(const struct segment_cutter *c)
 	return c->next_off == c->len_bytes ? 0 : c->payload_off + next_payload_bytes(c);
 }
 
+uint32_t segment_left(const struct segment_cutter *c)
+{
+	uint32_t left = c->len_bytes - c->next_off;
+
+	return left == 0 ? 0 : (left - 1) / c->size_bytes + 1;
+}
+
 void segment_skip(struct segment_cutter *c)
 {
 	c->next_off += next_payload_bytes(c);

@@ -44,6 +44,9 @@ int segment_begin(struct segment_cutter *c, const uint8_t *frame, uint32_t len_b
 /* Length of the next segment; 0 when there is none left, as in a cutter of zeros. */
 uint32_t segment_next_bytes(const struct segment_cutter *c);
 
+/* How many segments are left. */
+uint32_t segment_left(const struct segment_cutter *c);
+
 /* Writes the next segment, segment_next_bytes() long, to `to`. */
 void segment_next(struct segment_cutter *c, uint8_t *to);
 

@@ -676,6 +676,184 @@ Test(port_rawsock, gives_up_when_the_carrier_or_the_interface_changes)
 	port_close(p);
 }
 
+/* --- runs of TCP segments --- */
+
+#define RUN_FRAMES 40u
+#define RUN_SIZE   1400u
+
+/* Segment number i of a connection, finished, from its IP header on. */
+static uint32_t build_segment(uint8_t *ip, uint32_t i)
+{
+	uint32_t n = i == RUN_FRAMES - 1 ? 100 : RUN_SIZE;
+	uint8_t *tcp = ip + IP;
+	uint16_t sum;
+
+	build_ip(ip, PROTO_TCP, TCP + n);
+	put16(ip + 4, 0xfff0 + i);
+	put16(ip + 10, 0);
+	sum = checksum_of(ip, IP);
+	memcpy(ip + 10, &sum, sizeof(sum));
+	memset(tcp, 0, TCP);
+	put16(tcp, 4000);
+	put16(tcp + 2, 80);
+	put16(tcp + 4, (i * RUN_SIZE) >> 16);
+	put16(tcp + 6, i * RUN_SIZE);
+	tcp[12] = 0x50;
+	tcp[13] = i == RUN_FRAMES - 1 ? 0x18 : 0x10;
+	for (uint32_t k = 0; k < n; k++)
+		tcp[TCP + k] = pattern(i * RUN_SIZE + k);
+	sum = checksum_l4_v4(ip, IP + TCP + n);
+	memcpy(tcp + 16, &sum, sizeof(sum));
+	return IP + TCP + n;
+}
+
+/* Sends the run; every packet of it counts. */
+static void send_run(struct port *p, struct rte_mempool *pool, uint32_t l3)
+{
+	struct rte_mbuf *pkts[RUN_FRAMES];
+	uint8_t frame[1600];
+	struct port_counters before = p->counters;
+	uint64_t n_bytes = 0;
+
+	memcpy(frame, macs, sizeof(macs));
+	put16(frame + 12, ETHERTYPE_IP);
+	for (uint32_t i = 0; i < RUN_FRAMES; i++) {
+		uint32_t len = l3 + build_segment(frame + l3, i);
+
+		pkts[i] = mbuf_with(pool, frame, len);
+		n_bytes += len;
+	}
+	cr_assert_eq(p->ops->tx(p, pkts, RUN_FRAMES), RUN_FRAMES);
+	cr_assert_eq(p->counters.tx_packets - before.tx_packets, RUN_FRAMES);
+	cr_assert_eq(p->counters.tx_bytes - before.tx_bytes, n_bytes);
+	cr_assert_eq(p->counters.tx_errors, 0);
+	cr_assert_eq(rte_mempool_in_use_count(pool), 0, "buffers were lost");
+}
+
+/* Every segment arrives at a descriptor as it would have by itself. */
+static void expect_run(int fd, uint32_t l3)
+{
+	uint8_t ip[1600], seen[2048];
+
+	for (uint32_t i = 0; i < RUN_FRAMES; i++) {
+		uint32_t len = build_segment(ip, i);
+		struct pollfd ready = {.fd = fd, .events = POLLIN};
+
+		cr_assert_eq(poll(&ready, 1, 2000), 1, "segment %u is missing", i);
+		cr_assert_eq(read(fd, seen, sizeof(seen)), (ssize_t)(l3 + len), "segment %u", i);
+		cr_assert_eq(memcmp(seen + l3, ip, len), 0, "segment %u is another", i);
+	}
+}
+
+Test(port_rawsock, sends_a_run_of_segments_as_one_that_the_kernel_cuts)
+{
+	struct rte_mempool *pool = enter_with_veth();
+	struct port *p;
+	int fd;
+
+	netns_run("ethtool -K v0 tx off >/dev/null"); /* cut, and summed, before the wire */
+	p = open_port("v0", pool, 0);
+	fd = open_sender("v1", false);
+	for (uint32_t i = 1; i <= 8; i++) {
+		send_run(p, pool, ETH);
+		cr_assert_eq(p->counters.tx_super_frames, i);
+		expect_run(fd, ETH);
+	}
+	port_close(p);
+}
+
+Test(port_rawsock, sends_a_run_whole_to_who_takes_it_whole)
+{
+	struct rte_mempool *pool = enter_with_veth();
+	struct port *p = open_port("v0", pool, 0);
+	int fd = open_sender("v1", true);
+	static uint8_t seen[sizeof(struct virtio_net_hdr) + 65536];
+	struct virtio_net_hdr offload;
+
+	send_run(p, pool, ETH);
+	cr_assert_eq(read(fd, seen, sizeof(seen)),
+		(ssize_t)(sizeof(offload) + ETH + IP + TCP + (RUN_FRAMES - 1) * RUN_SIZE + 100));
+	memcpy(&offload, seen, sizeof(offload));
+	cr_assert_eq(offload.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	cr_assert_eq(offload.gso_size, RUN_SIZE);
+	port_close(p);
+}
+
+Test(port_rawsock, sends_one_by_one_what_a_device_behind_a_queue_cannot_cut)
+{
+	struct rte_mempool *pool = enter_with_veth();
+	struct port *p;
+	int fd;
+
+	netns_run("ethtool -K v0 tx off >/dev/null && tc qdisc add dev v0 root pfifo");
+	p = open_port("v0", pool, 0);
+	fd = open_sender("v1", false);
+	for (uint32_t i = 0; i < 8; i++) {
+		send_run(p, pool, ETH);
+		expect_run(fd, ETH);
+	}
+	cr_assert_eq(p->counters.tx_super_frames, 0);
+	cr_assert(port_is_up(p));
+	port_close(p);
+}
+
+Test(port_rawsock, sends_runs_of_raw_ip_octet_for_octet)
+{
+	struct rte_mempool *pool;
+	struct port *p;
+	int fd;
+
+	netns_enter();
+	fd = open_tun("wwan0");
+	pool = netns_create_pool(N_BUFFERS);
+	p = open_port("wwan0", pool, 0);
+	for (uint32_t i = 0; i < 8; i++) {
+		send_run(p, pool, 0);
+		expect_run(fd, 0);
+	}
+	port_close(p);
+}
+
+/* A TUN device that nobody reads takes 500 packets and loses all others. */
+Test(port_rawsock, hands_back_what_a_full_queue_lost_and_tries_the_next)
+{
+	struct rte_mbuf *pkts[PORT_BURST_MAX];
+	struct rte_mempool *pool;
+	uint8_t packet[IP + 100] = {0}, seen[2048];
+	uint16_t n = PORT_BURST_MAX, n_sent;
+	uint64_t n_all = 0;
+	struct port *p;
+	int fd;
+
+	netns_enter();
+	fd = open_tun("wwan0");
+	pool = netns_create_pool(N_BUFFERS);
+	p = open_port("wwan0", pool, 0);
+	for (int round = 0; round < 20; round++) {
+		for (uint16_t i = 0; i < n; i++) {
+			build_ip(packet, PROTO_UDP, 100);
+			packet[IP] = (uint8_t)i;
+			pkts[i] = mbuf_with(pool, packet, sizeof(packet));
+		}
+		n_sent = p->ops->tx(p, pkts, n);
+		n_all += n_sent;
+		for (uint16_t i = n_sent; i < n; i++) {
+			cr_assert_lt(bytes_of(pkts[i])[IP], n);
+			rte_pktmbuf_free(pkts[i]);
+		}
+		/* Its queue frees places some at a time. */
+		for (int i = 0; round == 18 && i < 40; i++)
+			cr_assert_eq(read(fd, seen, sizeof(seen)), (ssize_t)sizeof(packet));
+	}
+	cr_assert(n_sent > 0 && n_sent <= 40, "%u found room", n_sent);
+	cr_assert_eq(n_all, 500u + n_sent);
+	cr_assert_eq(p->counters.tx_packets, n_all);
+	cr_assert_eq(p->counters.tx_errors, 0);
+	cr_assert_eq(rte_mempool_in_use_count(pool), 0, "buffers were lost");
+	cr_assert(port_is_up(p));
+	port_close(p);
+}
+
 /* --- real stacks --- */
 
 static int serve(void *argument)
@@ -796,6 +974,7 @@ Test(port_rawsock, carries_tcp_between_namespaces_with_their_offloads_on, .timeo
 	cr_assert_eq(netns_wait(client), 0);
 	cr_assert_gt(
 		pa->counters.rx_super_frames, 0, "nothing was left to be cut: this proves little");
+	cr_assert_gt(pb->counters.tx_super_frames, 0, "nothing was gathered: this proves little");
 	cr_assert_eq(pa->counters.rx_truncated, 0);
 	cr_assert_eq(rte_mempool_in_use_count(pool), 0);
 	port_close(pa);

@@ -129,7 +129,9 @@ Test(port_segment, goes_on_after_a_segment_that_was_left_out)
 	struct segment_cutter c = {0};
 
 	cr_assert_eq(segment_begin(&c, frame, FRAME_BYTES, FRAMING_ETHERNET, &offload), 0);
+	cr_assert_eq(segment_left(&c), 4);
 	segment_skip(&c);
+	cr_assert_eq(segment_left(&c), 3);
 	segment_next(&c, segment);
 	cr_assert_eq(get16(segment + ETH + 4), 8);
 	cr_assert_eq(segment[ETH + 20 + 13], 0x50);

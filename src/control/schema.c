@@ -2,6 +2,7 @@
 #include <weir/base/clock.h>
 #include <weir/control/config.h>
 #include <weir/control/schema.h>
+#include <weir/path/doors.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -707,6 +708,9 @@ static const struct schema_row rows[] = {
 	{ .path = "runtime.workers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.workers), .min = 1, .max = 1, .fallback = "1",
 	  .help = "Threads that carry packets; this version has one." },
+	{ .path = "runtime.senders", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.senders), .min = 0, .max = SENDERS_MAX, .fallback = "0",
+	  .help = "Threads that share the sending of one that carries packets, each on a core; they sleep until it has more to send than it can." },
 
 	{ .path = "runtime.clock", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, runtime.clock),
 	  .words = clocks, .fallback = "auto",

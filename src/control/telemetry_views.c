@@ -181,9 +181,8 @@ static void port_identity(
 	text_field_u64(part, "mtu_octets", pp->mtu != 0 && pp->mtu < p->mtu ? pp->mtu : p->mtu);
 }
 
-static void port_counters(const struct port *p, struct text *part)
+static void port_counters(const struct port_counters *c, struct text *part)
 {
-	const struct port_counters *c = &p->counters;
 	const struct {
 		const char *key;
 		uint64_t value;
@@ -234,8 +233,12 @@ void ports_write(struct listing *l, struct text *part)
 	for (uint32_t i = 0; i < config->n_ports && l->n_rows < l->limit; i++) {
 		listing_row(l, part);
 		port_identity(t, i, &config->ports[i], part);
-		if (t->ports[i] != NULL)
-			port_counters(t->ports[i], part);
+		if (t->ports[i] != NULL) {
+			struct port_counters counters;
+
+			port_counters_read(t->ports[i], &counters);
+			port_counters(&counters, part);
+		}
 		port_edge(l, i, part);
 		text_close(part, '}');
 	}

@@ -2,6 +2,7 @@
 /* What control can reach: see doors.h. */
 #include "link_watch.h"
 #include "path.h"
+#include "senders.h"
 
 #include <weir/base/clock.h>
 
@@ -55,6 +56,12 @@ void doors_stop(struct path *p)
 {
 	atomic_store(&p->stopping, true);
 	wake(p);
+}
+
+void doors_senders_stop(struct path *p)
+{
+	if (p->ctx.senders != NULL)
+		senders_stop(p->ctx.senders);
 }
 
 void doors_publish(struct path *p, struct path_config *config)
@@ -125,6 +132,27 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 		}
 }
 
+static void read_senders(const struct senders *all, struct path_stats *s)
+{
+	s->n_senders = all->n;
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct sender *t = &all->all[i];
+
+		s->senders[i] = (struct path_sender_stats){
+			.packets = atomic_load_explicit(&t->n_sent, memory_order_relaxed),
+			.refused = atomic_load_explicit(&t->n_refused, memory_order_relaxed),
+			.handovers = t->n_handovers,
+			.wakes = t->n_wakes,
+			.sleeps = atomic_load_explicit(&t->n_sleeps, memory_order_relaxed),
+			.busy_us = atomic_load_explicit(&t->busy_us, memory_order_relaxed),
+			.lent = (uint32_t)(t->n_out - t->n_in_sent - t->n_in_back),
+		};
+	}
+	for (uint32_t i = 0; i < SENDER_SLOTS; i++)
+		if (all->slots[i].home != 0)
+			s->senders[all->slots[i].home - 1].slots++;
+}
+
 static void read_plan(const struct meter *m, struct plan_stats *s)
 {
 	memcpy(s->billed_octets, m->billed_octets, sizeof(s->billed_octets));
@@ -144,6 +172,8 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	memcpy(s->drop_octets, ctx->drop_octets, sizeof(s->drop_octets));
 	for (uint32_t i = 0; i < ctx->config->n_plans; i++)
 		read_plan(&ctx->plans[i], &s->plans[i]);
+	if (ctx->senders != NULL)
+		read_senders(ctx->senders, s);
 	s->flows_created = ctx->flows_created;
 	s->flows_ended = ctx->flows_ended;
 	s->records_lost = p->records_lost;

@@ -163,6 +163,7 @@ struct config_runtime {
 	uint64_t seed;           /* 0: taken from the kernel at each start */
 	uint32_t packet_buffers; /* 0: config_packet_buffers() */
 	uint32_t workers;
+	uint32_t senders;
 	enum config_clock clock;
 };
 

@@ -112,6 +112,8 @@ struct path_config {
 	struct path_quota quotas[QUOTAS_MAX];
 };
 
+#define SENDERS_MAX 16
+
 /* Sizes, fixed for the life of a path. */
 struct path_setup {
 	uint64_t seed; /* of all chance */
@@ -126,6 +128,7 @@ struct path_setup {
 	/* replay: neighbours need no ARP, frames leave with made-up MACs */
 	bool virtual_clock;
 	bool profile;                  /* benchmark: ticks by stage */
+	uint32_t n_senders;            /* threads that may share the sending: path_send */
 	struct rte_mempool *pool;      /* from path_pool_create */
 	struct port *ports[PORTS_MAX]; /* borrowed; same ids as in path_config */
 };
@@ -157,12 +160,21 @@ uint64_t path_next_us(const struct path *p);
 /* Worker: the loop: polls hot, then sleeps on the ports' descriptors; returns after doors_stop. */
 void path_run(struct path *p);
 
+/*
+ * The loop of sender `id`, 0 to n_senders - 1, on a thread of its own: sends what the worker lends to it, sleeps when there is
+ * nothing; returns after doors_senders_stop. While a sender's thread does not run, the worker does without it.
+ */
+void path_send(struct path *p, uint32_t id);
+
 /* Worker, after the last step: ends every flow with `why`, so that records and counters are complete. False while records must
  * be taken first: call again. */
 bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us);
 
 /* Asks path_run to return. */
 void doors_stop(struct path *p);
+
+/* Asks every path_send to return. When path_run has returned and path_end_flows was called: nothing may be lent any more. */
+void doors_senders_stop(struct path *p);
 
 /* Hands over a new configuration; waits until the worker uses it (at most a second or so), then frees the old one. */
 void doors_publish(struct path *p, struct path_config *config);
@@ -202,6 +214,18 @@ struct link_stats {
 	uint64_t hint_us;           /* when; 0: never */
 };
 
+/* One sender's work since the start. */
+struct path_sender_stats {
+	uint64_t packets;   /* sent */
+	uint64_t refused;   /* that came back, and were dropped */
+	uint64_t handovers; /* bursts, or parts of them, lent to it */
+	uint64_t wakes;     /* of these, those that found it asleep */
+	uint64_t sleeps;
+	uint64_t busy_us;   /* at work */
+	uint32_t lent;      /* packets it holds now */
+	uint32_t slots;     /* of 256 shares of all flows, those it sends */
+};
+
 #define STAGES_MAX 16
 
 struct path_stats {
@@ -232,6 +256,8 @@ struct path_stats {
 	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS]; /* in the shapers of uplinks */
 	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct plan_stats plans[PLANS_MAX];
+	uint32_t n_senders;
+	struct path_sender_stats senders[SENDERS_MAX];
 };
 
 /* A snapshot of the counters. */

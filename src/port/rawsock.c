@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Receives from a ring (packet_ring.c) and sends through a socket of its own.
- *
- * Sending is sendmmsg() from the mbufs' own memory: measured on veth with 60 and 1514 octets it costs the CPU what a
- * TPACKET_V2 transmit ring costs in bursts of 64, and a quarter less in bursts of 4, the ring having its slots to fill
- * and to reap; and the kernel gives its verdict on each frame.
+ * Receives from a ring (packet_ring.c) and sends through a socket of its own (rawsock_tx.c), which takes no lock that
+ * receiving takes.
  *
  * A super-frame stays whole in a buffer of the port and is cut one segment at a time as the worker asks for frames; so
  * no queue of mbufs is needed, however many segments it holds.
  */
 #include "netdev.h"
 #include "packet_ring.h"
+#include "rawsock_tx.h"
 #include "report.h"
 #include "segment.h"
 
@@ -21,28 +19,15 @@
 #include <rte_memcpy.h>
 
 #include <errno.h>
-#include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #define ARPHRD_RAWIP_LINUX 519  /* ARPHRD_RAWIP of linux/if_arp.h, which net/if_arp.h lacks */
 #define ERROR_POLLS        1024 /* empty polls between two looks at the socket's error */
-#define SEND_BYTES         (1 << 20)
 #define ETHER_OVERHEAD     (ETHER_HDR_LEN + 4)
-
-/* Ready to be sent: what of a burst stays the same from call to call. */
-struct rawsock_send {
-	struct sockaddr_ll ipv4; /* raw IP: some modem drivers drop what has no protocol */
-	struct sockaddr_ll ipv6;
-	struct mmsghdr messages[PORT_BURST_MAX];
-	struct iovec parts[PORT_BURST_MAX];
-};
 
 struct rawsock {
 	struct port port;
@@ -50,11 +35,10 @@ struct rawsock {
 	struct segment_cutter cutter;
 	uint8_t *super_frame; /* what the cutter cuts */
 	struct rte_mempool *pool;
-	uint32_t room_bytes; /* of an mbuf */
-	uint32_t n_empty;    /* polls without a frame, in a row */
-	int send_fd;
+	uint32_t room_bytes;   /* of an mbuf */
+	uint32_t n_empty;      /* polls without a frame, in a row */
 	_Atomic bool is_stale; /* control has seen that the interface is not what it was */
-	struct rawsock_send send;
+	struct rawsock_lane lane;
 
 	/* Control's. */
 	char device[NETDEV_NAME_MAX];
@@ -198,114 +182,22 @@ static uint16_t rawsock_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 
 /* --- worker: send --- */
 
-static void prepare_send(struct rawsock *r, struct rte_mbuf **pkts, uint16_t n)
-{
-	for (uint16_t i = 0; i < n; i++) {
-		const uint8_t *frame = rte_pktmbuf_mtod(pkts[i], const uint8_t *);
-		struct msghdr *message = &r->send.messages[i].msg_hdr;
-
-		r->send.parts[i].iov_base = rte_pktmbuf_mtod(pkts[i], void *);
-		r->send.parts[i].iov_len = pkts[i]->data_len;
-		if (r->port.framing == FRAMING_RAW_IP)
-			message->msg_name = frame[0] >> 4 == 6 ? &r->send.ipv6 : &r->send.ipv4;
-	}
-}
-
-static bool is_interface_dead(int error)
-{
-	return error == ENETDOWN || error == ENXIO || error == ENODEV;
-}
-
-static bool is_to_be_retried(int error)
-{
-	return error == EAGAIN || error == ENOBUFS || error == ENOMEM || error == EINTR;
-}
-
-/* Sends pkts[from … n-1] as far as it goes; returns where it stopped, with errno of the frame there. */
-static uint16_t send_some(struct rawsock *r, uint16_t from, uint16_t n)
-{
-	while (from < n) {
-		int sent = sendmmsg(r->send_fd, &r->send.messages[from], (unsigned int)(n - from),
-			MSG_DONTWAIT);
-
-		if (sent <= 0)
-			break;
-		from = (uint16_t)(from + sent);
-	}
-	return from;
-}
-
 static uint16_t rawsock_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rawsock *r = rawsock_of(p);
-	uint16_t done = 0;
+	uint16_t n_done = rawsock_lane_send(&r->lane, &p->counters, pkts, n);
 
-	if (n > PORT_BURST_MAX)
-		n = PORT_BURST_MAX;
-	prepare_send(r, pkts, n);
-	while (done < n) {
-		uint16_t first = done;
-
-		done = send_some(r, first, n);
-		p->counters.tx_packets += (uint64_t)(done - first);
-		for (uint16_t i = first; i < done; i++)
-			p->counters.tx_bytes += pkts[i]->pkt_len;
-		if (done == n || is_to_be_retried(errno))
-			break;
-		p->counters.tx_errors++;
-		if (is_interface_dead(errno)) {
-			port_fail(p);
-			break;
-		}
-		done++; /* this one will never go, say because it is larger than the MTU */
-	}
-	rte_pktmbuf_free_bulk(pkts, done);
-	return done;
+	if (r->lane.is_dead)
+		port_fail(p);
+	return n_done;
 }
 
 /* --- control --- */
 
-/* Sending has a socket of its own: it needs no offload header, and takes no lock that receiving takes. */
-static int open_send(struct rawsock *r, int index)
-{
-	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = index};
-	int send_bytes = SEND_BYTES, on = 1;
-	uint32_t mark = TAKEOVER_MARK;
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0
-		|| bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
-		int error = -errno;
-
-		(void)close(fd);
-		return error;
-	}
-	/* A queue behind weir's own would hide from the shaper what waits. Where the driver can't do without, it stays. */
-	(void)setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
-	if (r->port.framing == FRAMING_ETHERNET)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &send_bytes, sizeof(send_bytes));
-	memset(&r->send, 0, sizeof(r->send));
-	r->send.ipv4 = r->send.ipv6 = address;
-	r->send.ipv4.sll_protocol = htons(ETHERTYPE_IP);
-	r->send.ipv6.sll_protocol = htons(ETHERTYPE_IPV6);
-	for (uint16_t i = 0; i < PORT_BURST_MAX; i++) {
-		r->send.messages[i].msg_hdr.msg_iov = &r->send.parts[i];
-		r->send.messages[i].msg_hdr.msg_iovlen = 1;
-		if (r->port.framing == FRAMING_RAW_IP)
-			r->send.messages[i].msg_hdr.msg_namelen = sizeof(address);
-	}
-	r->send_fd = fd;
-	return 0;
-}
-
 static void close_sockets(struct rawsock *r)
 {
 	packet_ring_close(&r->ring);
-	if (r->send_fd >= 0)
-		(void)close(r->send_fd);
-	r->send_fd = -1;
+	rawsock_lane_close(&r->lane);
 	r->port.fd = -1;
 	r->cutter = (struct segment_cutter){0};
 }
@@ -341,7 +233,7 @@ static int open_sockets(struct rawsock *r, const struct netdev *n, char error[PO
 	int result = packet_ring_open(&r->ring, n->index, n->mtu, is_ethernet, r->ring_bytes);
 
 	if (result == 0)
-		result = open_send(r, n->index);
+		result = rawsock_lane_open(&r->lane, n->index, r->port.framing);
 	if (result < 0) {
 		close_sockets(r);
 		(void)snprintf(error, PORT_ERROR_MAX, "%s: cannot open a packet socket: %s%s",
@@ -463,7 +355,7 @@ static struct rawsock *make(const struct rawsock_params *params)
 	(void)snprintf(r->port.name, sizeof(r->port.name), "%s", params->name);
 	memcpy(r->device, params->device, strlen(params->device) + 1);
 	r->ring = PACKET_RING_CLOSED;
-	r->send_fd = -1;
+	r->lane.fd = -1;
 	r->pool = params->pool;
 	r->room_bytes = rte_pktmbuf_data_room_size(params->pool) - RTE_PKTMBUF_HEADROOM;
 	r->ring_bytes = params->ring_bytes;

@@ -132,13 +132,17 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 		}
 }
 
-static void read_senders(const struct senders *all, struct path_stats *s)
+uint32_t doors_senders_read(
+	const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX])
 {
-	s->n_senders = all->n;
+	const struct senders *all = p->ctx.senders;
+
+	if (all == NULL)
+		return 0;
 	for (uint32_t i = 0; i < all->n; i++) {
 		const struct sender *t = &all->all[i];
 
-		s->senders[i] = (struct path_sender_stats){
+		ret_stats[i] = (struct path_sender_stats){
 			.packets = atomic_load_explicit(&t->n_sent, memory_order_relaxed),
 			.refused = atomic_load_explicit(&t->n_refused, memory_order_relaxed),
 			.handovers = t->n_handovers,
@@ -150,7 +154,8 @@ static void read_senders(const struct senders *all, struct path_stats *s)
 	}
 	for (uint32_t i = 0; i < SENDER_SLOTS; i++)
 		if (all->slots[i].home != 0)
-			s->senders[all->slots[i].home - 1].slots++;
+			ret_stats[all->slots[i].home - 1].slots++;
+	return all->n;
 }
 
 static void read_plan(const struct meter *m, struct plan_stats *s)
@@ -172,8 +177,6 @@ void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 	memcpy(s->drop_octets, ctx->drop_octets, sizeof(s->drop_octets));
 	for (uint32_t i = 0; i < ctx->config->n_plans; i++)
 		read_plan(&ctx->plans[i], &s->plans[i]);
-	if (ctx->senders != NULL)
-		read_senders(ctx->senders, s);
 	s->flows_created = ctx->flows_created;
 	s->flows_ended = ctx->flows_ended;
 	s->records_lost = p->records_lost;

@@ -214,18 +214,6 @@ struct link_stats {
 	uint64_t hint_us;           /* when; 0: never */
 };
 
-/* One sender's work since the start. */
-struct path_sender_stats {
-	uint64_t packets;   /* sent */
-	uint64_t refused;   /* that came back, and were dropped */
-	uint64_t handovers; /* bursts, or parts of them, lent to it */
-	uint64_t wakes;     /* of these, those that found it asleep */
-	uint64_t sleeps;
-	uint64_t busy_us;   /* at work */
-	uint32_t lent;      /* packets it holds now */
-	uint32_t slots;     /* of 256 shares of all flows, those it sends */
-};
-
 #define STAGES_MAX 16
 
 struct path_stats {
@@ -256,12 +244,26 @@ struct path_stats {
 	uint32_t queue_packets[PORTS_MAX][N_DIRECTIONS]; /* in the shapers of uplinks */
 	uint32_t queue_octets[PORTS_MAX][N_DIRECTIONS];
 	struct plan_stats plans[PLANS_MAX];
-	uint32_t n_senders;
-	struct path_sender_stats senders[SENDERS_MAX];
 };
 
 /* A snapshot of the counters. */
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
+
+/* One sender's work since the start. */
+struct path_sender_stats {
+	uint64_t packets;   /* sent */
+	uint64_t refused;   /* that came back, and were dropped */
+	uint64_t handovers; /* bursts, or parts of them, lent to it */
+	uint64_t wakes;     /* of these, those that found it asleep */
+	uint64_t sleeps;
+	uint64_t busy_us;   /* at work */
+	uint32_t lent;      /* packets it holds now */
+	uint32_t slots;     /* of 256 shares of all flows, those it sends */
+};
+
+/* What each sender has done; returns how many there are. */
+uint32_t doors_senders_read(
+	const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX]);
 
 /* What a shaper of an uplink has counted; false for a port that has none. */
 bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,

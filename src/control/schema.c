@@ -703,7 +703,7 @@ static const struct schema_row rows[] = {
 	  .help = "Seed of all chance, for runs that can be repeated; 0 takes a new one at each start." },
 	{ .path = "runtime.packet_buffers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.packet_buffers), .min = 1024, .max = 1 << 20,
-	  .fallback_words = "4096, 2048 more for each device that DPDK drives, and what the shapers' queues may hold",
+	  .fallback_words = "4096, 2048 more for each device that DPDK drives, 1024 for each sender, and what the shapers' queues may hold",
 	  .help = "Packets that can be inside weir at one time, 2.4 kB of memory each; where DPDK drives a device, 4 kB." },
 	{ .path = "runtime.receive_ring", .type = SCHEMA_OCTETS, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.receive_ring_bytes), .min = 256 << 10, .max = 1 << 30, .fallback = "4MiB",

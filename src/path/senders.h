@@ -17,8 +17,6 @@
 
 #include <stdatomic.h>
 
-#define SENDER_SLOTS 256
-
 struct rte_ring;
 
 /* Where the flows of a slot are sent. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A kernel interface, asked and changed by ioctl: state, addresses, and the offloads that merge frames.
+ * A kernel interface, asked and changed by ioctl and rtnetlink: state, addresses, and the offloads that merge frames.
  *
- * Source:   netdevice(7); linux/ethtool.h; linux/route.h.
+ * Source:   netdevice(7); rtnetlink(7); linux/ethtool.h; linux/route.h.
  * Shapes:   offloads as bits by their place in the table of netdev.c; names are the kernel's, as `ethtool -K` takes them.
  * Errors:   negative errno; -ENODEV when there is no such interface (in this network namespace).
  * Threads:  control alone.
@@ -40,6 +40,16 @@ const char *netdev_why_down(const char *device);
 
 /* The kernel driver's name: "veth", "qmi_wwan". */
 int netdev_read_driver(const char *device, char driver[NETDEV_DRIVER_MAX]);
+
+/* What stands between a packet socket and the wire. */
+struct netdev_sending {
+	bool has_queue;        /* a queueing discipline */
+	uint32_t gso_bytes;    /* of the greatest super-frame, with its headers; 0: not told */
+	uint32_t gso_segments; /* of one; 0: not told */
+};
+
+/* By rtnetlink: ioctl does not tell these. */
+int netdev_read_sending(int index, struct netdev_sending *ret_sending);
 
 /* Receive queues in use. */
 int netdev_read_rx_queues(const char *device, uint32_t *ret_n);

@@ -60,6 +60,7 @@ void port_counters_read(const struct port *p, struct port_counters *ret_counters
 
 		ret_counters->tx_packets += c->tx_packets;
 		ret_counters->tx_bytes += c->tx_bytes;
+		ret_counters->tx_super_frames += c->tx_super_frames;
 		ret_counters->tx_errors += c->tx_errors;
 	}
 }

@@ -12,6 +12,7 @@
 #include "report.h"
 #include "segment.h"
 
+#include <weir/base/log.h>
 #include <weir/port/rawsock.h>
 #include <weir/port/takeover.h>
 
@@ -42,6 +43,7 @@ struct rawsock {
 
 	/* Control's. */
 	char device[NETDEV_NAME_MAX];
+	bool told_of_refusals;
 	char *state_dir;
 	struct takeover *takeover;
 	uint32_t ring_bytes;
@@ -81,6 +83,7 @@ static struct rte_mbuf *take_segment(struct rawsock *r)
 		return NULL;
 	}
 	segment_next(&r->cutter, rte_pktmbuf_mtod(m, uint8_t *));
+	m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	m->data_len = (uint16_t)len_bytes;
 	m->pkt_len = len_bytes;
 	return m;
@@ -111,11 +114,15 @@ static struct rte_mbuf *take_frame(struct rawsock *r, const struct packet_view *
 	rte_memcpy(rte_pktmbuf_mtod(m, void *), v->frame, v->len_bytes);
 	m->data_len = (uint16_t)v->len_bytes;
 	m->pkt_len = v->len_bytes;
+	if (v->offload.flags & VIRTIO_NET_HDR_F_DATA_VALID)
+		m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	if (v->offload.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) {
 		if (segment_finish_checksum(
 			    rte_pktmbuf_mtod(m, uint8_t *), v->len_bytes, &v->offload)
-			== 0)
+			== 0) {
 			r->port.counters.rx_checksums_finished++;
+			m->ol_flags |= RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+		}
 	}
 	return m;
 }
@@ -241,14 +248,32 @@ static int read_framing(struct rawsock *r, const struct netdev *n, char error[PO
 	return 0;
 }
 
+/* How to send by an interface: as super-frames too, where it is told how large they may be. */
+static struct rawsock_way way_of(const struct rawsock *r, const struct netdev *n)
+{
+	struct rawsock_way way = {
+		.index = n->index, .framing = r->port.framing, .mtu = n->mtu, .has_queue = true};
+	struct netdev_sending s;
+
+	if (netdev_read_sending(n->index, &s) < 0)
+		return way;
+	way.has_queue = s.has_queue;
+	/* A super-frame as large as the limit has reached it already. */
+	if (s.gso_bytes > 0)
+		way.run_bytes = RTE_MIN(s.gso_bytes - 1, (uint32_t)UINT16_MAX);
+	way.run_frames = RTE_MIN(s.gso_segments, (uint32_t)PORT_BURST_MAX);
+	return way;
+}
+
 static int open_sockets(struct rawsock *r, const struct netdev *n, char error[PORT_ERROR_MAX])
 {
 	bool is_ethernet = r->port.framing == FRAMING_ETHERNET;
 	uint32_t fits = r->room_bytes - (is_ethernet ? ETHER_OVERHEAD : 0);
+	struct rawsock_way way = way_of(r, n);
 	int result = packet_ring_open(&r->ring, n->index, n->mtu, is_ethernet, r->ring_bytes);
 
 	for (uint32_t i = 0; result == 0 && i < r->port.n_lanes; i++)
-		result = rawsock_lane_open(&r->lanes[i], n->index, r->port.framing);
+		result = rawsock_lane_open(&r->lanes[i], &way);
 	if (result < 0) {
 		close_sockets(r);
 		(void)snprintf(error, PORT_ERROR_MAX, "%s: cannot open a packet socket: %s%s",
@@ -313,6 +338,24 @@ static void close_after_failure(struct rawsock *r)
 	report_down(&r->port, why);
 }
 
+/* Once, and not for each time that the interface comes back. */
+static void report_refusals(struct rawsock *r)
+{
+	bool has_given_up = false;
+
+	for (uint32_t i = 0; i < r->port.n_lanes; i++)
+		has_given_up |=
+			atomic_load_explicit(&r->lanes[i].has_given_up, memory_order_relaxed);
+	if (r->told_of_refusals || !has_given_up)
+		return;
+	r->told_of_refusals = true;
+	log_event(LOG_INFO,
+		"rawsock.single port=%s interface=%s reason=\"the interface does not cut TCP runs "
+		"(tso off, or none) and has a queueing discipline: each packet is sent by "
+		"itself\"",
+		r->port.name, r->device);
+}
+
 static void rawsock_maintain(struct port *p, uint64_t now_us)
 {
 	struct rawsock *r = rawsock_of(p);
@@ -322,6 +365,7 @@ static void rawsock_maintain(struct port *p, uint64_t now_us)
 
 	(void)now_us;
 	if (port_is_up(p)) {
+		report_refusals(r);
 		if (is_changed(r))
 			atomic_store_explicit(&r->is_stale, true, memory_order_relaxed);
 		return;

@@ -112,7 +112,8 @@ struct path_config {
 	struct path_quota quotas[QUOTAS_MAX];
 };
 
-#define SENDERS_MAX 16
+#define SENDERS_MAX  16
+#define SENDER_SLOTS 256 /* flows are shared out among the worker and its senders by so many slots */
 
 /* Sizes, fixed for the life of a path. */
 struct path_setup {
@@ -258,7 +259,7 @@ struct path_sender_stats {
 	uint64_t sleeps;
 	uint64_t busy_us;   /* at work */
 	uint32_t lent;      /* packets it holds now */
-	uint32_t slots;     /* of 256 shares of all flows, those it sends */
+	uint32_t slots;     /* of SENDER_SLOTS, those it sends for */
 };
 
 /* What each sender has done; returns how many there are. */

@@ -48,6 +48,7 @@ struct port_counters {
 	uint64_t rx_no_buffer;
 	uint64_t rx_super_frames; /* cut into frames here */
 	uint64_t rx_checksums_finished;
+	uint64_t tx_super_frames; /* of several frames each, which tx_packets counts one by one */
 	uint64_t tx_errors;
 	uint64_t n_failures; /* times the port went down */
 };
@@ -56,7 +57,8 @@ struct port_ops {
 	const char *kind; /* "rawsock" */
 	/* Up to n frames; returns how many. Never blocks. */
 	uint16_t (*rx)(struct port *p, struct rte_mbuf **pkts, uint16_t n);
-	/* Takes (and frees when sent) the first ret frames; the rest stay the caller's. Never blocks. */
+	/* Takes (and frees when sent) the first ret frames of `pkts`, which it may sort anew as long as each flow keeps its
+	 * order; the rest stay the caller's. Never blocks. */
 	uint16_t (*tx)(struct port *p, struct rte_mbuf **pkts, uint16_t n);
 	/* The same by a sender's own lane, 1 to n_lanes - 1. Does not give the port up: it lets the worker find that it is
 	 * dead. NULL where there is lane 0 alone. */

@@ -16,6 +16,7 @@
 #include <weir/control/config.h>
 #include <weir/path/doors.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct bench_case {
 	uint16_t
 		frame_octets; /* on an Ethernet wire, with its check sequence; or BENCH_FRAME_IMIX */
 	uint32_t n_workers;
+	uint32_t n_senders; /* of each worker */
 };
 
 /* Frames of one direction. */
@@ -37,6 +39,13 @@ struct bench_feed {
 	uint16_t *lens;
 	uint32_t *order;
 	uint32_t n;
+};
+
+struct bench_sender {
+	struct path *path;
+	uint32_t id;
+	int cpu;
+	pthread_t thread;
 };
 
 struct bench_worker {
@@ -54,6 +63,8 @@ struct bench_worker {
 	struct bench_feed feeds[N_DIRECTIONS];
 	uint32_t *flows; /* numbers of the flows that are this worker's */
 	uint32_t n_flows;
+	struct bench_sender senders[SENDERS_MAX];
+	uint32_t n_senders; /* that run */
 	char error[128];
 };
 
@@ -62,6 +73,9 @@ struct bench_sample {
 	uint64_t packets;
 	uint64_t instructions; /* 0: not counted by this machine */
 };
+
+/* The nth CPU of this process. */
+int bench_cpu_of(uint32_t n);
 
 /* Packet buffers that one worker needs. */
 #define BENCH_MBUFS      8192u

@@ -132,8 +132,7 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 		}
 }
 
-uint32_t doors_senders_read(
-	const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX])
+uint32_t doors_senders_read(const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX])
 {
 	const struct senders *all = p->ctx.senders;
 

@@ -32,7 +32,7 @@ static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 {
 	const struct shaper *s = ctx->shapers[ctx->flows->flows[id].wan_port][UPLINK];
 
-	if (ctx->senders != NULL && senders_may_hold(ctx->senders, &ctx->flows->flows[id]))
+	if (ctx->senders != NULL && senders_may_hold(ctx->senders, &ctx->flows->flows[id], id))
 		return true;
 	return s != NULL && shaper_holds(s, id);
 }

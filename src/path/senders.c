@@ -14,7 +14,7 @@
 
 #define RING_PLACES  1024
 #define LENT_MAX     (RING_PLACES - 1) /* to one sender: either ring has room for all of it */
-#define BURST_WORTH  16   /* a smaller burst is sent before a sender were awake */
+#define BURST_WORTH  16                /* a smaller burst is sent before a sender were awake */
 #define BEHIND       256  /* frames lent to one sender: enough; about a millisecond's work */
 #define CAUGHT_UP    16   /* few enough to go on, and enough to be at work until more come */
 #define BUSY         64   /* a sender with a burst to do has no need of more flows */
@@ -37,9 +37,15 @@ static uint64_t n_through(const struct sender *t)
 	return load(&t->n_sent) + load(&t->n_refused);
 }
 
+/* The same, as far as the books know: worker. */
+static uint64_t n_settled(const struct sender *t)
+{
+	return t->n_in_sent + t->n_in_back;
+}
+
 static uint64_t n_out(const struct sender *t)
 {
-	return t->n_out - t->n_in_sent - t->n_in_back;
+	return t->n_out - n_settled(t);
 }
 
 /* --- making --- */
@@ -141,7 +147,7 @@ static bool begin(struct sharing *x, const struct senders *s, uint32_t n_lanes, 
 
 		if (!atomic_load_explicit(&t->serves, memory_order_acquire))
 			break;
-		x->done[lane] = n_through(t);
+		x->done[lane] = n_settled(t);
 		x->backlog[lane] = (uint32_t)(t->n_out - x->done[lane]);
 		x->n_pending[lane] = 0;
 		x->n_lanes++;
@@ -231,6 +237,14 @@ static inline bool set_apart(
 	return true;
 }
 
+/* Of most packets their flow says when they were lent last, for that is when they were counted. */
+static inline void note_age(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	if (unlikely((uint32_t)ctx->now_us != m->rx_us
+		     || (m->flags & (PKT_ICMP_ERROR | PKT_PROVES_NOTHING)) != 0))
+		ctx->senders->slots[m->flow_id % SENDER_SLOTS].late_ms = ctx->now_ms;
+}
+
 uint16_t senders_lend(struct stage_ctx *ctx, uint8_t port_id, struct rte_mbuf **pkts, uint16_t n,
 	struct edge *ret_lent)
 {
@@ -252,8 +266,7 @@ uint16_t senders_lend(struct stage_ctx *ctx, uint8_t port_id, struct rte_mbuf **
 		}
 		ret_lent->octets += m->ip_octets;
 		ret_lent->packets += m->ip_octets != 0;
-		if ((m->flags & (PKT_ICMP_ERROR | PKT_PROVES_NOTHING)) != 0)
-			s->unproven_ms = ctx->now_ms;
+		note_age(ctx, m);
 		if (unlikely(!set_apart(s, x, lane, pkts[i], m->flow_id)))
 			refuse(ctx, &pkts[i], 1);
 	}
@@ -290,8 +303,7 @@ static void collect_edges(struct stage_ctx *ctx, struct sender *t)
 	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
 		struct edge *edge = &ctx->edge[i][ctx->is_uplink[i] ? UPLINK : DOWNLINK];
 		struct edge sent = {
-			.packets = atomic_load_explicit(
-				&t->sent[i].packets, memory_order_relaxed),
+			.packets = atomic_load_explicit(&t->sent[i].packets, memory_order_relaxed),
 			.octets = atomic_load_explicit(&t->sent[i].octets, memory_order_relaxed),
 		};
 
@@ -325,7 +337,7 @@ static void move_mark(struct senders *s, uint32_t now_ms)
 {
 	if (s->has_mark)
 		for (uint32_t i = 0; i < s->n; i++)
-			if (s->all[i].n_in_sent + s->all[i].n_in_back < s->all[i].mark)
+			if (n_settled(&s->all[i]) < s->all[i].mark)
 				return;
 	if (s->has_mark)
 		s->clear_ms = s->mark_ms;
@@ -372,11 +384,12 @@ bool senders_are_behind(const struct senders *s)
 	return false;
 }
 
-bool senders_may_hold(const struct senders *s, const struct flow *f)
+bool senders_may_hold(const struct senders *s, const struct flow *f, uint32_t flow_id)
 {
-	uint32_t last_ms = s->unproven_ms;
+	const struct sender_slot *slot = &s->slots[flow_id % SENDER_SLOTS];
+	uint32_t last_ms = slot->late_ms;
 
-	if (senders_n_out(s) == 0)
+	if (slot->home == 0 || slot->last <= n_settled(sender_of(s, slot->home)))
 		return false;
 	for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 		if ((int32_t)(f->last_ms[d] - last_ms) > 0)

@@ -4,7 +4,7 @@
  * of their port, and the worker takes what became of them into the books.
  *
  * Shapes:   a flow has a slot by its id, and a slot a home: the worker or one sender. A slot is given another home, or served by
- *           the worker for once, only while nothing of it is lent: so packets of a flow keep their order. Frames that could
+ *           the worker for once, only when all that was lent of it is in the books: so packets of a flow keep their order. Frames that could
  *           not be sent come back and are dropped by the worker, under the reason a port's refusal has there.
  * Threads:  the worker, or who owns the path in its place, calls everything here but sender_run. What is lent goes to a
  *           sender by a ring and n_lent, what became of it comes back by n_sent, n_refused and another ring.
@@ -21,8 +21,10 @@ struct rte_ring;
 
 /* Where the flows of a slot are sent. */
 struct sender_slot {
-	uint64_t last;    /* the place among what was ever lent to `home` of its last frame */
-	uint8_t home;     /* 0: the worker, else a sender's lane */
+	uint64_t last; /* the place among what was ever lent to `home` of its last frame */
+	uint32_t
+		late_ms; /* when a packet was lent last that was counted earlier, or proves no life of its flow */
+	uint8_t home; /* 0: the worker, else a sender's lane */
 };
 
 struct sender_edge {
@@ -34,21 +36,21 @@ struct sender {
 	/* The worker's. */
 	struct rte_ring *lent;
 	struct rte_ring *refused;
-	uint64_t n_out;      /* ever lent */
-	uint64_t n_in_sent;  /* of these, in the books as sent */
-	uint64_t n_in_back;  /* and come back */
+	uint64_t n_out;     /* ever lent */
+	uint64_t n_in_sent; /* of these, in the books as sent */
+	uint64_t n_in_back; /* and come back */
 	uint64_t n_handovers;
 	uint64_t n_wakes;
-	uint64_t mark;       /* of n_out, for senders.clear_ms */
-	bool is_behind;      /* has too much to send: nothing more is received until it has caught up */
+	uint64_t mark;  /* of n_out, for senders.clear_ms */
+	bool is_behind; /* has too much to send: nothing more is received until it has caught up */
 	struct edge edges[PORTS_MAX]; /* what of `sent` is in the books */
 
 	/* What both know: who writes is told. */
-	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t n_lent;   /* worker */
-	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t n_sent;   /* sender, as all that follows */
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t n_lent; /* worker */
+	_Alignas(RTE_CACHE_LINE_SIZE) _Atomic uint64_t n_sent; /* sender, as all that follows */
 	_Atomic uint64_t n_refused;
 	_Atomic bool serves;
-	_Atomic bool sleeps; /* the worker takes it back when it wakes the sender */
+	_Atomic bool sleeps;   /* the worker takes it back when it wakes the sender */
 	_Atomic bool stopping; /* control */
 	_Atomic uint64_t n_sleeps;
 	_Atomic uint64_t busy_us;
@@ -70,10 +72,10 @@ struct sharing {
 struct senders {
 	uint32_t n;
 	uint32_t n_moved; /* slots given another home */
-	uint32_t returns; /* slots that may still go back to the worker for a sender that was behind */
+	uint32_t
+		returns; /* slots that may still go back to the worker for a sender that was behind */
 	uint32_t clear_ms; /* all that was lent before is in the books */
 	uint32_t mark_ms;
-	uint32_t unproven_ms; /* when a frame was lent last that is no proof of its flow's life */
 	bool has_mark;
 	struct sender_slot slots[SENDER_SLOTS];
 	struct sender *all; /* lane 1 is the first */
@@ -106,7 +108,7 @@ uint64_t senders_n_out(const struct senders *s);
 bool senders_are_behind(const struct senders *s);
 
 /* True while a frame of the flow may be lent: it may yet come back. */
-bool senders_may_hold(const struct senders *s, const struct flow *f);
+bool senders_may_hold(const struct senders *s, const struct flow *f, uint32_t flow_id);
 
 /* A sender's thread: sends until told to stop and nothing is left. */
 void sender_run(struct stage_ctx *ctx, uint32_t lane);

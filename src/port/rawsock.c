@@ -36,9 +36,9 @@ struct rawsock {
 	struct segment_cutter cutter;
 	uint8_t *super_frame; /* what the cutter cuts */
 	struct rte_mempool *pool;
-	uint32_t room_bytes;   /* of an mbuf */
-	uint32_t n_empty;      /* polls without a frame, in a row */
-	_Atomic bool is_stale; /* control has seen that the interface is not what it was */
+	uint32_t room_bytes;        /* of an mbuf */
+	uint32_t n_empty;           /* polls without a frame, in a row */
+	_Atomic bool is_stale;      /* control has seen that the interface is not what it was */
 	struct rawsock_lane *lanes; /* port.n_lanes */
 
 	/* Control's. */
@@ -205,8 +205,7 @@ static uint16_t rawsock_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 static uint16_t rawsock_tx_lane(struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rawsock *r = rawsock_of(p);
-	uint16_t n_done =
-		rawsock_lane_send(&r->lanes[lane], &p->lanes[lane].counters, pkts, n);
+	uint16_t n_done = rawsock_lane_send(&r->lanes[lane], &p->lanes[lane].counters, pkts, n);
 
 	if (r->lanes[lane].is_dead)
 		atomic_store_explicit(&r->is_stale, true, memory_order_relaxed);

@@ -172,8 +172,7 @@ static void open_ports(struct stress *s, struct rte_mempool *pool)
 		.mtu = 1500,
 		.n_senders = s->n_senders,
 		.pool = pool};
-	struct memory_port_params uplink = {
-		.name = "wwan0",
+	struct memory_port_params uplink = {.name = "wwan0",
 		.framing = FRAMING_RAW_IP,
 		.mtu = 1500,
 		.n_senders = s->n_senders,

@@ -112,8 +112,9 @@ struct path_config {
 	struct path_quota quotas[QUOTAS_MAX];
 };
 
-#define SENDERS_MAX  16
-#define SENDER_SLOTS 256 /* flows are shared out among the worker and its senders by so many slots */
+#define SENDERS_MAX 16
+#define SENDER_SLOTS                                                                               \
+	256 /* flows are shared out among the worker and its senders by so many slots */
 
 /* Sizes, fixed for the life of a path. */
 struct path_setup {
@@ -257,14 +258,13 @@ struct path_sender_stats {
 	uint64_t handovers; /* bursts, or parts of them, lent to it */
 	uint64_t wakes;     /* of these, those that found it asleep */
 	uint64_t sleeps;
-	uint64_t busy_us;   /* at work */
-	uint32_t lent;      /* packets it holds now */
-	uint32_t slots;     /* of SENDER_SLOTS, those it sends for */
+	uint64_t busy_us; /* at work */
+	uint32_t lent;    /* packets it holds now */
+	uint32_t slots;   /* of SENDER_SLOTS, those it sends for */
 };
 
 /* What each sender has done; returns how many there are. */
-uint32_t doors_senders_read(
-	const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX]);
+uint32_t doors_senders_read(const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX]);
 
 /* What a shaper of an uplink has counted; false for a port that has none. */
 bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,

@@ -86,9 +86,9 @@ struct port {
 	_Atomic uint32_t generation; /* grows with each reopen: the fd is another */
 	char why_down[64];           /* control, while not up: "gone", "no carrier" */
 	struct port_counters counters;
-	uint32_t n_lanes;         /* ways out: the worker's and those of senders; 0 counts as 1 */
-	struct port_lane *lanes;  /* by lane, the first unused; NULL without senders */
-	_Atomic uint32_t n_lent;  /* frames that senders hold: the worker adds, they take off */
+	uint32_t n_lanes;        /* ways out: the worker's and those of senders; 0 counts as 1 */
+	struct port_lane *lanes; /* by lane, the first unused; NULL without senders */
+	_Atomic uint32_t n_lent; /* frames that senders hold: the worker adds, they take off */
 };
 
 static inline bool port_is_up(const struct port *p)

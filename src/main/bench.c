@@ -278,18 +278,24 @@ static int start(const struct arguments *args)
 static int count_packets(const struct arguments *args, const struct config *config)
 {
 	struct bench_case what = args->what;
-	struct bench_worker w = {
-		.config = config, .what = &what, .virtual_clock = true, .virtual_us = US_PER_S};
+	struct bench_worker *w = calloc(1, sizeof(*w));
 	int rc;
 
+	if (w == NULL)
+		return -ENOMEM;
 	what.n_flows = args->flows[0];
 	what.n_workers = 1;
-	rc = bench_worker_open(&w, false);
+	w->config = config;
+	w->what = &what;
+	w->virtual_clock = true;
+	w->virtual_us = US_PER_S;
+	rc = bench_worker_open(w, false);
 	if (rc == 0)
-		printf("{\"packets\": %" PRIu64 "}\n", bench_counted(&w, args->count));
+		printf("{\"packets\": %" PRIu64 "}\n", bench_counted(w, args->count));
 	else
-		fprintf(stderr, "weir bench: %s\n", w.error);
-	bench_worker_close(&w);
+		fprintf(stderr, "weir bench: %s\n", w->error);
+	bench_worker_close(w);
+	free(w);
 	return rc;
 }
 

@@ -5,7 +5,7 @@
 
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
-#include <weir/base/rng.h>
+#include <weir/classify/learner.h>
 #include <weir/control/apply.h>
 #include <weir/port/frames.h>
 #include <weir/port/memory.h>
@@ -22,28 +22,17 @@
 #include <unistd.h>
 
 enum {
-	HOSTS = 250,
-	ENDPOINTS = 32000, /* below the 64512 ports of an address, with room for collisions */
-	FIRST_PORT = 1024,
-	REMOTE_PORT = 443,
-	ETHERNET_OVERHEAD = 18, /* header and check sequence */
 	MTU_DEFAULT = 1500,
 	STEP_US = 10, /* of the virtual clock */
 	STEPS_A_LOOK = 16,
+	FLOWS_A_HOST = 16, /* with so many, each worker has one of each host */
 };
 
-#define FIRST_REMOTE 0x0b000000u
-#define SEED         1
-#define EMPTY_STEPS  4 /* without a packet: all that was fed has gone through */
-#define HOUR_US      (3600ull * US_PER_S)
+#define SEED        1
+#define EMPTY_STEPS 4 /* without a packet: all that was fed has gone through */
+#define HOUR_US     (3600ull * US_PER_S)
 
 static const struct mac_addr gateway_mac = {{0x02, 0, 0, 0, 1, 0xfe}};
-
-struct endpoints {
-	struct ip_addr internal;
-	struct ip_addr remote;
-	uint16_t internal_port;
-};
 
 static int fail(struct bench_worker *w, int error, const char *what)
 {
@@ -60,175 +49,73 @@ static uint64_t now_us(struct bench_worker *w)
 }
 
 /* Host h of the LAN; the gateway's own address is left out. */
-static struct ip_addr host_of(const struct bench_worker *w, uint32_t h)
+static uint32_t host_of(const struct bench_worker *w, uint32_t h)
 {
 	const struct ip_prefix *lan = &w->path_config->ports[w->lan].address;
 	uint32_t mask = ntohl(ip_v4_mask(lan->len_bits));
 	uint32_t gateway = ip_addr_v4_host(&lan->addr);
 	uint32_t addr = (gateway & mask) + 1 + h;
 
-	return ip_addr_v4(htonl(addr >= gateway ? addr + 1 : addr));
-}
-
-static struct mac_addr mac_of(const struct ip_addr *a)
-{
-	struct mac_addr mac = {{0x02, 0, 0, 0, 0, 0}};
-
-	memcpy(mac.bytes + 2, a->bytes + 12, 4);
-	return mac;
+	return htonl(addr >= gateway ? addr + 1 : addr);
 }
 
 static uint32_t n_hosts(const struct bench_worker *w)
 {
 	uint32_t host_mask = ~ntohl(ip_v4_mask(w->path_config->ports[w->lan].address.len_bits));
 
-	return host_mask < HOSTS + 3 ? (host_mask > 3 ? host_mask - 2 : 1) : HOSTS;
+	return host_mask < BENCH_HOSTS_MAX + 3 ? (host_mask > 3 ? host_mask - 2 : 1)
+					       : BENCH_HOSTS_MAX;
 }
 
-static struct endpoints endpoints_of(const struct bench_worker *w, uint32_t flow)
+static void count_flows(struct bench_worker *w)
 {
-	uint32_t endpoint = flow % (ENDPOINTS / w->what->n_workers);
-	uint32_t n = n_hosts(w);
-
-	return (struct endpoints){
-		.internal = host_of(w, endpoint % n),
-		.internal_port = (uint16_t)(FIRST_PORT + endpoint / n),
-		.remote = ip_addr_v4(htonl(FIRST_REMOTE + flow)),
-	};
-}
-
-/* The worker of a flow: a hash of the remote endpoint, which both directions show. */
-static uint32_t worker_of(const struct bench_worker *w, uint32_t flow)
-{
-	uint64_t hash = (FIRST_REMOTE + flow) * 0x9e3779b97f4a7c15ull;
-
-	return (uint32_t)((hash >> 32) * w->what->n_workers >> 32);
-}
-
-static int choose_flows(struct bench_worker *w)
-{
-	w->flows = calloc(w->what->n_flows, sizeof(*w->flows));
-	if (w->flows == NULL)
-		return -ENOMEM;
+	w->flows = (struct bench_flows){
+		.n = w->what->n_flows, .worker = w->id, .n_workers = w->what->n_workers};
 	w->n_flows = 0;
 	for (uint32_t i = 0; i < w->what->n_flows; i++)
-		if (worker_of(w, i) == w->id)
-			w->flows[w->n_flows++] = i;
-	return 0;
+		w->n_flows += bench_flows_has(&w->flows, i);
 }
 
 /* ---- frames ---- */
 
-static uint16_t ip_octets_of(const struct bench_worker *w, uint32_t nth)
+static void init_sources(struct bench_worker *w)
 {
-	static const uint16_t imix[12] = {64, 594, 64, 64, 594, 64, 1518, 64, 594, 64, 594, 64};
-	uint16_t frame =
-		w->what->frame_octets == BENCH_FRAME_IMIX ? imix[nth % 12] : w->what->frame_octets;
+	const struct port *lan = w->ports[w->lan];
+	const struct port *uplink = w->ports[w->uplink];
+	struct frames_udp up = {.src_mac = bench_mac_of(0),
+		.dst_mac = lan->mac,
+		.vlan = w->path_config->ports[w->lan].vlan};
+	struct frames_udp down = {.src_mac = gateway_mac,
+		.dst_mac = uplink->mac,
+		.vlan = w->path_config->ports[w->uplink].vlan};
 
-	return (uint16_t)(frame - ETHERNET_OVERHEAD);
+	w->flows.n_hosts = n_hosts(w);
+	for (uint32_t h = 0; h < w->flows.n_hosts; h++)
+		w->flows.hosts_be[h] = host_of(w, h);
+	bench_source_init(
+		&w->sources[UPLINK], &w->flows, UPLINK, lan->framing, &up, w->what->frame_octets);
+	bench_source_init(&w->sources[DOWNLINK], &w->flows, DOWNLINK, uplink->framing, &down,
+		w->what->frame_octets);
 }
 
-static size_t block_bytes(const struct bench_worker *w)
+/* Downlink frames are addressed to the mappings that uplink packets have made. */
+static int find_mappings(struct bench_worker *w)
 {
-	size_t bytes = 0;
+	struct ip_addr external;
 
-	for (uint32_t i = 0; i < w->n_flows; i++)
-		bytes += FRAMES_LINK_BYTES_MAX + ip_octets_of(w, i);
-	return bytes;
-}
+	for (uint32_t i = 0; i < w->flows.n; i++) {
+		struct bench_endpoints e = bench_flows_endpoints(&w->flows, i);
+		struct ip_addr internal = ip_addr_v4(e.internal_be);
+		uint16_t *port = &w->flows.external_ports[e.endpoint];
 
-static int feed_create(struct bench_worker *w, struct bench_feed *f)
-{
-	void *block;
-
-	f->frames = calloc(w->n_flows, sizeof(*f->frames));
-	f->lens = calloc(w->n_flows, sizeof(*f->lens));
-	f->order = calloc(w->n_flows, sizeof(*f->order));
-	if (f->frames == NULL || f->lens == NULL || f->order == NULL)
-		return -ENOMEM; /* bench_worker_close frees */
-	if (memory_create(block_bytes(w), &block) != 0)
-		return -ENOMEM;
-	f->block = block;
-	f->n = w->n_flows;
-	for (uint32_t i = 0; i < f->n; i++)
-		f->order[i] = i;
-	return 0;
-}
-
-/* Every flow once, at random places (Fisher and Yates). */
-static void shuffle(struct bench_feed *f)
-{
-	struct rng rng;
-
-	rng_init(&rng, SEED);
-	for (uint32_t i = f->n; i > 1; i--) {
-		uint32_t j = rng_below(&rng, i);
-		uint32_t swapped = f->order[i - 1];
-
-		f->order[i - 1] = f->order[j];
-		f->order[j] = swapped;
-	}
-}
-
-static void fill_uplink(struct bench_worker *w)
-{
-	const struct port *port = w->ports[w->lan];
-	struct bench_feed *f = &w->feeds[UPLINK];
-	uint8_t *at = f->block;
-
-	for (uint32_t i = 0; i < f->n; i++) {
-		struct endpoints e = endpoints_of(w, w->flows[i]);
-		struct frames_udp udp = {
-			.src_mac = mac_of(&e.internal),
-			.dst_mac = port->mac,
-			.src = e.internal,
-			.dst = e.remote,
-			.src_port = e.internal_port,
-			.dst_port = REMOTE_PORT,
-			.vlan = w->path_config->ports[w->lan].vlan,
-			.ip_octets = ip_octets_of(w, i),
-		};
-
-		f->frames[i] = at;
-		f->lens[i] = frames_build_udp(at, port->framing, &udp);
-		at += f->lens[i];
-	}
-}
-
-/* Addressed to the mappings that the uplink packets have made. */
-static int fill_downlink(struct bench_worker *w)
-{
-	const struct port *port = w->ports[w->uplink];
-	struct bench_feed *f = &w->feeds[DOWNLINK];
-	uint8_t *at = f->block;
-
-	for (uint32_t i = 0; i < f->n; i++) {
-		struct endpoints e = endpoints_of(w, w->flows[i]);
-		struct frames_udp udp = {
-			.src_mac = gateway_mac,
-			.dst_mac = port->mac,
-			.src = e.remote,
-			.src_port = REMOTE_PORT,
-			.vlan = w->path_config->ports[w->uplink].vlan,
-			.ip_octets = ip_octets_of(w, i),
-		};
-
-		if (!doors_mapping_find(w->path, PROTO_UDP, &e.internal, e.internal_port, &udp.dst,
-			    &udp.dst_port))
+		if (*port != 0 || !bench_flows_has(&w->flows, i))
+			continue;
+		if (!doors_mapping_find(
+			    w->path, PROTO_UDP, &internal, e.internal_port, &external, port))
 			return -ENOENT;
-		f->frames[i] = at;
-		f->lens[i] = frames_build_udp(at, port->framing, &udp);
-		at += f->lens[i];
+		w->flows.external_be = external.words[3];
 	}
 	return 0;
-}
-
-static void feed(struct bench_worker *w, enum direction d, uint32_t n, uint64_t n_rounds)
-{
-	const struct bench_feed *f = &w->feeds[d];
-
-	memory_port_feed(w->ports[d == UPLINK ? w->lan : w->uplink], f->frames, f->lens, f->order,
-		n, n_rounds);
 }
 
 /* Steps until all that was fed has gone through. */
@@ -242,6 +129,20 @@ static void settle(struct bench_worker *w)
 		while (doors_records_take(w->path, records, 8) == 8)
 			;
 	}
+}
+
+static void start(
+	struct bench_worker *w, enum direction d, uint32_t limit, uint64_t n_rounds, bool is_random)
+{
+	bench_source_start(&w->sources[d], w->ports[d == UPLINK ? w->lan : w->uplink], limit,
+		n_rounds, is_random);
+}
+
+/* A frame of each flow below number `limit`, in their order, through the path. */
+static void play(struct bench_worker *w, enum direction d, uint32_t limit, uint64_t n_rounds)
+{
+	start(w, d, limit, n_rounds, false);
+	settle(w);
 }
 
 /* ---- the path ---- */
@@ -304,10 +205,10 @@ static int open_path(struct bench_worker *w, bool profile)
 	n_flows_room = w->n_flows + (w->n_flows / n_hosts(w) + 1) * 5;
 	if (setup.flow_capacity < n_flows_room)
 		setup.flow_capacity = n_flows_room;
-	if (setup.device_capacity < HOSTS)
-		setup.device_capacity = HOSTS;
-	if (setup.neighbor_capacity < HOSTS + 2)
-		setup.neighbor_capacity = HOSTS + 2;
+	if (setup.device_capacity < BENCH_HOSTS_MAX)
+		setup.device_capacity = BENCH_HOSTS_MAX;
+	if (setup.neighbor_capacity < BENCH_HOSTS_MAX + 2)
+		setup.neighbor_capacity = BENCH_HOSTS_MAX + 2;
 	pc->flows_per_device = setup.flow_capacity;
 	setup.neighbor_reachable_us = HOUR_US;
 	setup.profile = profile;
@@ -332,15 +233,14 @@ static int teach_hosts(struct bench_worker *w)
 	uint8_t frame[FRAMES_ARP_BYTES_MAX];
 	const uint8_t *frames[] = {frame};
 	const struct path_port *lan = &w->path_config->ports[w->lan];
-	uint32_t n = n_hosts(w) < w->n_flows ? n_hosts(w) : w->n_flows;
+	uint32_t n = RTE_MIN(FLOWS_A_HOST * n_hosts(w), w->flows.n);
 
 	if (w->ports[w->lan]->framing != FRAMING_ETHERNET)
 		return 0;
-	feed(w, DOWNLINK, n, 1);
-	settle(w);
+	play(w, DOWNLINK, n, 1);
 	for (uint32_t h = 0; h < n_hosts(w); h++) {
-		struct ip_addr host = host_of(w, h);
-		struct mac_addr mac = mac_of(&host);
+		struct ip_addr host = ip_addr_v4(w->flows.hosts_be[h]);
+		struct mac_addr mac = bench_mac_of(w->flows.hosts_be[h]);
 		uint16_t len = frames_build_arp_reply(
 			frame, lan->vlan, &host, &mac, &lan->address.addr, &w->ports[w->lan]->mac);
 
@@ -361,38 +261,35 @@ static void teach_gateway(struct bench_worker *w)
 
 	if (w->ports[w->uplink]->framing != FRAMING_ETHERNET || ip_addr_is_unset(&uplink->gateway))
 		return;
-	feed(w, UPLINK, 1, 1);
-	settle(w);
+	play(w, UPLINK, w->flows.n, 1);
 	len = frames_build_arp_reply(frame, uplink->vlan, &uplink->gateway, &gateway_mac,
 		&uplink->address.addr, &w->ports[w->uplink]->mac);
 	memory_port_feed(w->ports[w->uplink], frames, &len, only, 1, 1);
 	settle(w);
 }
 
+/* Where names are looked for, a flow is established once its first packets have been read for them. */
+static uint64_t n_first_packets(const struct bench_worker *w)
+{
+	return w->path_config->names != NULL ? LEARN_PACKETS_MAX : 1;
+}
+
 static int set_up_flows(struct bench_worker *w)
 {
-	int rc = feed_create(w, &w->feeds[UPLINK]);
+	int rc;
 
-	if (rc == 0)
-		rc = feed_create(w, &w->feeds[DOWNLINK]);
-	if (rc != 0)
-		return fail(w, rc, "frames");
-	fill_uplink(w);
+	init_sources(w);
 	teach_gateway(w);
-	feed(w, UPLINK, w->n_flows, 1);
-	settle(w);
-	rc = fill_downlink(w);
-	if (rc != 0)
-		return fail(w, rc, "a flow could not be set up");
+	play(w, UPLINK, w->flows.n, n_first_packets(w));
+	if (find_mappings(w) != 0)
+		return fail(w, -ENOENT, "a flow could not be set up");
 	rc = teach_hosts(w);
 	if (rc != 0)
 		return fail(w, rc, "hosts");
-	feed(w, DOWNLINK, w->n_flows, 1);
-	settle(w);
-	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-		shuffle(&w->feeds[d]);
-		feed(w, d, w->what->feeds[d] ? w->n_flows : 0, 0);
-	}
+	play(w, DOWNLINK, w->flows.n, 1);
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+		if (w->what->feeds[d])
+			start(w, d, w->flows.n, 0, true);
 	return 0;
 }
 
@@ -463,9 +360,8 @@ int bench_worker_open(struct bench_worker *w, bool profile)
 	w->pool = path_pool_create(name, BENCH_MBUFS, BENCH_ROOM_BYTES, false);
 	if (w->pool == NULL)
 		return fail(w, -ENOMEM, "packet buffers");
-	rc = choose_flows(w);
-	if (rc == 0)
-		rc = open_path(w, profile);
+	count_flows(w);
+	rc = open_path(w, profile);
 	if (rc != 0)
 		return fail(w, rc, "the path");
 	rc = start_senders(w);
@@ -485,18 +381,6 @@ void bench_worker_close(struct bench_worker *w)
 	}
 	rte_mempool_free(w->pool);
 	w->pool = NULL;
-	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
-		struct bench_feed *f = &w->feeds[d];
-
-		if (f->block != NULL)
-			memory_destroy(f->block, block_bytes(w));
-		free(f->frames);
-		free(f->lens);
-		free(f->order);
-		memset(f, 0, sizeof(*f));
-	}
-	free(w->flows);
-	w->flows = NULL;
 }
 
 /* ---- measuring ---- */

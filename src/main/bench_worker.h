@@ -2,16 +2,15 @@
 /*
  * One worker of the benchmark: a path of its own between memory ports, with its share of the flows.
  *
- * Shapes:   flow i goes from one of a few thousand internal endpoints to a remote of its own, 11.0.0.0 + i, so mappings are
- *           shared as by real hosts and any number of flows fits one external address. A flow belongs to
- *           the worker that a hash of its remote endpoint names, in either direction.
- *           Flows are set up through the path, then frames of random flows are fed, one frame a flow in each round.
+ * Shapes:   flows are set up through the path, then frames of random flows are fed (bench_source.h).
  * Units:    ticks of the time stamp counter.
  * Threads:  each worker by its own thread.
- * Memory:   frames lie in one block per direction; all is taken before anything is measured.
+ * Memory:   all is taken before anything is measured.
  */
 #ifndef WEIR_MAIN_BENCH_WORKER_H
 #define WEIR_MAIN_BENCH_WORKER_H
+
+#include "bench_source.h"
 
 #include <weir/control/config.h>
 #include <weir/path/doors.h>
@@ -19,8 +18,6 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-
-#define BENCH_FRAME_IMIX 0 /* 7 : 4 : 1 of 64, 594 and 1518 octets */
 
 /* What one line of the result measures. */
 struct bench_case {
@@ -30,15 +27,6 @@ struct bench_case {
 		frame_octets; /* on an Ethernet wire, with its check sequence; or BENCH_FRAME_IMIX */
 	uint32_t n_workers;
 	uint32_t n_senders; /* of each worker */
-};
-
-/* Frames of one direction. */
-struct bench_feed {
-	uint8_t *block;
-	const uint8_t **frames;
-	uint16_t *lens;
-	uint32_t *order;
-	uint32_t n;
 };
 
 struct bench_sender {
@@ -60,9 +48,9 @@ struct bench_worker {
 	struct port *ports[PORTS_MAX];
 	uint8_t lan;
 	uint8_t uplink;
-	struct bench_feed feeds[N_DIRECTIONS];
-	uint32_t *flows; /* numbers of the flows that are this worker's */
-	uint32_t n_flows;
+	struct bench_flows flows;
+	struct bench_source sources[N_DIRECTIONS];
+	uint32_t n_flows; /* that are this worker's */
 	struct bench_sender senders[SENDERS_MAX];
 	uint32_t n_senders; /* that run */
 	char error[128];

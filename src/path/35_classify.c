@@ -7,6 +7,7 @@
 
 #include <weir/classify/classes.h>
 #include <weir/classify/dns.h>
+#include <weir/classify/learner.h>
 #include <weir/policy/groups.h>
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)

@@ -119,9 +119,12 @@ struct run {
 	uint16_t way;
 	uint16_t overhead;
 	struct shaper *shaper;
+	struct shaper_pass pass;
 	struct link_watch *up,
 		*down; /* who watches packets that leave, or have come, by a followed uplink */
 };
+
+#define NO_WAY UINT16_MAX /* between no ports */
 
 static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 {
@@ -129,19 +132,30 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	uint8_t port = is_up ? m->out_port : m->in_port;
 	uint32_t direction = is_up ? UPLINK : DOWNLINK;
 
-	return (struct run){
+	struct run run = {
 		.way = stage_way(m),
 		.overhead = ctx->shape_overhead[port][direction],
 		.shaper = ctx->shaped[port][direction] ? ctx->shapers[port][direction] : NULL,
 		.up = is_up && ctx->followed[port] ? ctx->links[port] : NULL,
 		.down = !is_up && ctx->followed[port] ? ctx->links[port] : NULL,
 	};
+
+	if (run.shaper != NULL)
+		shaper_pass_begin(run.shaper, ctx->now_us, &run.pass);
+	return run;
+}
+
+/* The run comes as a copy: one whose address is known lives in memory, and all packets pay for that. */
+static void end(struct run run)
+{
+	if (run.shaper != NULL)
+		shaper_pass_end(run.shaper, &run.pass);
 }
 
 uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
+	struct run run = {.way = NO_WAY};
 	uint16_t kept = 0;
-	struct run run;
 
 	if (likely(!ctx->any_shaped))
 		return n_pkts;
@@ -149,18 +163,25 @@ uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkt
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 		uint32_t octets;
 
-		if (i == 0 || unlikely(stage_way(m) != run.way))
+		if (unlikely(stage_way(m) != run.way)) {
+			end(run);
 			run = begin(ctx, m);
+		}
 		octets = (uint32_t)m->ip_octets + run.overhead;
 		if (run.down != NULL)
 			link_watch_down(ctx, run.down, pkts[i], m);
-		if (run.shaper == NULL || shaper_pass(run.shaper, octets, ctx->now_us)) {
+		if (run.shaper == NULL || shaper_pass_take(&run.pass, octets)) {
 			if (run.up != NULL)
 				link_watch_up(ctx, run.up, pkts[i], m);
 			pkts[kept++] = pkts[i];
-		} else
+		} else {
+			/* All others of the run wait behind it. */
+			end(run);
+			run.pass = (struct shaper_pass){.room = -1};
 			hold(ctx, run.shaper, pkts[i], octets);
+		}
 	}
+	end(run);
 	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 			if (unlikely(ctx->shaped[port][d]))

@@ -400,9 +400,6 @@ void policy_find_watched(struct stage_ctx *ctx, bool has_denied);
 /* 35_classify.c: the class of a flow, by what is proved of it. */
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id);
 
-/* Uplink packets of a flow in which its hello must have come: those of a handshake and of a long hello, some of them twice. */
-#define LEARN_PACKETS_MAX 16
-
 /* learn.c: what is kept of names, for as many devices as there may be. */
 int learn_create(
 	const struct stage_ctx *ctx, const struct flow_hash_key *key, struct learner **ret_learner);

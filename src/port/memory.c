@@ -15,6 +15,8 @@
 struct memory_port {
 	struct port port;
 	struct rte_mempool *pool;
+	memory_fill_fn *fill; /* NULL: frames are given */
+	void *fill_arg;
 	const uint8_t *const *frames;
 	const uint16_t *lens;
 	const uint32_t *order;
@@ -63,18 +65,8 @@ static uint16_t n_left(const struct memory_port *m, uint16_t n)
 	return left < n ? (uint16_t)left : n;
 }
 
-static uint16_t memory_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t copy_frames(struct memory_port *m, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct memory_port *m = self(p);
-	uint64_t bytes = 0;
-
-	n = n_left(m, n);
-	if (n == 0)
-		return 0;
-	if (rte_pktmbuf_alloc_bulk(m->pool, pkts, n) != 0) {
-		p->counters.rx_no_buffer += n;
-		return 0;
-	}
 	for (uint16_t i = 0; i < n; i++) {
 		uint32_t frame = m->order[m->next];
 		uint16_t len = m->lens[frame];
@@ -83,12 +75,32 @@ static uint16_t memory_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 		memcpy(rte_pktmbuf_mtod(pkts[i], void *), m->frames[frame], len);
 		pkts[i]->data_len = len;
 		pkts[i]->pkt_len = len;
-		bytes += len;
 		advance(m);
 	}
-	p->counters.rx_packets += n;
-	p->counters.rx_bytes += bytes;
 	return n;
+}
+
+static uint16_t memory_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct memory_port *m = self(p);
+	uint64_t bytes = 0;
+	uint16_t n_filled;
+
+	n = m->fill != NULL ? n : n_left(m, n);
+	if (n == 0)
+		return 0;
+	if (rte_pktmbuf_alloc_bulk(m->pool, pkts, n) != 0) {
+		p->counters.rx_no_buffer += n;
+		return 0;
+	}
+	n_filled = m->fill != NULL ? m->fill(m->fill_arg, pkts, n) : copy_frames(m, pkts, n);
+	if (n_filled < n)
+		rte_pktmbuf_free_bulk(pkts + n_filled, n - n_filled);
+	for (uint16_t i = 0; i < n_filled; i++)
+		bytes += pkts[i]->data_len;
+	p->counters.rx_packets += n_filled;
+	p->counters.rx_bytes += bytes;
+	return n_filled;
 }
 
 static uint16_t keep(struct memory_port *m, struct rte_mbuf **pkts, uint16_t n)
@@ -182,12 +194,21 @@ void memory_port_feed(struct port *p, const uint8_t *const *frames, const uint16
 {
 	struct memory_port *m = self(p);
 
+	m->fill = NULL;
 	m->frames = frames;
 	m->lens = lens;
 	m->order = order;
 	m->n_order = n_order;
 	m->next = 0;
 	m->n_rounds_left = n_rounds == 0 ? UINT64_MAX : n_rounds;
+}
+
+void memory_port_fill(struct port *p, memory_fill_fn *fill, void *arg)
+{
+	struct memory_port *m = self(p);
+
+	m->fill = fill;
+	m->fill_arg = arg;
 }
 
 struct rte_mbuf *memory_port_take_sent(struct port *p)

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <weir/port/neighbor.h>
 
+#include <assert.h>
 #include <errno.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,13 +26,15 @@ enum list {
 #define NONE UINT32_MAX
 
 struct entry {
-	struct neighbor n;
 	uint32_t chain; /* next of the same bucket, or of the free entries */
 	uint32_t prev;  /* in its list */
 	uint32_t next;
 	uint8_t list; /* enum list */
 	bool unused;  /* made by a stranger's request, not used yet */
-};
+	struct neighbor n;
+} __attribute__((aligned(64)));
+static_assert(
+	offsetof(struct entry, n.used_us) < 64, "a packet that finds its next hop reads a line");
 
 struct list_ends {
 	uint32_t head;
@@ -76,9 +81,10 @@ int neighbor_table_create(
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return -ENOMEM;
-	t->entries = calloc(capacity, sizeof(*t->entries));
+	t->entries = aligned_alloc(alignof(struct entry), capacity * sizeof(*t->entries));
 	if (t->entries == NULL)
 		goto err_table;
+	memset(t->entries, 0, capacity * sizeof(*t->entries));
 	t->buckets = malloc(n_buckets * sizeof(*t->buckets));
 	if (t->buckets == NULL)
 		goto err_entries;

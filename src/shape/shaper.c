@@ -267,17 +267,36 @@ void shaper_destroy(struct shaper *s)
 
 /* --- in --- */
 
-bool shaper_pass(struct shaper *s, uint32_t octets, uint64_t now_us)
+void shaper_pass_begin(struct shaper *s, uint64_t now_us, struct shaper_pass *ret_pass)
 {
+	*ret_pass = (struct shaper_pass){.room = -1};
 	if (s->next_us != UINT64_MAX || s->has_ceilings)
-		return false;
+		return;
 	bucket_refill(&s->link.bucket, now_us);
-	if (!bucket_is_ready(&s->link.bucket))
-		return false;
+	ret_pass->room = bucket_room(&s->link.bucket);
+	ret_pass->room_first = ret_pass->room;
+}
+
+void shaper_pass_end(struct shaper *s, const struct shaper_pass *pass)
+{
+	uint64_t octets = (uint64_t)(pass->room_first - pass->room);
+
+	if (pass->packets == 0)
+		return;
 	bucket_pay(&s->link.bucket, octets);
 	s->sent_octets += octets;
-	s->delays[0]++;
-	return true;
+	s->delays[0] += pass->packets;
+}
+
+bool shaper_pass(struct shaper *s, uint32_t octets, uint64_t now_us)
+{
+	struct shaper_pass pass;
+	bool passes;
+
+	shaper_pass_begin(s, now_us, &pass);
+	passes = shaper_pass_take(&pass, octets);
+	shaper_pass_end(s, &pass);
+	return passes;
 }
 
 static uint32_t class_of(const struct shaper *s, const struct lane *lane)

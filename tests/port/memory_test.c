@@ -71,6 +71,40 @@ Test(port_memory, goes_round_for_ever_when_asked_to)
 	port_close(p);
 }
 
+static uint16_t fill_letters(void *arg, struct rte_mbuf **pkts, uint16_t n)
+{
+	uint32_t *left = arg;
+	uint16_t filled = 0;
+
+	for (; filled<n && * left> 0; filled++, --*left) {
+		*rte_pktmbuf_mtod(pkts[filled], char *) = 'a';
+		pkts[filled]->data_len = lens[0];
+		pkts[filled]->pkt_len = lens[0];
+	}
+	return filled;
+}
+
+Test(port_memory, hands_out_what_a_function_makes)
+{
+	struct rte_mempool *pool = test_eal_pool();
+	unsigned n_free = rte_mempool_avail_count(pool);
+	struct port *p = port_of(pool, 0);
+	char letters[PORT_BURST_MAX + 1];
+	uint32_t left = 5;
+
+	memory_port_fill(p, fill_letters, &left);
+	cr_expect_eq(receive(p, 3, letters), 3);
+	cr_expect_str_eq(letters, "aaa");
+	cr_expect_eq(receive(p, 64, letters), 2);
+	cr_expect_str_eq(letters, "aa");
+	cr_expect_eq(receive(p, 64, letters), 0);
+	cr_expect_eq(p->counters.rx_packets, 5);
+	cr_expect_eq(p->counters.rx_bytes, 5u * lens[0]);
+	cr_expect_eq(
+		rte_mempool_avail_count(pool), n_free, "buffers that were not needed are back");
+	port_close(p);
+}
+
 Test(port_memory, without_a_feed_nothing_comes)
 {
 	struct port *p = port_of(test_eal_pool(), 0);

@@ -323,6 +323,35 @@ Test(shape_shaper, nothing_passes_what_waits)
 	sim_destroy(sim);
 }
 
+/* A run of packets in bursts of up to 64, each at its own time. */
+Test(shape_shaper, lets_as_many_pass_in_a_run_as_one_by_one)
+{
+	static const uint64_t rates[] = {0, 1000, 333333, 10 * MBPS, 149999999, 40000 * MBPS};
+
+	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		struct sim *run = sim_create(rates[i], 8, 100000);
+		struct sim *single = sim_create(rates[i], 8, 100000);
+		struct rng rng;
+
+		rng_init(&rng, 1);
+		for (uint64_t now_us = 0; now_us < US_PER_S; now_us += rng_below(&rng, 20000)) {
+			struct shaper_pass pass;
+
+			shaper_pass_begin(run->shaper, now_us, &pass);
+			for (uint32_t n = rng_below(&rng, 65); n > 0; n--) {
+				uint32_t octets = 20 + rng_below(&rng, 1600);
+
+				cr_assert_eq(shaper_pass_take(&pass, octets),
+					shaper_pass(single->shaper, octets, now_us), "at %lu bit/s",
+					rates[i]);
+			}
+			shaper_pass_end(run->shaper, &pass);
+		}
+		sim_destroy(run);
+		sim_destroy(single);
+	}
+}
+
 /* 63 devices with a flow each, and one with a hundred. */
 static void add_64_devices(struct sim *sim)
 {

@@ -18,6 +18,9 @@
 #include <weir/classify/names.h>
 #include <weir/classify/tls.h>
 
+/* Uplink packets of a flow in which its hello must have come: those of a handshake and of a long hello, some of them twice. */
+#define LEARN_PACKETS_MAX 16
+
 struct learner_packet {
 	struct names_device device;
 	uint64_t flow; /* a number below 2^63 that no other flow of these seconds has */

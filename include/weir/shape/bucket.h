@@ -51,10 +51,18 @@ static inline bool bucket_is_ready(const struct bucket *b)
 	return b->credit >= 0;
 }
 
-static inline void bucket_pay(struct bucket *b, uint32_t octets)
+/* Octets that may go, at the time of the last refill, so that it is ready after them; below zero when it is not. */
+static inline int64_t bucket_room(const struct bucket *b)
+{
+	if (!bucket_is_ready(b))
+		return -1;
+	return b->bps == 0 ? INT64_MAX : b->credit / BUCKET_OCTET;
+}
+
+static inline void bucket_pay(struct bucket *b, uint64_t octets)
 {
 	if (b->bps != 0)
-		b->credit -= octets * BUCKET_OCTET;
+		b->credit -= (int64_t)octets * BUCKET_OCTET;
 }
 
 /* When it is ready, as it stands. */

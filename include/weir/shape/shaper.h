@@ -125,8 +125,28 @@ void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint6
 /* False when packets may go round it: it has no rate or ceiling, and none waits. */
 bool shaper_is_active(const struct shaper *s);
 
-/* True when a packet may leave now, whatever it is: none waits, no ceiling is set, and the rate has room for it, which it
- * takes. */
+/* What may leave now, whatever it is, while no packet waits and no ceiling is set: for a run of packets, so that each costs a
+ * subtraction. Nothing else may be asked of the shaper between begin and end. */
+struct shaper_pass {
+	int64_t room; /* octets before the one that leaves a debt; below zero: none may leave */
+	int64_t room_first;
+	uint64_t packets;
+};
+
+void shaper_pass_begin(struct shaper *s, uint64_t now_us, struct shaper_pass *ret_pass);
+void shaper_pass_end(struct shaper *s, const struct shaper_pass *pass);
+
+/* True when the rate has room for a packet, which it takes. */
+static inline bool shaper_pass_take(struct shaper_pass *pass, uint32_t octets)
+{
+	if (pass->room < 0)
+		return false;
+	pass->room -= octets;
+	pass->packets++;
+	return true;
+}
+
+/* The same for one packet. */
 bool shaper_pass(struct shaper *s, uint32_t octets, uint64_t now_us);
 
 /* Takes a packet over, to wait. May drop others, or this one. */

@@ -3,9 +3,10 @@
  * Senders: threads that share the worker's sending. The worker lends frames out by flow, each sender hands them to its own lane
  * of their port, and the worker takes what became of them into the books.
  *
- * Shapes:   a flow has a slot by its id, and a slot a home: the worker or one sender. A slot is given another home, or served by
- *           the worker for once, only when all that was lent of it is in the books: so packets of a flow keep their order. Frames that could
- *           not be sent come back and are dropped by the worker, under the reason a port's refusal has there.
+ * Shapes:   a flow has a slot by its id, and a slot a home: the worker or one sender. A slot is given another home, or
+ *           served by the worker for once, only when all that was lent of it is in the books: so packets of a flow keep
+ *           their order. Frames that could not be sent come back and are dropped by the worker, under the reason a
+ *           port's refusal has there.
  * Threads:  the worker, or who owns the path in its place, calls everything here but sender_run. What is lent goes to a
  *           sender by a ring and n_lent, what became of it comes back by n_sent, n_refused and another ring.
  * Memory:   at senders_create; lending and sending allocate nothing.
@@ -22,8 +23,8 @@ struct rte_ring;
 /* Where the flows of a slot are sent. */
 struct sender_slot {
 	uint64_t last; /* the place among what was ever lent to `home` of its last frame */
-	uint32_t
-		late_ms; /* when a packet was lent last that was counted earlier, or proves no life of its flow */
+	/* When a packet was lent last that was counted in an earlier step, or is no proof of its flow's life. */
+	uint32_t late_ms;
 	uint8_t home; /* 0: the worker, else a sender's lane */
 };
 

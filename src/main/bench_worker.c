@@ -118,6 +118,17 @@ static int find_mappings(struct bench_worker *w)
 	return 0;
 }
 
+/* While a sender has much to do, the worker receives nothing. */
+static bool is_lent(const struct bench_worker *w)
+{
+	struct path_sender_stats senders[SENDERS_MAX];
+
+	for (uint32_t i = doors_senders_read(w->path, senders); i-- > 0;)
+		if (senders[i].lent > 0)
+			return true;
+	return false;
+}
+
 /* Steps until all that was fed has gone through. */
 static void settle(struct bench_worker *w)
 {
@@ -125,7 +136,7 @@ static void settle(struct bench_worker *w)
 	int n_empty = 0;
 
 	while (n_empty < EMPTY_STEPS) {
-		n_empty = path_step(w->path, now_us(w)) > 0 ? 0 : n_empty + 1;
+		n_empty = path_step(w->path, now_us(w)) > 0 || is_lent(w) ? 0 : n_empty + 1;
 		while (doors_records_take(w->path, records, 8) == 8)
 			;
 	}

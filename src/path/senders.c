@@ -180,6 +180,7 @@ static uint32_t choose(struct senders *s, struct sharing *x, struct sender_slot 
 	} else if (slot->home != 0 && s->returns > 0 && x->backlog[slot->home] > 0) {
 		move(s, slot, 0);
 		s->returns--;
+		x->idle = 0; /* what stays behind in this burst is sent after what is lent of it */
 	}
 	return slot->home;
 }

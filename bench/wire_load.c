@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The load of bench/wire: a source of numbered and stamped datagrams, a sink that tells how long they took, and a raw-IP
- * link whose two ends are TUN devices in two namespaces.
+ * The load of bench/wire: a source of numbered and stamped datagrams, a sink that tells how long they took, a watch that tells
+ * how fast they come, and a raw-IP link whose two ends are TUN devices in two namespaces.
  *
  * Shapes:   the payload begins with the packet's number (64 bits) and the time it was sent (ns of CLOCK_REALTIME, which
  *           AF_PACKET stamps by), both in host byte order. No UDP checksum, which RFC 768 allows: stamps need none then.
@@ -17,8 +17,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <ifaddrs.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -49,6 +51,8 @@
 #define SLOTS         4096
 #define SLOT_BYTES    2048
 #define DELAYS_MAX    (1u << 22)
+#define WATCH_NS      1000000
+#define WATCH_END_NS  200000000
 
 struct load {
 	const char *device;
@@ -444,6 +448,56 @@ static int run_sink(const struct load *l)
 	return error;
 }
 
+/* --- how fast a device receives --- */
+
+/* Packets that a device has received, modulo 2^32. */
+static int read_received(const char *device, uint32_t *ret_packets)
+{
+	struct ifaddrs *all;
+	int error = -ENODEV;
+
+	if (getifaddrs(&all) < 0)
+		return -errno;
+	for (const struct ifaddrs *a = all; a != NULL; a = a->ifa_next) {
+		const struct rtnl_link_stats *stats = a->ifa_data;
+
+		if (a->ifa_addr == NULL || a->ifa_addr->sa_family != AF_PACKET
+			|| strcmp(a->ifa_name, device) != 0)
+			continue;
+		*ret_packets = stats->rx_packets;
+		error = 0;
+	}
+	freeifaddrs(all);
+	return error;
+}
+
+/* From the first packet that comes until none has come for WATCH_END_NS: how many, and in what time. */
+static int run_watch(const struct load *l)
+{
+	uint64_t begin_ns = 0, last_ns = 0;
+	uint32_t first = 0, packets = 0, seen;
+	int error = read_received(l->device, &first);
+
+	say_ready();
+	seen = first;
+	while (error == 0 && (begin_ns == 0 || now_ns(CLOCK_MONOTONIC) < last_ns + WATCH_END_NS)) {
+		wait_until(now_ns(CLOCK_MONOTONIC) + WATCH_NS);
+		error = read_received(l->device, &packets);
+		if (error != 0 || packets == seen)
+			continue;
+		last_ns = now_ns(CLOCK_MONOTONIC);
+		if (begin_ns == 0) {
+			begin_ns = last_ns;
+			first = packets;
+		}
+		seen = packets;
+	}
+	if (error == 0)
+		printf("{\"packets\": %u, \"seconds\": %.6f}\n", seen - first,
+			(double)(last_ns - begin_ns) / (double)NS_PER_S);
+	return error;
+}
+
 /* --- link between two TUN devices --- */
 
 struct way {
@@ -502,6 +556,7 @@ static void usage(void)
 	      "                      [--port N] [--flows N] [--octets N] [--rate PACKETS_PER_S]\n"
 	      "                      [--batch N] [--seconds S]\n"
 	      "       wire_load receive --device NAME [--tun] [--port N] [--sample N]\n"
+	      "       wire_load watch --device NAME\n"
 	      "       wire_load join NETNS TUN NETNS TUN\n",
 		stderr);
 	exit(2);
@@ -608,6 +663,8 @@ static int run(struct load *l, int argc, char **argv)
 		usage();
 	if (strcmp(argv[1], "receive") == 0)
 		return run_sink(l);
+	if (strcmp(argv[1], "watch") == 0)
+		return run_watch(l);
 	if (strcmp(argv[1], "send") != 0 || ip_addr_is_unset(&l->from) || ip_addr_is_unset(&l->to))
 		usage();
 	return run_source(l);

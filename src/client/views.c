@@ -38,6 +38,12 @@ static const struct column status[] = {
 	{"records it holds", "ipfix_file_written", CELL_COUNT},
 	{"lost to the file", "ipfix_file_lost", CELL_COUNT},
 	{"counting errors", "conservation_errors", CELL_COUNT},
+	{"senders", "senders", CELL_COUNT},
+	{"the busiest", "sender_load_10s", CELL_SHARE},
+	{"bursts lent to them", "sender_handovers", CELL_COUNT},
+	{"that woke them", "sender_wakes", CELL_COUNT},
+	{"packets they sent", "sender_packets", CELL_COUNT},
+	{"packets they could not", "sender_refused", CELL_COUNT},
 };
 
 static const struct column flows[] = {

@@ -414,6 +414,7 @@ static void setup_fill(const struct config *c, struct path_setup *ret_setup)
 	*ret_setup = (struct path_setup){
 		.seed = c->runtime.seed,
 		.flow_capacity = c->flows_capacity,
+		.n_senders = c->runtime.senders,
 		.device_capacity = (uint16_t)c->devices_capacity,
 		.neighbor_capacity = c->neighbors_capacity,
 		.fragment_capacity = c->fragments_capacity,

@@ -19,6 +19,7 @@
 #define BUFFERS_PLAIN      4096u
 #define BUFFERS_DEVICE     2048u
 #define BUFFERS_QUEUED_MAX 16384u
+#define BUFFERS_SENDER     1024u /* lent to it, and those that its thread keeps for the next to free */
 #define QUEUED_OCTETS      512u /* of a packet that waits, on average and with something to spare */
 
 struct binder {
@@ -410,7 +411,7 @@ uint32_t config_packet_buffers(const struct config *c)
 		n += queued < BUFFERS_QUEUED_MAX ? queued : BUFFERS_QUEUED_MAX;
 		n += config_is_dpdk(p) ? BUFFERS_DEVICE : 0;
 	}
-	return (uint32_t)n;
+	return (uint32_t)n + c->runtime.senders * BUFFERS_SENDER;
 }
 
 uint8_t config_find_lan(const struct config *c, const struct ip_addr *addr)

@@ -2,6 +2,7 @@
 #include <weir/base/clock.h>
 #include <weir/control/config.h>
 #include <weir/control/schema.h>
+#include <weir/path/doors.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -708,11 +709,17 @@ static const struct schema_row rows[] = {
 	  .help = "Seed of all chance, for runs that can be repeated; 0 takes a new one at each start." },
 	{ .path = "runtime.packet_buffers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.packet_buffers), .min = 1024, .max = 1 << 20,
-	  .fallback_words = "4096, 2048 more for each device that DPDK drives, and what the shapers' queues may hold",
+	  .fallback_words = "4096, 2048 more for each device that DPDK drives, 1024 for each sender, and what the shapers' queues may hold",
 	  .help = "Packets that can be inside weir at one time, 2.4 kB of memory each; where DPDK drives a device, 4 kB." },
+	{ .path = "runtime.receive_ring", .type = SCHEMA_OCTETS, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.receive_ring_bytes), .min = 256 << 10, .max = 1 << 30, .fallback = "4MiB",
+	  .help = "Memory between the kernel and weir on each interface taken by packet sockets, 2 KiB a frame: what may come while weir is busy." },
 	{ .path = "runtime.workers", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
 	  FIELD(config, runtime.workers), .min = 1, .max = 1, .fallback = "1",
 	  .help = "Threads that carry packets; this version has one." },
+	{ .path = "runtime.senders", .type = SCHEMA_INTEGER, .applies = APPLIES_AT_START,
+	  FIELD(config, runtime.senders), .min = 0, .max = SENDERS_MAX, .fallback = "0",
+	  .help = "Threads that share the sending of one that carries packets, each on a core; they sleep until it has more to send than it can." },
 
 	{ .path = "runtime.clock", .type = SCHEMA_WORD, .applies = APPLIES_LIVE, FIELD(config, runtime.clock),
 	  .words = clocks, .fallback = "auto",

@@ -148,6 +148,9 @@ void telemetry_sample(struct telemetry *t, uint64_t now_us)
 	s->at_us = now_us;
 	s->rx_packets = rx_packets_sum(t);
 	memcpy(s->edge_octets, t->stats.edge_octets, sizeof(s->edge_octets));
+	t->n_senders = doors_senders_read(t->path, t->senders);
+	for (uint32_t i = 0; i < t->n_senders; i++)
+		s->sender_busy_us[i] = t->senders[i].busy_us;
 }
 
 /* The youngest sample that is at least `window_us` old; the oldest when none is. */
@@ -183,6 +186,16 @@ uint64_t packet_rate(const struct telemetry *t, uint64_t window_us, uint64_t now
 	const struct sample *s = sample_before(t, window_us, now_us);
 
 	return per_second(rx_packets_sum(t) - s->rx_packets, now_us - s->at_us);
+}
+
+uint64_t sender_load_ppm(
+	const struct telemetry *t, uint32_t id, uint64_t window_us, uint64_t now_us)
+{
+	const struct sample *s = sample_before(t, window_us, now_us);
+	uint64_t span_us = now_us - s->at_us;
+
+	return span_us == 0 ? 0
+			    : (t->senders[id].busy_us - s->sender_busy_us[id]) * 1000000 / span_us;
 }
 
 void telemetry_count_records(

@@ -22,6 +22,7 @@ struct sample {
 	uint64_t at_us;
 	uint64_t rx_packets; /* of all ports */
 	uint64_t edge_octets[PORTS_MAX][N_DIRECTIONS];
+	uint64_t sender_busy_us[SENDERS_MAX];
 };
 
 struct telemetry {
@@ -45,6 +46,8 @@ struct telemetry {
 	uint64_t n_samples; /* ever; the newest is at (n_samples - 1) % TELEMETRY_SAMPLES */
 	struct unsolicited_lists unsolicited_lists; /* so is this */
 	struct path_stats stats; /* read anew by each that uses it: too large for a stack */
+	struct path_sender_stats senders[SENDERS_MAX]; /* so are these */
+	uint32_t n_senders;
 };
 
 struct listing;
@@ -132,5 +135,9 @@ uint64_t edge_rate_bps(const struct telemetry *t, uint32_t port, enum direction 
 
 /* Packets received a second, over all ports. */
 uint64_t packet_rate(const struct telemetry *t, uint64_t window_us, uint64_t now_us);
+
+/* What a sender was at work of the time, in parts a million. */
+uint64_t sender_load_ppm(
+	const struct telemetry *t, uint32_t id, uint64_t window_us, uint64_t now_us);
 
 #endif

@@ -123,6 +123,46 @@ static void status_ipfix(const struct telemetry *t, struct text *part)
 	ipfix_fields(t->ipfix_file, of_file, part);
 }
 
+/* Their sums and the load of the busiest, and each by itself. */
+static void status_senders(struct telemetry *t, uint64_t now_us, struct text *part)
+{
+	struct path_sender_stats sum = {0};
+	uint64_t load_ppm = 0;
+
+	t->n_senders = doors_senders_read(t->path, t->senders);
+	text_field_u64(part, "senders", t->n_senders);
+	if (t->n_senders == 0)
+		return;
+	text_open(part, "sender", '[');
+	for (uint32_t i = 0; i < t->n_senders; i++) {
+		const struct path_sender_stats *s = &t->senders[i];
+		uint64_t ppm = sender_load_ppm(t, i, SHORT_US, now_us);
+
+		load_ppm = ppm > load_ppm ? ppm : load_ppm;
+		sum.packets += s->packets;
+		sum.refused += s->refused;
+		sum.handovers += s->handovers;
+		sum.wakes += s->wakes;
+		text_open(part, NULL, '{');
+		text_field_share(part, "load_10s", ppm);
+		text_field_share(part, "flows_share", s->slots * PPM / SENDER_SLOTS);
+		text_field_u64(part, "packets", s->packets);
+		text_field_u64(part, "refused", s->refused);
+		text_field_u64(part, "handovers", s->handovers);
+		text_field_u64(part, "wakes", s->wakes);
+		text_field_u64(part, "sleeps", s->sleeps);
+		text_field_u64(part, "busy_us", s->busy_us);
+		text_field_u64(part, "lent", s->lent);
+		text_close(part, '}');
+	}
+	text_close(part, ']');
+	text_field_share(part, "sender_load_10s", load_ppm);
+	text_field_u64(part, "sender_packets", sum.packets);
+	text_field_u64(part, "sender_handovers", sum.handovers);
+	text_field_u64(part, "sender_wakes", sum.wakes);
+	text_field_u64(part, "sender_refused", sum.refused);
+}
+
 void status_write(struct listing *l, struct text *part)
 {
 	struct telemetry *t = l->telemetry;
@@ -157,6 +197,7 @@ void status_write(struct listing *l, struct text *part)
 	text_field_u64(part, "conservation_errors", s->conservation_errors);
 	text_field_u64(part, "loops", s->loops);
 	text_field_u64(part, "sleeps", s->sleeps);
+	status_senders(t, l->now_us, part);
 	text_close(part, '}');
 }
 
@@ -188,9 +229,8 @@ static void port_identity(
 	text_field_u64(part, "mtu_octets", pp->mtu != 0 && pp->mtu < p->mtu ? pp->mtu : p->mtu);
 }
 
-static void port_counters(const struct port *p, struct text *part)
+static void port_counters(const struct port_counters *c, struct text *part)
 {
-	const struct port_counters *c = &p->counters;
 	const struct {
 		const char *key;
 		uint64_t value;
@@ -242,8 +282,12 @@ void ports_write(struct listing *l, struct text *part)
 	for (uint32_t i = 0; i < config->n_ports && l->n_rows < l->limit; i++) {
 		listing_row(l, part);
 		port_identity(t, i, &config->ports[i], part);
-		if (t->ports[i] != NULL)
-			port_counters(t->ports[i], part);
+		if (t->ports[i] != NULL) {
+			struct port_counters counters;
+
+			port_counters_read(t->ports[i], &counters);
+			port_counters(&counters, part);
+		}
 		port_edge(l, i, part);
 		text_close(part, '}');
 	}

@@ -52,7 +52,9 @@ struct arguments {
 
 static const char usage[] =
 	"usage: weir bench [--config CONF] [--flows N,N...] [--direction uplink|downlink|both]\n"
-	"                  [--frame 64|imix|N] [--workers N] [--new-flows] [--seconds S] [--json]\n"
+	"                  [--frame 64|imix|N] [--workers N] [--senders N] [--new-flows] "
+	"[--seconds S] "
+	"[--json]\n"
 	"\n"
 	"Feeds the path from memory with frames of random flows, and tells what a packet costs, "
 	"stage by stage.\n"
@@ -64,6 +66,8 @@ static const char usage[] =
 	"  --frame F        octets on the wire, 64 to 1518, or imix: 7 : 4 : 1 of 64, 594 and 1518 "
 	"(default: 64)\n"
 	"  --workers N      so many threads, each with a path and flows of its own (default: 1)\n"
+	"  --senders N      so many threads beside each worker, which share its sending (default: "
+	"0)\n"
 	"  --new-flows      each packet begins a flow, and --flows of them live at a time: what a "
 	"new one costs\n"
 	"                   with its end, and how long a step takes while a million end at once\n"
@@ -161,6 +165,10 @@ static int parse_option(int c, char *value, struct arguments *args)
 		rc = parse_number(value, 1, WORKERS_MAX, &n);
 		args->what.n_workers = (uint32_t)n;
 		return rc;
+	case 'S':
+		rc = parse_number(value, 0, SENDERS_MAX, &n);
+		args->what.n_senders = (uint32_t)n;
+		return rc;
 	case 's':
 		return parse_seconds(value, args);
 	case 'n':
@@ -190,6 +198,7 @@ static void complain(int c, const char *value)
 		{'d', "--direction", "uplink, downlink or both"},
 		{'F', "--frame", "a number from 64 to 1518, or imix"},
 		{'w', "--workers", "a number from 1 to 64"},
+		{'S', "--senders", "a number from 0 to 16"},
 		{'s', "--seconds", "a number above 0 and below 3600"},
 		{'n', "--count", "a number of packets, 1 or more"},
 	};
@@ -225,6 +234,7 @@ static int parse_arguments(int argc, char **argv, struct arguments *args)
 		{"direction", required_argument, NULL, 'd'},
 		{"frame", required_argument, NULL, 'F'},
 		{"workers", required_argument, NULL, 'w'},
+		{"senders", required_argument, NULL, 'S'},
 		{"seconds", required_argument, NULL, 's'},
 		{"count", required_argument, NULL, 'n'},
 		{"new-flows", no_argument, NULL, 'N'},
@@ -347,6 +357,7 @@ static json_t *result_json(
 		what->frame_octets == BENCH_FRAME_IMIX ? json_string("imix")
 						       : json_integer(what->frame_octets));
 	json_object_set_new(o, "workers", json_integer(what->n_workers));
+	json_object_set_new(o, "senders", json_integer(what->n_senders));
 	json_object_set_new(
 		o, "packets_per_second", json_integer((json_int_t)r->packets_per_second));
 	json_object_set_new(o, "cycles_per_packet", cycles);
@@ -450,6 +461,7 @@ int bench_main(int argc, char **argv)
 {
 	struct arguments args;
 	struct config *config;
+	uint32_t n_threads;
 	int rc = parse_arguments(argc, argv, &args);
 
 	if (rc != 0) {
@@ -457,9 +469,10 @@ int bench_main(int argc, char **argv)
 			rc == -ECANCELED ? stdout : stderr);
 		return rc == -ECANCELED ? EXIT_SUCCESS : EXIT_USAGE;
 	}
-	if (args.what.n_workers > n_cores()) {
-		fprintf(stderr, "weir bench: %u workers need as many cores, and there are %u\n",
-			args.what.n_workers, n_cores());
+	n_threads = args.what.n_workers * (1 + args.what.n_senders);
+	if (n_threads > n_cores()) {
+		fprintf(stderr, "weir bench: %u threads need as many cores, and there are %u\n",
+			n_threads, n_cores());
 		return EXIT_USAGE;
 	}
 	config = load_config(args.config_file);

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,19 +130,6 @@ static void *run_thread(void *arg)
 	bench_worker_close(&r->worker);
 	rte_thread_unregister();
 	return NULL;
-}
-
-/* The nth CPU of this process. */
-static int cpu_of(uint32_t n)
-{
-	cpu_set_t cpus;
-
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
-		return 0;
-	for (unsigned i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &cpus) && n-- == 0)
-			return (int)i;
-	return 0;
 }
 
 static int run_workers(struct run *runs, uint32_t n, char error[128])
@@ -273,7 +259,7 @@ static void prepare(struct run *runs, const struct config *config, const struct 
 		runs[i].worker.config = config;
 		runs[i].worker.what = what;
 		runs[i].worker.id = i;
-		runs[i].cpu = cpu_of(i);
+		runs[i].cpu = bench_cpu_of(i);
 		runs[i].ticks = ticks;
 		runs[i].profile = profile;
 	}

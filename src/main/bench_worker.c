@@ -10,13 +10,16 @@
 #include <weir/port/frames.h>
 #include <weir/port/memory.h>
 
+#include <rte_lcore.h>
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
 	MTU_DEFAULT = 1500,
@@ -130,13 +133,24 @@ __attribute__((noinline)) void bench_worker_take_records(struct bench_worker *w)
 		;
 }
 
+/* While a sender has much to do, the worker receives nothing. */
+static bool is_lent(const struct bench_worker *w)
+{
+	struct path_sender_stats senders[SENDERS_MAX];
+
+	for (uint32_t i = doors_senders_read(w->path, senders); i-- > 0;)
+		if (senders[i].lent > 0)
+			return true;
+	return false;
+}
+
 /* Steps until all that was fed has gone through. */
 static void settle(struct bench_worker *w)
 {
 	int n_empty = 0;
 
 	while (n_empty < EMPTY_STEPS) {
-		n_empty = bench_worker_step(w) > 0 ? 0 : n_empty + 1;
+		n_empty = bench_worker_step(w) > 0 || is_lent(w) ? 0 : n_empty + 1;
 		bench_worker_take_records(w);
 	}
 }
@@ -182,6 +196,7 @@ static int open_ports(struct bench_worker *w, const struct path_config *pc)
 			.mac = {{0x02, 0, 0, 0, 0, (uint8_t)(i + 1)}},
 			.mtu = pc->ports[i].mtu != 0 ? pc->ports[i].mtu : MTU_DEFAULT,
 			.pool = w->pool,
+			.n_senders = w->what->n_senders,
 		};
 		int rc = memory_port_open(&params, &w->ports[i]);
 
@@ -235,6 +250,7 @@ static int open_path(struct bench_worker *w, bool profile)
 		set_new_flows(w, pc);
 	setup.neighbor_reachable_us = HOUR_US;
 	setup.profile = profile;
+	setup.n_senders = w->what->n_senders;
 	setup.pool = w->pool;
 	memcpy(setup.ports, w->ports, sizeof(setup.ports));
 	rc = path_create(&setup, pc, now_us(w), &w->path);
@@ -319,6 +335,59 @@ static int set_up_flows(struct bench_worker *w)
 	return 0;
 }
 
+/* ---- senders ---- */
+
+int bench_cpu_of(uint32_t n)
+{
+	cpu_set_t cpus;
+
+	if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) != 0)
+		return 0;
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &cpus) && n-- == 0)
+			return (int)i;
+	return 0;
+}
+
+static void *send_lent(void *arg)
+{
+	const struct bench_sender *s = arg;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET((unsigned)s->cpu, &cpus);
+	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+	rte_thread_register(); /* without it freeing is slower */
+	path_send(s->path, s->id);
+	rte_thread_unregister();
+	return NULL;
+}
+
+static int start_senders(struct bench_worker *w)
+{
+	const struct bench_case *what = w->what;
+
+	while (w->n_senders < what->n_senders) {
+		struct bench_sender *s = &w->senders[w->n_senders];
+		uint32_t core = what->n_workers + w->id * what->n_senders + w->n_senders;
+
+		*s = (struct bench_sender){
+			.path = w->path, .id = w->n_senders, .cpu = bench_cpu_of(core)};
+		if (pthread_create(&s->thread, NULL, send_lent, s) != 0)
+			return -EAGAIN;
+		w->n_senders++;
+	}
+	return 0;
+}
+
+static void stop_senders(struct bench_worker *w)
+{
+	if (w->n_senders > 0)
+		doors_senders_stop(w->path);
+	while (w->n_senders > 0)
+		pthread_join(w->senders[--w->n_senders].thread, NULL);
+}
+
 int bench_worker_open(struct bench_worker *w, bool profile)
 {
 	char name[RTE_MEMPOOL_NAMESIZE];
@@ -338,11 +407,15 @@ int bench_worker_open(struct bench_worker *w, bool profile)
 	rc = open_path(w, profile);
 	if (rc != 0)
 		return fail(w, rc, "the path");
+	rc = start_senders(w);
+	if (rc != 0)
+		return fail(w, rc, "senders");
 	return w->n_flows == 0 ? 0 : set_up_flows(w);
 }
 
 void bench_worker_close(struct bench_worker *w)
 {
+	stop_senders(w);
 	path_destroy(w->path);
 	w->path = NULL;
 	for (uint32_t i = 0; i < PORTS_MAX; i++) {

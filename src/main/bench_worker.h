@@ -17,6 +17,7 @@
 #include <weir/control/config.h>
 #include <weir/path/doors.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,7 +28,15 @@ struct bench_case {
 	uint16_t
 		frame_octets; /* on an Ethernet wire, with its check sequence; or BENCH_FRAME_IMIX */
 	uint32_t n_workers;
-	bool new_flows; /* n_flows live at a time, and each packet begins one */
+	bool new_flows;     /* n_flows live at a time, and each packet begins one */
+	uint32_t n_senders; /* of each worker */
+};
+
+struct bench_sender {
+	struct path *path;
+	uint32_t id;
+	int cpu;
+	pthread_t thread;
 };
 
 struct bench_worker {
@@ -46,6 +55,8 @@ struct bench_worker {
 	struct bench_flows flows;
 	struct bench_source sources[N_DIRECTIONS];
 	uint32_t n_flows; /* that are this worker's */
+	struct bench_sender senders[SENDERS_MAX];
+	uint32_t n_senders; /* that run */
 	char error[128];
 };
 
@@ -58,6 +69,9 @@ struct bench_sample {
 /* New flows live for a second; they end up to so much later, by the wheel's slots and the time they take to drain. */
 #define BENCH_NEW_LIFE_US 1000000u
 #define BENCH_NEW_LATE_US 390000u
+
+/* The nth CPU of this process. */
+int bench_cpu_of(uint32_t n);
 
 /* Packet buffers that one worker needs. */
 #define BENCH_MBUFS      8192u

@@ -50,6 +50,12 @@
 #define GOODBYE_REST_US  500
 #define MTU_FRAME_EXTRA  64u /* link-layer header, tags, alignment */
 
+struct gateway_sender {
+	struct path *path;
+	uint32_t id;
+	pthread_t thread;
+};
+
 struct gateway {
 	char *file;
 	struct config *config;
@@ -68,6 +74,8 @@ struct gateway {
 	struct gateway_export export;
 	pthread_t worker;
 	bool worker_runs;
+	struct gateway_sender senders[SENDERS_MAX];
+	uint32_t n_senders; /* that run */
 	bool eal_runs;
 	uint32_t n_reloads;
 	struct schedule_state schedules; /* as published */
@@ -133,6 +141,16 @@ static void *worker_main(void *path)
 {
 	rte_thread_register(); /* for the mempool's cache; without it only slower */
 	path_run(path);
+	rte_thread_unregister();
+	return NULL;
+}
+
+static void *sender_main(void *sender)
+{
+	const struct gateway_sender *s = sender;
+
+	rte_thread_register(); /* what it frees goes through a cache */
+	path_send(s->path, s->id);
 	rte_thread_unregister();
 	return NULL;
 }
@@ -340,6 +358,29 @@ static int start_control(struct gateway *g)
 	return err;
 }
 
+static int start_threads(struct gateway *g)
+{
+	int err = -pthread_create(&g->worker, NULL, worker_main, g->path);
+
+	g->worker_runs = err == 0;
+	while (err == 0 && g->n_senders < g->config->runtime.senders) {
+		struct gateway_sender *s = &g->senders[g->n_senders];
+
+		*s = (struct gateway_sender){.path = g->path, .id = g->n_senders};
+		err = -pthread_create(&s->thread, NULL, sender_main, s);
+		g->n_senders += err == 0;
+	}
+	return err;
+}
+
+/* When the worker has returned and all flows have ended. */
+static void stop_senders(struct gateway *g)
+{
+	doors_senders_stop(g->path);
+	while (g->n_senders > 0)
+		pthread_join(g->senders[--g->n_senders].thread, NULL);
+}
+
 static int start_all(struct gateway *g)
 {
 	struct config_message why;
@@ -359,10 +400,8 @@ static int start_all(struct gateway *g)
 		err = start_path(g);
 	if (err == 0)
 		err = start_control(g);
-	if (err == 0) {
-		err = -pthread_create(&g->worker, NULL, worker_main, g->path);
-		g->worker_runs = err == 0;
-	}
+	if (err == 0)
+		err = start_threads(g);
 	return err == 0 ? gateway_budget_start(g->books) : err;
 }
 
@@ -767,6 +806,7 @@ static void stop_path(struct gateway *g)
 			say_goodbye(g);
 			end_flows(g);
 		}
+		stop_senders(g);
 		gateway_export_finish(&g->export, doors_config(g->path), clock_now_us());
 		save_clocks(g);
 		watch_unsolicited(g);

@@ -53,6 +53,8 @@ static int open_one(const struct config *c, const struct config_port *p, struct 
 		.device = p->device,
 		.pool = pool,
 		.state_dir = c->runtime.state_dir,
+		.ring_bytes = c->runtime.receive_ring_bytes,
+		.n_senders = c->runtime.senders,
 	};
 
 	if (config_is_dpdk(p))

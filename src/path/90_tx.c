@@ -3,6 +3,7 @@
  * tx: gives each packet the link-layer header of its port and next hop, in fragments where it must, and counts at the
  * edge what the port took.
  */
+#include "senders.h"
 #include "stage.h"
 
 #include <weir/packet/icmp_error.h>
@@ -12,13 +13,28 @@
 #define VLAN_TAG_BYTES        4
 #define IDENTIFICATION_OFFSET 4
 
+/* What senders shall send leaves the batch: they count it. */
+__attribute__((noinline)) static void lend(struct stage_ctx *ctx, uint8_t port_id)
+{
+	struct tx_batch *b = &ctx->batches[port_id];
+	struct edge lent;
+
+	b->n = senders_lend(ctx, port_id, b->pkts, b->n, &lent);
+	b->sum.octets -= lent.octets;
+	b->sum.packets -= lent.packets;
+}
+
 /* Sends what the batch holds; what the port refuses is dropped. */
 static void flush(struct stage_ctx *ctx, uint8_t port_id)
 {
 	struct tx_batch *b = &ctx->batches[port_id];
 	struct port *port = ctx->ports[port_id];
 	struct edge *edge = &ctx->edge[port_id][ctx->is_uplink[port_id] ? UPLINK : DOWNLINK];
-	uint16_t n_sent = port_is_up(port) ? port->ops->tx(port, b->pkts, b->n) : 0;
+	uint16_t n_sent;
+
+	if (ctx->senders != NULL)
+		lend(ctx, port_id);
+	n_sent = port_is_up(port) ? port->ops->tx(port, b->pkts, b->n) : 0;
 
 	ctx->stages[STAGE_tx].out += n_sent;
 	for (uint16_t i = n_sent; i < b->n; i++) {

@@ -2,6 +2,7 @@
 /* What control can reach: see doors.h. */
 #include "link_watch.h"
 #include "path.h"
+#include "senders.h"
 
 #include <weir/base/clock.h>
 
@@ -55,6 +56,12 @@ void doors_stop(struct path *p)
 {
 	atomic_store(&p->stopping, true);
 	wake(p);
+}
+
+void doors_senders_stop(struct path *p)
+{
+	if (p->ctx.senders != NULL)
+		senders_stop(p->ctx.senders);
 }
 
 void doors_publish(struct path *p, struct path_config *config)
@@ -123,6 +130,31 @@ static void read_ports(const struct stage_ctx *ctx, struct path_stats *s)
 			s->queue_packets[i][d] = load.backlog_packets;
 			s->queue_octets[i][d] = load.backlog_octets;
 		}
+}
+
+uint32_t doors_senders_read(const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX])
+{
+	const struct senders *all = p->ctx.senders;
+
+	if (all == NULL)
+		return 0;
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct sender *t = &all->all[i];
+
+		ret_stats[i] = (struct path_sender_stats){
+			.packets = atomic_load_explicit(&t->n_sent, memory_order_relaxed),
+			.refused = atomic_load_explicit(&t->n_refused, memory_order_relaxed),
+			.handovers = t->n_handovers,
+			.wakes = t->n_wakes,
+			.sleeps = atomic_load_explicit(&t->n_sleeps, memory_order_relaxed),
+			.busy_us = atomic_load_explicit(&t->busy_us, memory_order_relaxed),
+			.lent = (uint32_t)(t->n_out - t->n_in_sent - t->n_in_back),
+		};
+	}
+	for (uint32_t i = 0; i < SENDER_SLOTS; i++)
+		if (all->slots[i].home != 0)
+			ret_stats[all->slots[i].home - 1].slots++;
+	return all->n;
 }
 
 static void read_plan(const struct meter *m, struct plan_stats *s)

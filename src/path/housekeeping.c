@@ -2,6 +2,7 @@
 /* What time does: idle flows end, fragments and next hops age, long flows are reported. Bounded work a call. */
 #include "link_watch.h"
 #include "path.h"
+#include "senders.h"
 
 #include <weir/base/clock.h>
 #include <weir/classify/learner.h>
@@ -29,12 +30,14 @@ static enum flow_end_reason end_reason_of(const struct flow *f)
 	return FLOW_END_IDLE_TIMEOUT;
 }
 
-/* True while a packet of the flow waits for its uplink. Such a flow must not end, for the packet may yet be dropped and taken
+/* True while a packet of the flow waits for its uplink, or is lent to a sender. Such a flow must not end, for the packet may yet be dropped and taken
  * back. */
 static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 {
 	const struct shaper *s = ctx->shapers[ctx->flows->flows[id].wan_port][UPLINK];
 
+	if (ctx->senders != NULL && senders_may_hold(ctx->senders, &ctx->flows->flows[id], id))
+		return true;
 	return s != NULL && shaper_holds(s, id);
 }
 

@@ -3,6 +3,7 @@
 #include "path.h"
 
 #include "link_watch.h"
+#include "senders.h"
 
 #include <weir/base/clock.h>
 #include <weir/base/rng.h>
@@ -285,7 +286,8 @@ int path_create(const struct path_setup *setup, struct path_config *config, uint
 	struct path *p;
 	int err;
 
-	if (config->n_ports == 0 || config->n_ports > PORTS_MAX || setup->pool == NULL)
+	if (config->n_ports == 0 || config->n_ports > PORTS_MAX || setup->pool == NULL
+		|| setup->n_senders > SENDERS_MAX)
 		return -EINVAL;
 	if (posix_memalign((void **)&p, RTE_CACHE_LINE_SIZE, sizeof(*p)) != 0)
 		return -ENOMEM;
@@ -308,6 +310,8 @@ int path_create(const struct path_setup *setup, struct path_config *config, uint
 	err = create_tables(p, config);
 	if (err == 0)
 		err = create_rings(p);
+	if (err == 0)
+		err = senders_create(p->setup.n_senders, &p->ctx.senders);
 	if (err < 0) {
 		path_destroy(p);
 		return err;
@@ -353,6 +357,7 @@ void path_destroy(struct path *p)
 	if (p == NULL)
 		return;
 	empty_queues(&p->ctx);
+	senders_destroy(p->ctx.senders);
 	pcp_destroy(&p->ctx);
 	for (uint32_t i = 0; i < PORTS_MAX; i++)
 		nat_destroy(p->ctx.nats[i]);
@@ -410,13 +415,18 @@ uint32_t path_step(struct path *p, uint64_t now_us)
 {
 	struct stage_ctx *ctx = &p->ctx;
 	uint32_t n_received = 0;
+	bool takes_more = true;
 
 	ctx->now_us = now_us;
 	ctx->now_ms = (uint32_t)(now_us / US_PER_MS);
 	p->loops++;
+	if (unlikely(ctx->senders != NULL)) {
+		senders_collect(ctx);
+		takes_more = !senders_are_behind(ctx->senders);
+	}
 	if (unlikely(atomic_load_explicit(&p->next_config, memory_order_relaxed) != NULL))
 		path_adopt_next(p);
-	for (uint8_t i = 0; i < ctx->config->n_ports; i++) {
+	for (uint8_t i = 0; takes_more && i < ctx->config->n_ports; i++) {
 		ctx->rx_port = i;
 		n_received += pipeline_run(ctx);
 		if (unlikely(ctx->n_requeued > 0))
@@ -434,6 +444,11 @@ uint32_t path_step(struct path *p, uint64_t now_us)
 	return n_received;
 }
 
+void path_send(struct path *p, uint32_t id)
+{
+	sender_run(&p->ctx, id + 1);
+}
+
 uint64_t path_next_us(const struct path *p)
 {
 	uint64_t next_us = p->ctx.now_us + (p->setup.virtual_clock ? VIRTUAL_IDLE_US : IDLE_US);
@@ -443,7 +458,7 @@ uint64_t path_next_us(const struct path *p)
 		&& fragment_n_held(p->ctx.fragments) == 0 && p->ctx.syn_hold.n == 0
 		&& !pcp_is_waiting(&p->ctx))
 		next_us = UINT64_MAX;
-	if (p->reask_left > 0)
+	if (p->reask_left > 0 || (p->ctx.senders != NULL && senders_n_out(p->ctx.senders) > 0))
 		next_us = p->ctx.now_us + HOUSEKEEPING_US;
 	if (p->ctx.expiry_is_late)
 		next_us = p->ctx.now_us + LATE_US;
@@ -484,6 +499,8 @@ bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us)
 
 	ctx->now_us = now_us;
 	ctx->now_ms = (uint32_t)(now_us / US_PER_MS);
+	if (ctx->senders != NULL)
+		senders_settle(ctx);
 	drop_waiting(ctx);
 	pcp_end(ctx);
 	for (uint32_t id = 0; id < ctx->flows->capacity && ctx->flows->n_flows > 0; id++) {

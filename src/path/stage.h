@@ -49,6 +49,7 @@ enum stage_id {
 #define REQUEUE_MAX (BURST_MAX * (FRAGMENT_HELD_MAX + 1))
 
 struct link_watch;
+struct senders;
 
 struct stage_counters {
 	uint64_t in;
@@ -165,6 +166,7 @@ struct stage_ctx {
 	bool must_ask; /* a packet waits for a next hop that was not asked for yet */
 
 	struct tx_batch batches[PORTS_MAX];
+	struct senders *senders; /* NULL: the worker sends all by itself */
 
 	struct syn_hold syn_hold;
 	struct host_names host_names;

@@ -4,10 +4,14 @@
  * wakes it, or a queue or timer is due.
  */
 #include "path.h"
+#include "senders.h"
 
 #include <weir/base/clock.h>
 
+#include <rte_pause.h>
+
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -90,6 +94,15 @@ static void sleep_until_due(struct sleeper *s, struct path *p, uint64_t now_us)
 	take_wake(p, events, epoll_pwait2(s->epoll_fd, events, PORTS_MAX + 1, &wait, NULL));
 }
 
+/* Shortly, and not asleep: the ports are readable. Where they have no core of their own, they are given this one. */
+static void wait_for_senders(uint32_t *n_empty)
+{
+	if (++*n_empty % EMPTY_POLLS_MAX == 0)
+		sched_yield();
+	else
+		rte_pause();
+}
+
 void path_run(struct path *p)
 {
 	struct sleeper sleeper;
@@ -103,6 +116,8 @@ void path_run(struct path *p)
 
 		if (path_step(p, now_us) > 0)
 			n_empty = 0;
+		else if (p->ctx.senders != NULL && senders_are_behind(p->ctx.senders))
+			wait_for_senders(&n_empty);
 		else if (++n_empty > EMPTY_POLLS_MAX)
 			sleep_until_due(&sleeper, p, now_us);
 	}

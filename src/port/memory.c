@@ -127,12 +127,24 @@ static uint16_t memory_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
+static uint16_t memory_tx_lane(struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_counters *c = &p->lanes[lane].counters;
+
+	for (uint16_t i = 0; i < n; i++)
+		c->tx_bytes += pkts[i]->data_len;
+	c->tx_packets += n;
+	rte_pktmbuf_free_bulk(pkts, n);
+	return n;
+}
+
 static void memory_close(struct port *p)
 {
 	struct rte_mbuf *sent;
 
 	while ((sent = memory_port_take_sent(p)) != NULL)
 		rte_pktmbuf_free(sent);
+	port_lanes_free(p);
 	free(self(p)->kept);
 	free(self(p));
 }
@@ -141,6 +153,7 @@ static const struct port_ops memory_ops = {
 	.kind = "memory",
 	.rx = memory_rx,
 	.tx = memory_tx,
+	.tx_lane = memory_tx_lane,
 	.close = memory_close,
 };
 
@@ -155,6 +168,8 @@ int memory_port_open(const struct memory_port_params *params, struct port **ret_
 		if (m->kept == NULL)
 			goto err_port;
 	}
+	if (port_lanes_make(&m->port, params->n_senders) != 0)
+		goto err_kept;
 	m->n_kept_max = params->n_kept;
 	m->pool = params->pool;
 	m->port.ops = &memory_ops;
@@ -167,6 +182,8 @@ int memory_port_open(const struct memory_port_params *params, struct port **ret_
 	*ret_port = &m->port;
 	return 0;
 
+err_kept:
+	free(m->kept);
 err_port:
 	free(m);
 	return -ENOMEM;

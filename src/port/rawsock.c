@@ -36,10 +36,10 @@ struct rawsock {
 	struct segment_cutter cutter;
 	uint8_t *super_frame; /* what the cutter cuts */
 	struct rte_mempool *pool;
-	uint32_t room_bytes;   /* of an mbuf */
-	uint32_t n_empty;      /* polls without a frame, in a row */
-	_Atomic bool is_stale; /* control has seen that the interface is not what it was */
-	struct rawsock_lane lane;
+	uint32_t room_bytes;        /* of an mbuf */
+	uint32_t n_empty;           /* polls without a frame, in a row */
+	_Atomic bool is_stale;      /* control has seen that the interface is not what it was */
+	struct rawsock_lane *lanes; /* port.n_lanes */
 
 	/* Control's. */
 	char device[NETDEV_NAME_MAX];
@@ -197,10 +197,23 @@ static uint16_t rawsock_rx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 static uint16_t rawsock_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct rawsock *r = rawsock_of(p);
-	uint16_t n_done = rawsock_lane_send(&r->lane, &p->counters, pkts, n);
+	uint16_t n_done = rawsock_lane_send(&r->lanes[0], &p->counters, pkts, n);
 
-	if (r->lane.is_dead)
+	if (r->lanes[0].is_dead)
 		port_fail(p);
+	return n_done;
+}
+
+/* --- senders --- */
+
+/* Only the worker gives a port up: it finds it stale when it polls it next. */
+static uint16_t rawsock_tx_lane(struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct rawsock *r = rawsock_of(p);
+	uint16_t n_done = rawsock_lane_send(&r->lanes[lane], &p->lanes[lane].counters, pkts, n);
+
+	if (r->lanes[lane].is_dead)
+		atomic_store_explicit(&r->is_stale, true, memory_order_relaxed);
 	return n_done;
 }
 
@@ -209,7 +222,8 @@ static uint16_t rawsock_tx(struct port *p, struct rte_mbuf **pkts, uint16_t n)
 static void close_sockets(struct rawsock *r)
 {
 	packet_ring_close(&r->ring);
-	rawsock_lane_close(&r->lane);
+	for (uint32_t i = 0; r->lanes != NULL && i < r->port.n_lanes; i++)
+		rawsock_lane_close(&r->lanes[i]);
 	r->port.fd = -1;
 	r->cutter = (struct segment_cutter){0};
 }
@@ -262,8 +276,8 @@ static int open_sockets(struct rawsock *r, const struct netdev *n, char error[PO
 	struct rawsock_way way = way_of(r, n);
 	int result = packet_ring_open(&r->ring, n->index, n->mtu, is_ethernet, r->ring_bytes);
 
-	if (result == 0)
-		result = rawsock_lane_open(&r->lane, &way);
+	for (uint32_t i = 0; result == 0 && i < r->port.n_lanes; i++)
+		result = rawsock_lane_open(&r->lanes[i], &way);
 	if (result < 0) {
 		close_sockets(r);
 		(void)snprintf(error, PORT_ERROR_MAX, "%s: cannot open a packet socket: %s%s",
@@ -331,8 +345,12 @@ static void close_after_failure(struct rawsock *r)
 /* Once, and not for each time that the interface comes back. */
 static void report_refusals(struct rawsock *r)
 {
-	if (r->told_of_refusals
-		|| !atomic_load_explicit(&r->lane.has_given_up, memory_order_relaxed))
+	bool has_given_up = false;
+
+	for (uint32_t i = 0; i < r->port.n_lanes; i++)
+		has_given_up |=
+			atomic_load_explicit(&r->lanes[i].has_given_up, memory_order_relaxed);
+	if (r->told_of_refusals || !has_given_up)
 		return;
 	r->told_of_refusals = true;
 	log_event(LOG_INFO,
@@ -356,6 +374,8 @@ static void rawsock_maintain(struct port *p, uint64_t now_us)
 			atomic_store_explicit(&r->is_stale, true, memory_order_relaxed);
 		return;
 	}
+	if (port_is_lent(p))
+		return; /* its lanes are still in use */
 	if (r->ring.fd >= 0)
 		close_after_failure(r);
 	result = try_open(r, &why, error);
@@ -375,6 +395,8 @@ static void rawsock_close(struct port *p)
 
 	close_sockets(r);
 	takeover_end(r->takeover);
+	port_lanes_free(p);
+	free(r->lanes);
 	free(r->super_frame);
 	free(r->state_dir);
 	free(r);
@@ -384,9 +406,23 @@ static const struct port_ops rawsock_ops = {
 	.kind = "rawsock",
 	.rx = rawsock_rx,
 	.tx = rawsock_tx,
+	.tx_lane = rawsock_tx_lane,
 	.maintain = rawsock_maintain,
 	.close = rawsock_close,
 };
+
+static int make_lanes(struct rawsock *r, uint32_t n_senders)
+{
+	int error = port_lanes_make(&r->port, n_senders);
+
+	if (error == 0)
+		r->lanes = calloc(r->port.n_lanes, sizeof(*r->lanes));
+	if (r->lanes == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < r->port.n_lanes; i++)
+		r->lanes[i].fd = r->lanes[i].run_fd = -1;
+	return 0;
+}
 
 static struct rawsock *make(const struct rawsock_params *params)
 {
@@ -400,13 +436,13 @@ static struct rawsock *make(const struct rawsock_params *params)
 	(void)snprintf(r->port.name, sizeof(r->port.name), "%s", params->name);
 	memcpy(r->device, params->device, strlen(params->device) + 1);
 	r->ring = PACKET_RING_CLOSED;
-	r->lane.fd = r->lane.run_fd = -1;
 	r->pool = params->pool;
 	r->room_bytes = rte_pktmbuf_data_room_size(params->pool) - RTE_PKTMBUF_HEADROOM;
 	r->ring_bytes = params->ring_bytes;
 	r->super_frame = malloc(PACKET_FRAME_MAX);
 	r->state_dir = strdup(params->state_dir);
-	if (r->super_frame == NULL || r->state_dir == NULL) {
+	if (make_lanes(r, params->n_senders) != 0 || r->super_frame == NULL
+		|| r->state_dir == NULL) {
 		rawsock_close(&r->port);
 		return NULL;
 	}

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A worker runs its loop while control reads, lists, publishes and takes at full speed, and stops it while it does. What
- * must hold: no race that TSan sees, conservation, and records that add up to what crossed the uplink.
+ * A worker, and senders beside it if so many are asked for, runs its loop while control reads, lists, publishes and takes at full
+ * speed, and stops it while it does. What must hold: no race that TSan sees, conservation, and records that add up to what
+ * crossed the uplink.
+ *
+ *     path_stress [SENDERS]
  */
 #include <weir/base/clock.h>
 #include <weir/packet/bytes.h>
@@ -26,7 +29,16 @@
 
 static const struct mac_addr lan_mac = {{0x02, 0, 0, 0, 0, 0x01}};
 
+struct sender {
+	struct path *path;
+	uint32_t id;
+	pthread_t thread;
+};
+
 struct stress {
+	struct sender senders[SENDERS_MAX];
+	uint32_t n_senders;
+	struct port_ops uplink_ops;
 	struct path *path;
 	struct port *lan;
 	struct port *uplink;
@@ -96,6 +108,27 @@ static void *work(void *argument)
 	return NULL;
 }
 
+static void *send_lent(void *argument)
+{
+	const struct sender *sender = argument;
+
+	path_send(sender->path, sender->id);
+	return NULL;
+}
+
+static uint16_t (*memory_tx_lane)(
+	struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n);
+
+/* The memory port's, but a part of each seventh burst comes back. */
+static uint16_t refuse_some(struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n)
+{
+	static _Atomic uint32_t n_bursts;
+
+	if (atomic_fetch_add(&n_bursts, 1) % 7 == 0)
+		n /= 2;
+	return memory_tx_lane(p, lane, pkts, n);
+}
+
 static void take_records(struct stress *s)
 {
 	struct flow_record records[64];
@@ -137,9 +170,13 @@ static void open_ports(struct stress *s, struct rte_mempool *pool)
 		.framing = FRAMING_ETHERNET,
 		.mac = lan_mac,
 		.mtu = 1500,
+		.n_senders = s->n_senders,
 		.pool = pool};
-	struct memory_port_params uplink = {
-		.name = "wwan0", .framing = FRAMING_RAW_IP, .mtu = 1500, .pool = pool};
+	struct memory_port_params uplink = {.name = "wwan0",
+		.framing = FRAMING_RAW_IP,
+		.mtu = 1500,
+		.n_senders = s->n_senders,
+		.pool = pool};
 	static uint8_t bytes[N_FRAMES][FRAME_BYTES];
 	static const uint8_t *frames[N_FRAMES];
 	static uint16_t lens[N_FRAMES];
@@ -147,6 +184,10 @@ static void open_ports(struct stress *s, struct rte_mempool *pool)
 
 	demand(memory_port_open(&lan, &s->lan) == 0 && memory_port_open(&uplink, &s->uplink) == 0,
 		"ports");
+	s->uplink_ops = *s->uplink->ops;
+	memory_tx_lane = s->uplink_ops.tx_lane;
+	s->uplink_ops.tx_lane = refuse_some;
+	s->uplink->ops = &s->uplink_ops;
 	for (uint32_t i = 0; i < N_FRAMES; i++) {
 		write_frame(bytes[i], i);
 		frames[i] = bytes[i];
@@ -162,6 +203,9 @@ static void finish(struct stress *s, struct rte_mempool *pool)
 
 	while (!path_end_flows(s->path, FLOW_END_FORCED, clock_now_us()))
 		take_records(s);
+	doors_senders_stop(s->path);
+	for (uint32_t i = 0; i < s->n_senders; i++)
+		pthread_join(s->senders[i].thread, NULL);
 	take_records(s);
 	doors_stats_read(s->path, &stats);
 	demand(stats.flows_created > 16 && stats.flows_created == stats.flows_ended,
@@ -170,6 +214,7 @@ static void finish(struct stress *s, struct rte_mempool *pool)
 	demand(s->record_octets + stats.unattributed_octets[1][UPLINK]
 			== stats.edge_octets[1][UPLINK],
 		"records do not add up to the edge");
+	demand(s->n_senders == 0 || stats.drops[DROP_TX_REFUSED] > 0, "nothing came back");
 	path_destroy(s->path);
 	port_close(s->lan);
 	port_close(s->uplink);
@@ -178,7 +223,7 @@ static void finish(struct stress *s, struct rte_mempool *pool)
 		stats.flows_created);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static char *args[] = {(char *)(uintptr_t) "stress", (char *)(uintptr_t) "--no-huge",
 		(char *)(uintptr_t) "--no-pci", (char *)(uintptr_t) "--no-shconf",
@@ -200,6 +245,7 @@ int main(void)
 
 	demand(rte_eal_init(10, args) >= 0, "EAL");
 	clock_init();
+	s.n_senders = setup.n_senders = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
 	setup.pool = path_pool_create("stress", N_MBUFS, 2048, false);
 	demand(setup.pool != NULL, "pool");
 	open_ports(&s, setup.pool);
@@ -207,6 +253,11 @@ int main(void)
 	setup.ports[1] = s.uplink;
 	demand(path_create(&setup, make_config(0), clock_now_us(), &s.path) == 0, "path");
 	demand(pthread_create(&worker, NULL, work, s.path) == 0, "thread");
+	for (uint32_t i = 0; i < s.n_senders; i++) {
+		s.senders[i] = (struct sender){.path = s.path, .id = i};
+		demand(pthread_create(&s.senders[i].thread, NULL, send_lent, &s.senders[i]) == 0,
+			"thread");
+	}
 	for (uint32_t round = 1; round < N_ROUNDS; round++) {
 		if (round == N_ROUNDS - 20)
 			doors_stop(

@@ -109,6 +109,31 @@ static struct port *open_port(
 	return port;
 }
 
+static void *send_lent(void *sender)
+{
+	const struct path_world_sender *s = sender;
+
+	path_send(s->path, s->id);
+	return NULL;
+}
+
+static void start_senders(struct path_world *w)
+{
+	while (w->n_senders < w->setup.n_senders) {
+		struct path_world_sender *s = &w->senders[w->n_senders];
+
+		*s = (struct path_world_sender){.path = w->path, .id = w->n_senders++};
+		cr_assert_eq(pthread_create(&s->thread, NULL, send_lent, s), 0);
+	}
+}
+
+static void stop_senders(struct path_world *w)
+{
+	doors_senders_stop(w->path);
+	while (w->n_senders > 0)
+		pthread_join(w->senders[--w->n_senders].thread, NULL);
+}
+
 struct path_world *path_world_create(const struct path_world_params *params)
 {
 	static const struct path_world_params none;
@@ -132,6 +157,7 @@ struct path_world *path_world_create(const struct path_world_params *params)
 		.nat_port_max = 65535,
 		.neighbor_reachable_us = 30 * WORLD_S,
 		.virtual_clock = !params->is_asking,
+		.n_senders = params->n_senders,
 		.pool = w->pool,
 	};
 	for (enum world_port i = 0; i < WORLD_PORTS; i++)
@@ -139,6 +165,7 @@ struct path_world *path_world_create(const struct path_world_params *params)
 	if (params->tune != NULL)
 		params->tune(&w->setup, config);
 	cr_assert_eq(path_create(&w->setup, config, w->now_us, &w->path), 0);
+	start_senders(w);
 	return w;
 }
 
@@ -203,10 +230,11 @@ static void check_sums(struct path_world *w)
 		cr_expect_eq(s.stages[i].held, 0, "%s", s.stages[i].name);
 	/* A raw IP link carries nothing but what is counted. */
 	if (w->ports[WORLD_UPLINK]->framing == FRAMING_RAW_IP) {
-		cr_expect_eq(s.edge_octets[WORLD_UPLINK][UPLINK],
-			w->ports[WORLD_UPLINK]->counters.tx_bytes);
-		cr_expect_eq(s.edge_octets[WORLD_UPLINK][DOWNLINK],
-			w->ports[WORLD_UPLINK]->counters.rx_bytes);
+		struct port_counters counters;
+
+		port_counters_read(w->ports[WORLD_UPLINK], &counters);
+		cr_expect_eq(s.edge_octets[WORLD_UPLINK][UPLINK], counters.tx_bytes);
+		cr_expect_eq(s.edge_octets[WORLD_UPLINK][DOWNLINK], counters.rx_bytes);
 	}
 }
 
@@ -221,6 +249,7 @@ void path_world_destroy(struct path_world *w)
 	while (!path_end_flows(w->path, FLOW_END_FORCED, w->now_us))
 		take_records(w);
 	take_records(w);
+	stop_senders(w);
 	check_sums(w);
 	n_devices = doors_devices_read(w->path, 0, devices, 64);
 	for (uint32_t i = 0; i < n_devices; i++)

@@ -12,7 +12,7 @@
  *           no next hop is asked for.
  * Errors:   what must hold for any input fails the test: conservation after each step, and after the last one no flow, no
  *           mapping, no packet left, and records that add up to what crossed the uplink.
- * Threads:  one.
+ * Threads:  one, and those of senders where some are asked for.
  */
 #ifndef WEIR_TESTS_PATH_WORLD_H
 #define WEIR_TESTS_PATH_WORLD_H
@@ -22,6 +22,7 @@
 #include <weir/path/doors.h>
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 
 enum world_port {
 	WORLD_LAN,
@@ -48,6 +49,13 @@ struct path_world_params {
 	bool is_asking;      /* next hops are asked for by ARP */
 	uint32_t n_sent_max; /* frames that the uplink takes before it refuses; 0: plenty */
 	void (*tune)(struct path_setup *setup, struct path_config *config);
+	uint32_t n_senders; /* whose threads run; ports have to be given lanes for them */
+};
+
+struct path_world_sender {
+	struct path *path;
+	uint32_t id;
+	pthread_t thread;
 };
 
 struct path_world {
@@ -63,6 +71,8 @@ struct path_world {
 	uint64_t record_octets[N_DIRECTIONS]; /* of records that crossed the uplink */
 	uint64_t record_packets[N_DIRECTIONS];
 	bool is_filling_ring; /* records stay where they are */
+	struct path_world_sender senders[SENDERS_MAX];
+	uint32_t n_senders;
 };
 
 extern const struct mac_addr world_macs[WORLD_PORTS];

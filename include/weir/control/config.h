@@ -164,7 +164,9 @@ struct config_runtime {
 	enum config_huge_pages huge_pages;
 	uint64_t seed;           /* 0: taken from the kernel at each start */
 	uint32_t packet_buffers; /* 0: config_packet_buffers() */
+	uint32_t receive_ring_bytes;
 	uint32_t workers;
+	uint32_t senders;
 	enum config_clock clock;
 };
 

@@ -113,6 +113,10 @@ struct path_config {
 	struct path_quota quotas[QUOTAS_MAX];
 };
 
+#define SENDERS_MAX 16
+#define SENDER_SLOTS                                                                               \
+	256 /* flows are shared out among the worker and its senders by so many slots */
+
 /* Sizes, fixed for the life of a path. */
 struct path_setup {
 	uint64_t seed; /* of all chance */
@@ -127,6 +131,7 @@ struct path_setup {
 	/* replay: neighbours need no ARP, frames leave with made-up MACs */
 	bool virtual_clock;
 	bool profile;                  /* benchmark: ticks by stage */
+	uint32_t n_senders;            /* threads that may share the sending: path_send */
 	struct rte_mempool *pool;      /* from path_pool_create */
 	struct port *ports[PORTS_MAX]; /* borrowed; same ids as in path_config */
 };
@@ -158,12 +163,21 @@ uint64_t path_next_us(const struct path *p);
 /* Worker: the loop: polls hot, then sleeps on the ports' descriptors; returns after doors_stop. */
 void path_run(struct path *p);
 
+/*
+ * The loop of sender `id`, 0 to n_senders - 1, on a thread of its own: sends what the worker lends to it, sleeps when there is
+ * nothing; returns after doors_senders_stop. While a sender's thread does not run, the worker does without it.
+ */
+void path_send(struct path *p, uint32_t id);
+
 /* Worker, after the last step: ends every flow with `why`, so that records and counters are complete. False while records must
  * be taken first: call again. */
 bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us);
 
 /* Asks path_run to return. */
 void doors_stop(struct path *p);
+
+/* Asks every path_send to return. When path_run has returned and path_end_flows was called: nothing may be lent any more. */
+void doors_senders_stop(struct path *p);
 
 /* Hands over a new configuration; waits until the worker uses it (at most a second or so), then frees the old one. */
 void doors_publish(struct path *p, struct path_config *config);
@@ -237,6 +251,21 @@ struct path_stats {
 
 /* A snapshot of the counters. */
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats);
+
+/* One sender's work since the start. */
+struct path_sender_stats {
+	uint64_t packets;   /* sent */
+	uint64_t refused;   /* that came back, and were dropped */
+	uint64_t handovers; /* bursts, or parts of them, lent to it */
+	uint64_t wakes;     /* of these, those that found it asleep */
+	uint64_t sleeps;
+	uint64_t busy_us; /* at work */
+	uint32_t lent;    /* packets it holds now */
+	uint32_t slots;   /* of SENDER_SLOTS, those it sends for */
+};
+
+/* What each sender has done; returns how many there are. */
+uint32_t doors_senders_read(const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX]);
 
 /* What a shaper of an uplink has counted; false for a port that has none. */
 bool doors_shaper_read(const struct path *p, uint8_t port, enum direction direction,

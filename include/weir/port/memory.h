@@ -5,7 +5,7 @@
  *
  * Shapes:   frames lie back to back in one block; the order is an array of frame numbers that is walked round and round.
  *           tx frees; frames sent may be kept in a ring for inspection by tests.
- * Threads:  worker.
+ * Threads:  worker, and a sender a lane.
  */
 #ifndef WEIR_PORT_MEMORY_H
 #define WEIR_PORT_MEMORY_H
@@ -20,6 +20,7 @@ struct memory_port_params {
 	struct rte_mempool *pool;
 	/* sent frames to keep for memory_port_take_sent, 0 for none; then tx refuses when full */
 	uint32_t n_kept;
+	uint32_t n_senders; /* that have a lane; what they send is not kept */
 };
 
 int memory_port_open(const struct memory_port_params *params, struct port **ret_port);

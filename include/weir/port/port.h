@@ -7,8 +7,10 @@
  *           the pool's buffers: super-frames that a kernel hands over are cut, unfinished checksums are finished.
  * Errors:   open functions return a negative errno and write a sentence with the remedy into `error`.
  * Threads:  `state` says who owns the backend: the worker while PORT_UP (rx and tx), control in every other state
- *           (maintain). The worker, seeing a dead interface, stores PORT_FAILED and touches it no more; control reopens it and
- *           stores PORT_UP. Counters have one writer, the worker.
+ *           (maintain) once no sender holds frames of it any more. The worker, seeing a dead interface, stores PORT_FAILED and
+ *           touches it no more; control reopens it and stores PORT_UP. Lanes 1 to n_lanes - 1 are of sender threads, each of
+ *           which sends what the worker lent to it (tx_lane) beside the worker and the other lanes. Counters have one
+ *           writer: the worker, or their lane's sender.
  * Memory:   at open; rx and tx allocate mbufs alone.
  */
 #ifndef WEIR_PORT_PORT_H
@@ -58,11 +60,19 @@ struct port_ops {
 	/* Takes (and frees when sent) the first ret frames of `pkts`, which it may sort anew as long as each flow keeps its
 	 * order; the rest stay the caller's. Never blocks. */
 	uint16_t (*tx)(struct port *p, struct rte_mbuf **pkts, uint16_t n);
+	/* The same by a sender's own lane, 1 to n_lanes - 1. Does not give the port up: it lets the worker find that it is
+	 * dead. NULL where there is lane 0 alone. */
+	uint16_t (*tx_lane)(struct port *p, uint32_t lane, struct rte_mbuf **pkts, uint16_t n);
 	/* Control, about every 200 ms while not PORT_UP, and every second while PORT_UP with `now_us` for slow checks
 	 * that don't touch what the worker owns (MTU, carrier). May change state. NULL: nothing to do. */
 	void (*maintain)(struct port *p, uint64_t now_us);
 	/* Control, when the worker has stopped: gives back all and leaves the machine as it was found. */
 	void (*close)(struct port *p);
+};
+
+/* What a sender counts: tx_packets, tx_bytes, tx_errors and the like. */
+struct port_lane {
+	_Alignas(64) struct port_counters counters;
 };
 
 struct port {
@@ -76,6 +86,9 @@ struct port {
 	_Atomic uint32_t generation; /* grows with each reopen: the fd is another */
 	char why_down[64];           /* control, while not up: "gone", "no carrier" */
 	struct port_counters counters;
+	uint32_t n_lanes;        /* ways out: the worker's and those of senders; 0 counts as 1 */
+	struct port_lane *lanes; /* by lane, the first unused; NULL without senders */
+	_Atomic uint32_t n_lent; /* frames that senders hold: the worker adds, they take off */
 };
 
 static inline bool port_is_up(const struct port *p)
@@ -88,6 +101,19 @@ void port_fail(struct port *p);
 
 /* Control: makes a reopened port the worker's. */
 void port_up(struct port *p);
+
+/* Control: true while senders hold frames of a port that was given up: its backend is theirs until then. */
+static inline bool port_is_lent(const struct port *p)
+{
+	return atomic_load_explicit(&p->n_lent, memory_order_acquire) != 0;
+}
+
+/* Gives a port being opened the lanes of so many senders; 0 or -ENOMEM. port_lanes_free() takes them back. */
+int port_lanes_make(struct port *p, uint32_t n_senders);
+void port_lanes_free(struct port *p);
+
+/* A port's counters, those of its lanes included. */
+void port_counters_read(const struct port *p, struct port_counters *ret_counters);
 
 /* Closes and frees; NULL is fine. */
 void port_close(struct port *p);

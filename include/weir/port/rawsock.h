@@ -17,6 +17,7 @@ struct rawsock_params {
 	/* where offload settings to be put back are remembered: "/run/weir" */
 	const char *state_dir;
 	uint32_t ring_bytes; /* receive ring; 0: default */
+	uint32_t n_senders;  /* that have a lane of their own */
 };
 
 /* Opens and takes the interface over (port/takeover.h). On success the port is PORT_UP, or PORT_FAILED when the

@@ -166,17 +166,14 @@ __attribute__((noinline)) static struct taking take_watched(
 	return t;
 }
 
-/* quota_take() for a packet that no reserve pays for and that leads to no other step of its device's quota; false for any other.
- * A function of its own, so that flows without a quota keep their registers. */
-__attribute__((noinline)) static bool take_of_quota(
-	const struct stage_ctx *ctx, struct pkt_meta *m, uint8_t plan_id, uint64_t cost)
+/* quota_take() for a packet that no reserve pays for and that leads to no other step of its device's quota; false for any other. */
+static inline bool take_of_quota(const struct stage_ctx *ctx, struct pkt_meta *m, struct share *s,
+	uint8_t plan_id, uint64_t cost)
 {
-	uint32_t station = ctx->devices->devices[m->device_id].station;
 	uint32_t cycle = __atomic_load_n(&ctx->plans[plan_id].limits.cycle, __ATOMIC_RELAXED);
-	struct share *s = stage_share(ctx, ctx->stations->stations[station].payer, plan_id);
 	uint64_t used_octets = s->used_octets + cost;
 
-	if (unlikely(s->cycle != cycle || used_octets > s->general_octets
+	if (unlikely(!s->is_payer || s->cycle != cycle || used_octets > s->general_octets
 		     || used_octets >= s->next_octets))
 		return false;
 	s->used_octets = used_octets;
@@ -184,16 +181,17 @@ __attribute__((noinline)) static bool take_of_quota(
 	return true;
 }
 
-/* The same, most packets being none of these. DROP_NONE: it was taken. */
-static inline enum drop_reason take(struct stage_ctx *ctx, struct run *run, struct pkt_meta *m)
+/* The same, most packets being none of these. DROP_NONE: it was taken. `share` is found already, or NULL. */
+static inline enum drop_reason take(
+	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, struct share *share)
 {
 	uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
 
 	if (likely(watched == 0 && cost <= run->room)) {
 		run->room -= cost;
-	} else if (watched == FLOW_QUOTA && cost <= run->room && run->plan_id != PLAN_NONE
-		   && take_of_quota(ctx, m, run->plan_id, (uint64_t)cost_of(run, m))) {
+	} else if (watched == FLOW_QUOTA && cost <= run->room && share != NULL
+		   && take_of_quota(ctx, m, share, run->plan_id, (uint64_t)cost_of(run, m))) {
 		run->room -= cost;
 	} else {
 		struct taking t = take_watched(ctx, *run, m, watched);
@@ -207,10 +205,36 @@ static inline enum drop_reason take(struct stage_ctx *ctx, struct run *run, stru
 	return DROP_NONE;
 }
 
-uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+/* The shares of the packets' devices in their plans, asked for over the whole burst; NULL where there is none. */
+__attribute__((noinline)) static void find_shares(const struct stage_ctx *ctx,
+	struct rte_mbuf *const *pkts, uint32_t n_pkts, struct share **ret_shares)
+{
+	const struct device *devices = ctx->devices->devices;
+	uint8_t plan_id = PLAN_NONE;
+	uint16_t way = NO_WAY;
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		const struct pkt_meta *m = stage_meta(pkts[i]);
+
+		if (unlikely(stage_way(m) != way)) {
+			way = stage_way(m);
+			plan_id = begin(ctx, m).plan_id;
+		}
+		ret_shares[i] = NULL;
+		if (unlikely(m->device_id == DEVICE_NONE || plan_id == PLAN_NONE))
+			continue;
+		ret_shares[i] = stage_share(ctx, devices[m->device_id].station, plan_id);
+		rte_prefetch0(ret_shares[i]);
+	}
+}
+
+/* With or without shares: the compiler makes a loop for each. */
+static __rte_always_inline uint16_t meter_burst(
+	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts, struct share **shares)
 {
 	struct rte_mbuf **kept = pkts;
 	struct run run = {.way = NO_WAY};
+
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);
@@ -220,7 +244,7 @@ uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkt
 			end(ctx, &run);
 			run = begin(ctx, m);
 		}
-		why = take(ctx, &run, m);
+		why = take(ctx, &run, m, shares != NULL ? shares[i] : NULL);
 		if (likely(why == DROP_NONE)) {
 			*kept++ = pkt;
 			continue;
@@ -231,4 +255,20 @@ uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkt
 	}
 	end(ctx, &run);
 	return (uint16_t)(kept - pkts);
+}
+
+__attribute__((noinline)) static uint16_t meter_with_quotas(
+	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts)
+{
+	struct share *shares[BURST_ROOM];
+
+	find_shares(ctx, pkts, n_pkts, shares);
+	return meter_burst(ctx, pkts, n_pkts, shares);
+}
+
+uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
+{
+	if (ctx->config->n_quotas > 0)
+		return meter_with_quotas(ctx, pkts, n_pkts);
+	return meter_burst(ctx, pkts, n_pkts, NULL);
 }

@@ -59,17 +59,22 @@ static const struct share_rule *rule_of(const struct stage_ctx *ctx, uint32_t st
 							     : &ctx->config->quotas[s->quota].rule;
 }
 
-static void set_rule(struct stage_ctx *ctx, uint32_t station)
+/* A station's shares say all that its packets ask for: what is in force, and whether these pay. */
+static void follow_station(struct stage_ctx *ctx, uint32_t station)
 {
-	for (uint32_t p = 0; p < ctx->n_share_plans; p++)
-		share_set_rule(stage_share(ctx, station, (uint8_t)p), rule_of(ctx, station));
+	for (uint32_t p = 0; p < ctx->n_share_plans; p++) {
+		struct share *s = stage_share(ctx, station, (uint8_t)p);
+
+		s->is_payer = ctx->stations->stations[station].payer == station;
+		share_set_rule(s, rule_of(ctx, station));
+	}
 }
 
 static void begin_shares(struct stage_ctx *ctx, uint32_t station)
 {
 	for (uint32_t p = 0; p < ctx->n_share_plans; p++)
 		share_begin(stage_share(ctx, station, (uint8_t)p), NULL, cycle_of(ctx, p));
-	set_rule(ctx, station);
+	follow_station(ctx, station);
 }
 
 static bool may_yield(const void *context, uint32_t id)
@@ -131,7 +136,7 @@ static void attach(struct stage_ctx *ctx, uint16_t device_id)
 		return;
 	s->quota = quota;
 	s->payer = ctx->config->quotas[quota].is_shared ? ctx->quota_stations[quota] : id;
-	set_rule(ctx, id);
+	follow_station(ctx, id);
 }
 
 void quota_flow(struct stage_ctx *ctx, struct flow *f)
@@ -164,7 +169,7 @@ static void adopt_shared(struct stage_ctx *ctx)
 		t->stations[id].payer = id;
 		if (is_new)
 			begin_shares(ctx, id);
-		set_rule(ctx, id);
+		follow_station(ctx, id);
 	}
 }
 
@@ -193,7 +198,7 @@ void quota_adopt(struct stage_ctx *ctx)
 	for (uint32_t id = STATION_FIRST; id < t->n_high; id++) {
 		t->stations[id].quota = QUOTA_NONE;
 		t->stations[id].payer = id;
-		set_rule(ctx, id);
+		follow_station(ctx, id);
 	}
 	for (uint32_t id = 0; id < ctx->devices->n_high; id++)
 		if (ctx->devices->devices[id].in_use

@@ -41,7 +41,8 @@ struct share {
 	uint64_t quota_octets;   /* 0: none */
 	uint32_t cycle;          /* the plan's, as control counts them */
 	uint8_t action;          /* enum ladder_action */
-	uint8_t spare[11];
+	bool is_payer;           /* path: its device's packets are counted here, not on another's */
+	uint8_t spare[10];
 	/* billed to the reserve behind each account */
 	uint64_t reserved_octets[METER_ACCOUNTS];
 };

@@ -25,21 +25,21 @@ struct device {
 	uint64_t octets[N_DIRECTIONS];
 	uint64_t packets[N_DIRECTIONS];
 	uint64_t last_us;
-	uint64_t first_us;
+	uint32_t station; /* path: what it is known by, flow/station.h */
 	uint32_t n_flows;
 	uint32_t generation; /* grows when the id is given to another device */
+	uint32_t n_inbound;  /* of n_flows: begun outside */
+	uint64_t first_us;
 	struct ip_addr addr;
 	struct mac_addr mac; /* as last seen as a source; zero for the gateway itself */
 	uint8_t port;
 	uint8_t in_use;
 	uint32_t hash_next;
-	uint32_t n_inbound;   /* of n_flows: begun outside */
 	uint64_t next_new_us; /* path: when its next flow is within its rate */
 	uint64_t ceiling_bps; /* of its traffic that no reserve pays for, each direction; 0: none */
-	uint32_t station;     /* path: what it is known by, flow/station.h */
 	uint32_t dns_asked_s; /* path: when it sent something to a port 53, in seconds; 0: never */
 	uint32_t dns_answered_s; /* path: when something came back */
-	uint8_t spare[12];       /* the table begins a page: what packets write stays in a line */
+	uint8_t spare[8];        /* the table begins a page: what packets write stays in a line */
 };
 static_assert(sizeof(struct device) == 128, "two cache lines");
 

@@ -354,7 +354,7 @@ static void report_refusals(struct rawsock *r)
 		return;
 	r->told_of_refusals = true;
 	log_event(LOG_INFO,
-		"rawsock.single port=%s interface=%s reason=\"the interface does not cut TCP runs "
+		"port.no_runs port=%s interface=%s reason=\"the interface does not cut TCP runs "
 		"(tso off, or none) and has a queueing discipline: each packet is sent by "
 		"itself\"",
 		r->port.name, r->device);

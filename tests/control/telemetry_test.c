@@ -23,6 +23,8 @@ struct path {
 	uint32_t n_devices;
 	bool silent;       /* the worker does not answer */
 	bool flows_differ; /* the later the more octets; the first 600 have most, and are idle */
+	struct path_sender_stats senders[2];
+	uint32_t n_senders;
 };
 
 const struct path_config *doors_config(const struct path *p)
@@ -79,6 +81,13 @@ bool budget_read(struct budget *b, uint32_t plan_id, struct budget_view *ret_vie
 void doors_stats_read(const struct path *p, struct path_stats *ret_stats)
 {
 	*ret_stats = p->stats;
+}
+
+uint32_t doors_senders_read(const struct path *p, struct path_sender_stats ret_stats[SENDERS_MAX])
+{
+	for (uint32_t i = 0; i < p->n_senders; i++)
+		ret_stats[i] = p->senders[i];
+	return p->n_senders;
 }
 
 static struct unsolicited_view unsolicited_seen;
@@ -468,6 +477,39 @@ Test(control_telemetry, status_says_who_it_is_and_how_it_fares)
 	cr_expect_eq(number(a, "ports_up"), 1);
 	cr_expect_eq(number(a, "ports_down"), 1);
 	cr_expect_eq(number(a, "flows"), FLOWS);
+	cr_expect_eq(number(a, "senders"), 0);
+	cr_expect_null(json_object_get(a, "sender"));
+	json_decref(a);
+}
+
+Test(control_telemetry, status_says_what_senders_do_each_and_together)
+{
+	char error[SERVER_ERROR_MAX];
+	json_t *a;
+
+	path.n_senders = 2;
+	for (uint64_t s = 1; s <= 60; s++) {
+		path.senders[0].busy_us += US_PER_S / 4;
+		path.senders[1].busy_us += US_PER_S / 2;
+		telemetry_sample(telemetry, s * US_PER_S);
+	}
+	path.senders[0] = (struct path_sender_stats){.packets = 700,
+		.handovers = 30,
+		.wakes = 2,
+		.busy_us = path.senders[0].busy_us,
+		.slots = SENDER_SLOTS / 4};
+	path.senders[1].packets = 70;
+	path.senders[1].refused = 5;
+	a = answer_at("{\"show\":\"status\"}", 60 * US_PER_S, error);
+	cr_expect_eq(number(a, "senders"), 2);
+	cr_expect_eq(number(a, "sender_packets"), 770);
+	cr_expect_eq(number(row(a, "sender", 0), "packets"), 700);
+	cr_expect_eq(number(row(a, "sender", 1), "refused"), 5);
+	cr_expect_float_eq(
+		json_real_value(json_object_get(row(a, "sender", 0), "flows_share")), 0.25, 1e-6);
+	cr_expect_float_eq(
+		json_real_value(json_object_get(row(a, "sender", 1), "load_10s")), 0.5, 0.01);
+	cr_expect_float_eq(json_real_value(json_object_get(a, "sender_load_10s")), 0.5, 0.01);
 	json_decref(a);
 }
 

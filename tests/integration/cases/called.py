@@ -62,7 +62,7 @@ def names_of_hosts(bench):
     until(lambda: name_of_host(weir) == "kitchen-tv", lambda: "the name: %s" % weir.show("devices"))
     (device,) = [d for d in weir.show("devices") if d["address"] == address]
     same([(e["mac"], e["name"]) for e in events(weir, "device.named")], [(device["mac"], "kitchen-tv")], "device.named")
-    check("kitchen-tv" in [e.get("name") for e in events(weir, "device.seen")], "device.seen without its name")
+    until(lambda: "kitchen-tv" in [e.get("name") for e in events(weir, "device.seen")], "device.seen with its name")
     check("kitchen-tv" in weir.ctl("devices").stdout, "a table without the name")
     check("kitchen-tv" in run(*top(lab, weir, "--once", "-d", "0.2")).stdout, "top without the name")
     same(weir.show("flows")[0].get("name"), "kitchen-tv", "name with the flow")

@@ -81,12 +81,15 @@ def plan_blocks_downloads(bench):
 
 @test
 def plan_ends_a_fast_download(bench):
-    """10 MB at the speed of the wire end within a quarter of a megabyte of the quota, and none is billed above it."""
+    """10 MB at the speed of the wire end within a quarter of a megabyte of the quota, and nothing that is billed above it passes."""
     lab, weir = plan_site(bench, quota="10MB")
     spend(lab, False, 12 * MB)
     weir.wait_drop("meter.plan_spent", 1)
     plan = weir.show("plans")[0]
-    check(plan["bill_high_octets"] <= 10 * MB, "the bill may be %d" % plan["bill_high_octets"])
+    # What is on its way when the machine gives weir no turn arrives, and is dropped: a few packets.
+    refused = sum(d["octets"] for d in weir.show("drops") if d["reason"] == "meter.plan_spent")
+    above = plan["bill_high_octets"] - 10 * MB
+    check(above <= min(refused, 64 * 1024), "the bill may be %d, %d octets of it refused" % (plan["bill_high_octets"], refused))
     check(plan["used_octets"] > 10 * MB - 256 * 1024, "%d octets were used" % plan["used_octets"])
 
 

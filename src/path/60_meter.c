@@ -188,10 +188,11 @@ static inline enum drop_reason take(
 	uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
 
-	if (likely(watched == 0 && cost <= run->room)) {
-		run->room -= cost;
-	} else if (watched == FLOW_QUOTA && cost <= run->room && share != NULL
-		   && take_of_quota(ctx, m, share, run->plan_id, (uint64_t)cost_of(run, m))) {
+	if (cost <= run->room
+		&& (likely(watched == 0)
+			|| (watched == FLOW_QUOTA && share != NULL
+				&& take_of_quota(
+					ctx, m, share, run->plan_id, (uint64_t)cost_of(run, m))))) {
 		run->room -= cost;
 	} else {
 		struct taking t = take_watched(ctx, *run, m, watched);

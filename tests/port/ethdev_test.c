@@ -232,6 +232,9 @@ Test(port_ethdev, refuses_with_a_remedy)
 	cr_assert_eq(ethdev_open(&params, &p, error), -ENODEV);
 	netns_run("ip link add v0 numrxqueues 2 type veth peer name v1 && ethtool -L v0 rx 2"
 		  " && ip link set v0 up && ip link set v1 up");
+	/* Without a carrier it would wait for one, and look at nothing else. */
+	netns_run("for i in $(seq 300); do ip -o link show v0 | grep -q 'state UP' && exit 0;"
+		  " sleep 0.01; done; exit 1");
 	params.devargs = "net_af_xdp0,iface=v0";
 	params.device = "v0";
 	cr_assert_eq(ethdev_open(&params, &p, error), -EINVAL);

@@ -55,6 +55,7 @@ static int open_one(const struct config *c, const struct config_port *p, struct 
 		.state_dir = c->runtime.state_dir,
 		.ring_bytes = c->runtime.receive_ring_bytes,
 		.n_senders = c->runtime.senders,
+		.sends_singly = p->role == PORT_UPLINK,
 	};
 
 	if (config_is_dpdk(p))

@@ -43,6 +43,7 @@ struct rawsock {
 
 	/* Control's. */
 	char device[NETDEV_NAME_MAX];
+	bool sends_singly;
 	bool told_of_refusals;
 	char *state_dir;
 	struct takeover *takeover;
@@ -263,7 +264,7 @@ static struct rawsock_way way_of(const struct rawsock *r, const struct netdev *n
 		return way;
 	way.has_queue = s.has_queue;
 	/* A super-frame as large as the limit has reached it already. */
-	if (s.gso_bytes > 0)
+	if (s.gso_bytes > 0 && !r->sends_singly)
 		way.run_bytes = RTE_MIN(s.gso_bytes - 1, (uint32_t)UINT16_MAX);
 	way.run_frames = RTE_MIN(s.gso_segments, (uint32_t)PORT_BURST_MAX);
 	return way;
@@ -439,6 +440,7 @@ static struct rawsock *make(const struct rawsock_params *params)
 	r->pool = params->pool;
 	r->room_bytes = rte_pktmbuf_data_room_size(params->pool) - RTE_PKTMBUF_HEADROOM;
 	r->ring_bytes = params->ring_bytes;
+	r->sends_singly = params->sends_singly;
 	r->super_frame = malloc(PACKET_FRAME_MAX);
 	r->state_dir = strdup(params->state_dir);
 	if (make_lanes(r, params->n_senders) != 0 || r->super_frame == NULL

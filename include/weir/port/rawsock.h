@@ -18,6 +18,8 @@ struct rawsock_params {
 	const char *state_dir;
 	uint32_t ring_bytes; /* receive ring; 0: default */
 	uint32_t n_senders;  /* that have a lane of their own */
+	/* where each packet leaves by itself: counters behind an uplink are to be what is billed, and count a super-frame as one */
+	bool sends_singly;
 };
 
 /* Opens and takes the interface over (port/takeover.h). On success the port is PORT_UP, or PORT_FAILED when the

@@ -396,6 +396,17 @@ static void print_result(const struct bench_case *what, const struct bench_resul
 	fflush(stdout);
 }
 
+/* One object, with all runs under a name. */
+static void print_json(const char *name, json_t *runs)
+{
+	json_t *o = json_object();
+
+	json_object_set(o, name, runs);
+	json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+	printf("\n");
+	json_decref(o);
+}
+
 static int measure_new(const struct arguments *args, const struct config *config)
 {
 	json_t *runs = args->json ? json_array() : NULL;
@@ -407,14 +418,8 @@ static int measure_new(const struct arguments *args, const struct config *config
 		what.n_flows = args->flows[i];
 		rc = bench_new_measure(config, &what, args->seconds, runs);
 	}
-	if (args->json && rc == 0) {
-		json_t *o = json_object();
-
-		json_object_set(o, "new_flows", runs);
-		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-		printf("\n");
-		json_decref(o);
-	}
+	if (args->json && rc == 0)
+		print_json("new_flows", runs);
 	json_decref(runs);
 	return rc;
 }
@@ -445,14 +450,8 @@ static int measure_all(const struct arguments *args, const struct config *config
 			print_result(&what, &result);
 		json_array_append_new(runs, result_json(args, &what, &result));
 	}
-	if (args->json && rc == 0) {
-		json_t *o = json_object();
-
-		json_object_set(o, "runs", runs);
-		json_dumpf(o, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-		printf("\n");
-		json_decref(o);
-	}
+	if (args->json && rc == 0)
+		print_json("runs", runs);
 	json_decref(runs);
 	return rc;
 }

@@ -166,16 +166,15 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Sorts; the middle is the median. */
-static double median(double values[BENCH_REPEATS])
+double bench_median(double values[BENCH_REPEATS])
 {
 	qsort(values, BENCH_REPEATS, sizeof(values[0]), compare);
 	return values[BENCH_REPEATS / 2];
 }
 
-static double per_packet(uint64_t sum, uint64_t packets)
+double bench_ratio(uint64_t sum, uint64_t n)
 {
-	return packets == 0 ? 0.0 : (double)sum / (double)packets;
+	return n == 0 ? 0.0 : (double)sum / (double)n;
 }
 
 static void add_sample(struct bench_sample *sum, const struct bench_sample *s)
@@ -203,19 +202,19 @@ static void sum_repeats(const struct run *runs, uint32_t n, struct bench_result 
 
 			add_sample(&path, s);
 			add_sample(&source, &runs[w].repeats[i].source);
-			rates[i] += per_packet(s->packets * clock_tsc_hz(), s->ticks);
+			rates[i] += bench_ratio(s->packets * clock_tsc_hz(), s->ticks);
 		}
-		sources[i] = per_packet(source.ticks, source.packets);
-		totals[i] = per_packet(path.ticks, path.packets) - sources[i];
-		instructions[i] = per_packet(path.instructions, path.packets)
-				  - per_packet(source.instructions, source.packets);
+		sources[i] = bench_ratio(source.ticks, source.packets);
+		totals[i] = bench_ratio(path.ticks, path.packets) - sources[i];
+		instructions[i] = bench_ratio(path.instructions, path.packets)
+				  - bench_ratio(source.instructions, source.packets);
 		counted = counted && path.instructions > 0;
 	}
-	result->cycles_total = median(totals);
+	result->cycles_total = bench_median(totals);
 	result->spread = (totals[BENCH_REPEATS - 1] - totals[0]) / result->cycles_total;
-	result->cycles_source = median(sources);
-	result->packets_per_second = median(rates);
-	result->instructions = counted ? median(instructions) : -1.0;
+	result->cycles_source = bench_median(sources);
+	result->packets_per_second = bench_median(rates);
+	result->instructions = counted ? bench_median(instructions) : -1.0;
 }
 
 static void sum_stages(const struct run *runs, uint32_t n, struct bench_result *result)
@@ -238,11 +237,11 @@ static void sum_stages(const struct run *runs, uint32_t n, struct bench_result *
 		for (uint32_t w = 0; w < n; w++)
 			ticks += runs[w].stage_ticks[i];
 		if (i == 0) /* the first stage receives, the last one sends */
-			source_part = per_packet(source_rx_ticks, source.packets);
+			source_part = bench_ratio(source_rx_ticks, source.packets);
 		else if (i + 1 == result->n_stages)
-			source_part = per_packet(source.ticks - source_rx_ticks, source.packets);
+			source_part = bench_ratio(source.ticks - source_rx_ticks, source.packets);
 		result->stage_names[i] = runs[0].stats.stages[i].name;
-		result->stage_cycles[i] = per_packet(ticks, path.packets) - source_part;
+		result->stage_cycles[i] = bench_ratio(ticks, path.packets) - source_part;
 		if (result->stage_cycles[i] < 0.0)
 			result->stage_cycles[i] = 0.0;
 		sum += result->stage_cycles[i];

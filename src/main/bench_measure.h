@@ -35,4 +35,10 @@ struct bench_result {
 int bench_measure(const struct config *config, const struct bench_case *what, double seconds,
 	struct bench_result *ret_result);
 
+/* Of the repeats' values, which it sorts. */
+double bench_median(double values[BENCH_REPEATS]);
+
+/* 0 where there is nothing to divide by. */
+double bench_ratio(uint64_t sum, uint64_t n);
+
 #endif

@@ -183,25 +183,6 @@ static struct pauses pauses_of(struct steps *s)
 	return p;
 }
 
-static double ratio(uint64_t sum, uint64_t n)
-{
-	return n == 0 ? 0.0 : (double)sum / (double)n;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-	double x = *(const double *)a;
-	double y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double values[BENCH_REPEATS])
-{
-	qsort(values, BENCH_REPEATS, sizeof(values[0]), compare_numbers);
-	return values[BENCH_REPEATS / 2];
-}
-
 /* Before any flow is there: frames that are moved past the path begin none. The least of some samples, for nothing but a
  * disturbance makes one more than another. */
 static double source_cycles(struct bench_worker *w, uint64_t ticks, double *ret_rx_cycles)
@@ -213,10 +194,10 @@ static double source_cycles(struct bench_worker *w, uint64_t ticks, double *ret_
 		struct bench_sample s =
 			bench_worker_run_source(w, ticks / SOURCE_SAMPLES, &rx_ticks);
 
-		if (i > 0 && ratio(s.ticks, s.packets) >= least)
+		if (i > 0 && bench_ratio(s.ticks, s.packets) >= least)
 			continue;
-		least = ratio(s.ticks, s.packets);
-		*ret_rx_cycles = ratio(rx_ticks, s.packets);
+		least = bench_ratio(s.ticks, s.packets);
+		*ret_rx_cycles = bench_ratio(rx_ticks, s.packets);
 	}
 	return least;
 }
@@ -237,17 +218,18 @@ static void measure_repeats(
 	for (uint32_t i = 0; i < BENCH_REPEATS; i++) {
 		struct sample sum = run_for(w, ticks, s);
 
-		cycles[i] = ratio(sum.ticks, sum.created) - r->cycles_source;
-		undisturbed[i] = ratio(sum.ticks - sum.long_ticks, sum.created) - r->cycles_source;
-		rates[i] = ratio(sum.created, sum.ticks) * (double)clock_tsc_hz();
-		instructions[i] = ratio(sum.instructions, sum.created);
+		cycles[i] = bench_ratio(sum.ticks, sum.created) - r->cycles_source;
+		undisturbed[i] =
+			bench_ratio(sum.ticks - sum.long_ticks, sum.created) - r->cycles_source;
+		rates[i] = bench_ratio(sum.created, sum.ticks) * (double)clock_tsc_hz();
+		instructions[i] = bench_ratio(sum.instructions, sum.created);
 		counted = counted && sum.instructions > 0;
 	}
-	r->cycles = median(cycles);
+	r->cycles = bench_median(cycles);
 	r->spread = (cycles[BENCH_REPEATS - 1] - cycles[0]) / r->cycles;
-	r->cycles_undisturbed = median(undisturbed);
-	r->flows_per_second = median(rates);
-	r->instructions = counted ? median(instructions) : -1.0;
+	r->cycles_undisturbed = bench_median(undisturbed);
+	r->flows_per_second = bench_median(rates);
+	r->instructions = counted ? bench_median(instructions) : -1.0;
 	r->steady = pauses_of(s);
 	expire_all(w, s);
 	r->expiry = pauses_of(s);
@@ -267,9 +249,10 @@ static void measure_stages(struct bench_worker *w, uint64_t ticks, struct result
 	sum = run_for(w, ticks, NULL);
 	after = counts_of(w);
 	r->n_stages = after.n_stages;
-	r->end_cycles = ratio(sum.ticks, sum.created);
+	r->end_cycles = bench_ratio(sum.ticks, sum.created);
 	for (uint32_t i = 0; i < after.n_stages; i++) {
-		double cycles = ratio(after.stage_ticks[i] - before.stage_ticks[i], sum.created);
+		double cycles =
+			bench_ratio(after.stage_ticks[i] - before.stage_ticks[i], sum.created);
 
 		r->end_cycles -= cycles;
 		/* The first stage receives, the last one sends. */

@@ -104,6 +104,13 @@ int netdev_read_driver(const char *device, char driver[NETDEV_DRIVER_MAX])
 	return r;
 }
 
+bool netdev_takes_super_frames(const char *device)
+{
+	struct ethtool_value tso = {.cmd = ETHTOOL_GTSO}; /* TSO of any kind */
+
+	return ethtool_ioctl(device, &tso) < 0 || tso.data != 0;
+}
+
 int netdev_read_rx_queues(const char *device, uint32_t *ret_n)
 {
 	struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};

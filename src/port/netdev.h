@@ -51,6 +51,9 @@ struct netdev_sending {
 /* By rtnetlink: ioctl does not tell these. */
 int netdev_read_sending(int index, struct netdev_sending *ret_sending);
 
+/* True unless TCP super-frames are surely cut before the device sees them: it has no TSO, or has it switched off. */
+bool netdev_takes_super_frames(const char *device);
+
 /* Receive queues in use. */
 int netdev_read_rx_queues(const char *device, uint32_t *ret_n);
 

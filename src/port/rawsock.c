@@ -49,6 +49,7 @@ struct rawsock {
 	struct takeover *takeover;
 	uint32_t ring_bytes;
 	struct netdev opened; /* as it was when it was opened */
+	bool needs_cutting; /* opened to send runs that the kernel cuts before the device counts them */
 };
 
 static struct rawsock *rawsock_of(struct port *p)
@@ -253,18 +254,21 @@ static int read_framing(struct rawsock *r, const struct netdev *n, char error[PO
 	return 0;
 }
 
-/* How to send by an interface: as super-frames too, where it is told how large they may be. */
-static struct rawsock_way way_of(const struct rawsock *r, const struct netdev *n)
+/* How to send by an interface: as super-frames too, where it is told how large they may be. One whose device is to see each packet by
+ * itself has them only where the kernel cuts them first: without a queue, before which they are counted, and without TSO. */
+static struct rawsock_way way_of(struct rawsock *r, const struct netdev *n)
 {
 	struct rawsock_way way = {
 		.index = n->index, .framing = r->port.framing, .mtu = n->mtu, .has_queue = true};
 	struct netdev_sending s;
 
+	r->needs_cutting = false;
 	if (netdev_read_sending(n->index, &s) < 0)
 		return way;
 	way.has_queue = s.has_queue;
+	r->needs_cutting = r->sends_singly && !s.has_queue && !netdev_takes_super_frames(r->device);
 	/* A super-frame as large as the limit has reached it already. */
-	if (s.gso_bytes > 0 && !r->sends_singly)
+	if (s.gso_bytes > 0 && (!r->sends_singly || r->needs_cutting))
 		way.run_bytes = RTE_MIN(s.gso_bytes - 1, (uint32_t)UINT16_MAX);
 	way.run_frames = RTE_MIN(s.gso_segments, (uint32_t)PORT_BURST_MAX);
 	return way;
@@ -330,7 +334,8 @@ static bool is_changed(const struct rawsock *r)
 
 	return netdev_read(r->device, &n) < 0 || !n.is_running || n.index != r->opened.index
 	       || n.mtu != r->opened.mtu || n.type != r->opened.type
-	       || !mac_addr_equal(&n.mac, &r->opened.mac);
+	       || !mac_addr_equal(&n.mac, &r->opened.mac)
+	       || (r->needs_cutting && netdev_takes_super_frames(r->device));
 }
 
 static void close_after_failure(struct rawsock *r)

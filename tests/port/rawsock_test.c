@@ -10,6 +10,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/if_link.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
@@ -58,20 +60,24 @@ static void maintain_until_up(struct port *p)
 	cr_assert(port_is_up(p), "still not up: %s", p->why_down);
 }
 
-static struct port *open_port(const char *device, struct rte_mempool *pool, uint32_t ring_bytes)
+static struct port *open_as(const struct rawsock_params *params)
 {
-	struct rawsock_params params = {.name = "lan0",
-		.device = device,
-		.pool = pool,
-		.state_dir = NETNS_STATE_DIR,
-		.ring_bytes = ring_bytes};
 	char error[PORT_ERROR_MAX] = "";
 	struct port *p = NULL;
 
-	cr_assert_eq(rawsock_open(&params, &p, error), 0, "%s", error);
+	cr_assert_eq(rawsock_open(params, &p, error), 0, "%s", error);
 	if (strcmp(p->why_down, "gone") != 0)
 		maintain_until_up(p);
 	return p;
+}
+
+static struct port *open_port(const char *device, struct rte_mempool *pool, uint32_t ring_bytes)
+{
+	return open_as(&(struct rawsock_params){.name = "lan0",
+		.device = device,
+		.pool = pool,
+		.state_dir = NETNS_STATE_DIR,
+		.ring_bytes = ring_bytes});
 }
 
 static uint64_t now_ms(void)
@@ -759,6 +765,51 @@ Test(port_rawsock, sends_a_run_of_segments_as_one_that_the_kernel_cuts)
 		cr_assert_eq(p->counters.tx_super_frames, i);
 		expect_run(fd, ETH);
 	}
+	port_close(p);
+}
+
+/* What the device has counted as sent. */
+static uint64_t sent_of_device(const char *device)
+{
+	struct ifaddrs *all;
+	uint64_t n = 0;
+
+	cr_assert_eq(getifaddrs(&all), 0);
+	for (struct ifaddrs *i = all; i != NULL; i = i->ifa_next)
+		if (strcmp(i->ifa_name, device) == 0 && i->ifa_addr != NULL
+			&& i->ifa_addr->sa_family == AF_PACKET)
+			n = ((const struct rtnl_link_stats *)i->ifa_data)->tx_packets;
+	freeifaddrs(all);
+	return n;
+}
+
+Test(port_rawsock, an_uplink_has_runs_only_while_its_device_counts_each_packet)
+{
+	struct rte_mempool *pool = enter_with_veth();
+	struct rawsock_params params = {.name = "wan0",
+		.device = "v0",
+		.pool = pool,
+		.state_dir = NETNS_STATE_DIR,
+		.sends_singly = true};
+	struct rte_mbuf *none[1];
+	uint64_t before;
+	struct port *p;
+
+	netns_run("ethtool -K v0 tx off >/dev/null"); /* the kernel cuts first */
+	p = open_as(&params);
+	before = sent_of_device("v0");
+	send_run(p, pool, ETH);
+	cr_assert_eq(p->counters.tx_super_frames, 1);
+	cr_assert_geq(sent_of_device("v0") - before, RUN_FRAMES);
+	netns_run("ethtool -K v0 tx on tso on >/dev/null"); /* now the device would get it whole */
+	p->ops->maintain(p, 0);
+	cr_assert_eq(p->ops->rx(p, none, 1), 0);
+	cr_assert_not(port_is_up(p), "it is opened anew");
+	maintain_until_up(p);
+	before = sent_of_device("v0");
+	send_run(p, pool, ETH);
+	cr_assert_eq(p->counters.tx_super_frames, 1);
+	cr_assert_geq(sent_of_device("v0") - before, RUN_FRAMES);
 	port_close(p);
 }
 

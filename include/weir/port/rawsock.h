@@ -18,7 +18,8 @@ struct rawsock_params {
 	const char *state_dir;
 	uint32_t ring_bytes; /* receive ring; 0: default */
 	uint32_t n_senders;  /* that have a lane of their own */
-	/* where each packet leaves by itself: counters behind an uplink are to be what is billed, and count a super-frame as one */
+	/* where the device is handed each packet by itself: counters of an uplink are to be what is billed, and count a super-frame
+	 * as one */
 	bool sends_singly;
 };
 

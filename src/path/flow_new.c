@@ -466,12 +466,12 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 	struct flow_more *more = &ctx->flows->more[flow_id];
 	struct device *device =
 		f->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[f->device_id];
-	struct flow_record record;
+	struct flow_record *record = record_ring_next(&ctx->records);
 
-	if (records_room(ctx) == 0)
+	if (record == NULL)
 		return false;
-	record_take(&record, f, more, flow_id, device, why, ctx->now_us);
-	records_put(ctx, &record);
+	record_take(record, f, more, flow_id, device, why, ctx->now_us);
+	record_ring_put(&ctx->records);
 	if (more->mapping_id != POOL_NONE)
 		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote,
 			(f->flags & FLOW_UNANSWERED) == 0);

@@ -14,6 +14,7 @@
 #include "pcp.h"
 #include "syn_hold.h"
 
+#include <weir/account/record_ring.h>
 #include <weir/account/top.h>
 #include <weir/budget/meter.h>
 #include <weir/flow/device.h>
@@ -183,6 +184,7 @@ struct stage_ctx {
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
+	struct record_ring records; /* for control */
 	struct pcp_server pcp;
 	struct path *path; /* for events and records */
 };
@@ -479,11 +481,5 @@ void housekeeping_run(struct stage_ctx *ctx);
 
 /* housekeeping.c: its part that ends flows, for the steps in between. */
 void housekeeping_expire(struct stage_ctx *ctx);
-
-/* Puts a record where control takes it; false when there is no room. */
-bool records_put(struct stage_ctx *ctx, struct flow_record *record);
-
-/* Room for records, in records. */
-uint32_t records_room(const struct stage_ctx *ctx);
 
 #endif

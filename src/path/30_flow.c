@@ -128,9 +128,9 @@ static void keep_syn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct p
 
 /* The flow of a packet that has ports. A first fragment that begins one is let in by nat alone. */
 static enum drop_reason find_or_begin(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
 {
-	uint32_t ref = stage_find(ctx, m);
+	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? stage_find(ctx, m) : FLOW_REF_NONE;
 	enum drop_reason why;
 
 	if (ref != FLOW_REF_NONE) {
@@ -139,7 +139,7 @@ static enum drop_reason find_or_begin(
 			fragments_first(ctx, pkt, m);
 		return why;
 	}
-	why = flow_new(ctx, pkt, m);
+	why = flow_new(ctx, pkt, m, to);
 	if ((why == DROP_POLICY_INBOUND || why == DROP_POLICY_FILTERED)
 		&& ctx->config->tells_unsolicited_syn)
 		keep_syn(ctx, pkt, m);
@@ -159,11 +159,13 @@ __attribute__((noinline)) static enum drop_reason flow_slow(
 {
 	enum drop_reason why = DROP_NONE;
 	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? FLOW_REF_NONE : stage_find(ctx, m);
+	struct place to;
 
 	if (ref != FLOW_REF_NONE)
 		return flow_hit(ctx, pkt, m, ref);
 	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
-	if (local_deliver(ctx, pkt, m, &why)) {
+	to = address_place(&ctx->networks, m->dst.words[3]);
+	if (local_deliver(ctx, pkt, m, to, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
 		return why;
 	}
@@ -179,7 +181,7 @@ __attribute__((noinline)) static enum drop_reason flow_slow(
 		*ret_gone = true;
 		return DROP_NONE;
 	}
-	why = find_or_begin(ctx, pkt, m);
+	why = find_or_begin(ctx, pkt, m, to);
 	if (why != DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
 		fragments_refuse(ctx, pkt, m, why);
 	return why;

@@ -27,26 +27,6 @@ static uint32_t address_be(const struct path_port *p)
 /* And of its share, half is for flows that others begin. */
 #define INBOUND_SHARE 2
 
-static bool is_on_a_lan(const struct stage_ctx *ctx, const struct ip_addr *addr)
-{
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
-		const struct path_port *p = &ctx->config->ports[i];
-
-		if (is_lan(p) && ip_prefix_contains(&p->address, addr))
-			return true;
-	}
-	return false;
-}
-
-/* The uplink that has this address, or PORT_NONE. */
-static uint8_t uplink_of_address(const struct stage_ctx *ctx, const struct ip_addr *addr)
-{
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
-		if (ctx->is_uplink[i] && ip_addr_equal(&ctx->config->ports[i].address.addr, addr))
-			return (uint8_t)i;
-	return PORT_NONE;
-}
-
 /* RFC 2827 on every LAN: a source must be of the LAN it came from, and not the gateway's own or a broadcast. */
 static enum drop_reason check_lan_source(const struct path_port *p, const struct pkt_meta *m)
 {
@@ -62,6 +42,25 @@ static enum drop_reason check_lan_source(const struct path_port *p, const struct
 	return DROP_NONE;
 }
 
+/* What arrives by an uplink. */
+static enum drop_reason check_uplink_addresses(
+	const struct stage_ctx *ctx, const struct path_port *p, const struct pkt_meta *m)
+{
+	struct place from = address_place(&ctx->networks, m->src.words[3]);
+
+	/* RFC 4787 REQ-7: where the uplink's network has a LAN's numbers, they are those of its nodes too. */
+	if ((from.lan != PORT_NONE && !ip_prefix_contains(&p->address, &m->src))
+		|| from.uplink != PORT_NONE)
+		return DROP_FLOW_SPOOFED_UPLINK;
+	if (ip_addr_equal(&m->dst, &p->address.addr))
+		return DROP_NONE;
+	/* An error or a fragment of a flow that is not translated; a flow none of these can begin. */
+	if (classes_has_untranslated(ctx->config->classes)
+		&& address_place(&ctx->networks, m->dst.words[3]).lan != PORT_NONE)
+		return DROP_NONE;
+	return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
+}
+
 enum drop_reason flow_check_addresses(
 	const struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m)
 {
@@ -74,38 +73,27 @@ enum drop_reason flow_check_addresses(
 	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET
 		&& (*rte_pktmbuf_mtod(pkt, const uint8_t *) & 1) != 0)
 		return DROP_FLOW_BROADCAST;
-	if (p->role != PORT_UPLINK)
-		return check_lan_source(p, m);
-	/* RFC 4787 REQ-7: where the uplink's network has a LAN's numbers, they are those of its nodes too. */
-	if ((is_on_a_lan(ctx, &m->src) && !ip_prefix_contains(&p->address, &m->src))
-		|| uplink_of_address(ctx, &m->src) != PORT_NONE)
-		return DROP_FLOW_SPOOFED_UPLINK;
-	if (ip_addr_equal(&m->dst, &p->address.addr))
-		return DROP_NONE;
-	/* An error or a fragment of a flow that is not translated; a flow none of these can begin. */
-	if (is_on_a_lan(ctx, &m->dst) && classes_has_untranslated(ctx->config->classes))
-		return DROP_NONE;
-	return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
+	return p->role == PORT_UPLINK ? check_uplink_addresses(ctx, p, m) : check_lan_source(p, m);
 }
 
-/* The port that leads to `dst`: the LAN it is on, else the first uplink that is up. */
-static uint8_t route(
-	const struct stage_ctx *ctx, const struct ip_addr *dst, enum drop_reason *ret_why)
+/* The first uplink that is up and has an address, or PORT_NONE. */
+static uint8_t first_uplink(const struct stage_ctx *ctx)
 {
-	uint8_t uplink = PORT_NONE;
+	for (uint32_t i = 0; i < ctx->networks.n; i++) {
+		const struct network *n = &ctx->networks.all[i];
 
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
-		const struct path_port *p = &ctx->config->ports[i];
-
-		if (is_lan(p) && ip_prefix_contains(&p->address, dst))
-			return (uint8_t)i;
-		if (uplink == PORT_NONE && ctx->is_uplink[i] && port_is_up(ctx->ports[i])
-			&& !ip_addr_is_unset(&p->address.addr))
-			uplink = (uint8_t)i;
+		if (n->is_uplink && port_is_up(ctx->ports[n->port]))
+			return n->port;
 	}
-	if (uplink == PORT_NONE)
-		*ret_why = DROP_FLOW_NO_UPLINK;
-	return uplink;
+	return PORT_NONE;
+}
+
+/* The port that leads to `to`: the uplink that is asked for itself, the LAN it is on, else an uplink. */
+static uint8_t route(const struct stage_ctx *ctx, struct place to)
+{
+	if (to.uplink != PORT_NONE)
+		return to.uplink;
+	return to.lan != PORT_NONE ? to.lan : first_uplink(ctx);
 }
 
 /* Flows that one device may have now. A full table is told as such by take(). */
@@ -270,17 +258,16 @@ static bool is_opening_query(const struct pkt_meta *m)
 }
 
 static enum drop_reason new_from_lan(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
 {
-	enum drop_reason why = DROP_NONE;
-	uint8_t hairpin = uplink_of_address(ctx, &m->dst);
-	uint8_t out = hairpin != PORT_NONE ? hairpin : route(ctx, &m->dst, &why);
+	uint8_t out = route(ctx, to);
+	enum drop_reason why;
 	struct flow_more *more;
 	struct flow *f;
 
 	if (out == PORT_NONE) {
 		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_NET, 0);
-		return why;
+		return DROP_FLOW_NO_UPLINK;
 	}
 	if (out == m->in_port) {
 		uint8_t uplink = uplink_with_number(ctx, &m->dst);
@@ -319,7 +306,7 @@ static enum drop_reason new_from_lan(
 	f->remote_port = m->dst_port;
 	f->lan_port = m->in_port;
 	f->wan_port = out;
-	f->flags = hairpin != PORT_NONE ? FLOW_HAIRPIN : 0;
+	f->flags = to.uplink != PORT_NONE ? FLOW_HAIRPIN : 0;
 	return DROP_NONE;
 }
 
@@ -403,7 +390,8 @@ enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uin
 	return DROP_NONE;
 }
 
-enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+enum drop_reason flow_new(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
 {
 	enum drop_reason why;
 
@@ -412,8 +400,9 @@ enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pk
 			return DROP_POLICY_INBOUND;
 		return flow_new_inbound(ctx, m, m->in_port);
 	}
-	why = new_from_lan(ctx, pkt, m);
-	flow_refuse(ctx, pkt, m, why);
+	why = new_from_lan(ctx, pkt, m, to);
+	if (why != DROP_NONE)
+		flow_refuse(ctx, pkt, m, why);
 	return why;
 }
 

@@ -168,6 +168,7 @@ static void adopt(struct path *p, struct path_config *config)
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
+	ctx->networks = networks_of(config);
 	quota_adopt(ctx);
 	path_find_shaped(ctx);
 	/* Flows that were denied before stay so until they are asked about. */

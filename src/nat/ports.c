@@ -37,19 +37,16 @@ static uint64_t free_bits(const struct ports *p, uint32_t w, uint32_t parities)
 	return ~(p->taken[w] | p->reserved[w]) & range_mask(p, w) & wanted;
 }
 
-/* Makes the summary of word `w` true again after a port of it came or went. */
-static void summarise(struct ports *p, uint32_t w)
+/* Makes the summary of word `w` true again after a port of this parity came or went. */
+static void summarise(struct ports *p, uint32_t w, uint32_t odd)
 {
 	uint64_t bit = 1ull << w % WORD_BITS;
+	uint64_t *full = &p->full[odd][w / WORD_BITS];
 
-	for (uint32_t odd = 0; odd < 2; odd++) {
-		uint64_t *full = &p->full[odd][w / WORD_BITS];
-
-		if (free_bits(p, w, odd ? ODD : EVEN) == 0)
-			*full |= bit;
-		else
-			*full &= ~bit;
-	}
+	if (free_bits(p, w, odd ? ODD : EVEN) == 0)
+		*full |= bit;
+	else
+		*full &= ~bit;
 }
 
 /* Words of group `g` that have a free port of these parities, as bits. */
@@ -102,21 +99,25 @@ static bool is_in_range(const struct ports *p, uint16_t port)
 	return port >= p->min && port <= p->max;
 }
 
+static bool is_free(const struct ports *p, uint16_t port)
+{
+	return !is_set(p->taken, port) && !is_set(p->reserved, port);
+}
+
 /* Sets or clears a bit of one of the maps, and keeps count and summary of what is free true. */
 static void change(struct ports *p, uint64_t *bits, uint16_t port, bool set)
 {
 	uint64_t bit = 1ull << port % WORD_BITS;
-	bool was_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
-	bool is_free;
+	bool was_free = is_free(p, port);
 
 	if (set)
 		bits[port / WORD_BITS] |= bit;
 	else
 		bits[port / WORD_BITS] &= ~bit;
-	is_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
-	if (is_in_range(p, port) && was_free != is_free)
-		p->n_free += is_free ? 1u : UINT32_MAX;
-	summarise(p, port / WORD_BITS);
+	if (!is_in_range(p, port) || is_free(p, port) == was_free)
+		return;
+	p->n_free += was_free ? UINT32_MAX : 1u;
+	summarise(p, port / WORD_BITS, port & 1);
 }
 
 static void mark(struct ports *p, uint16_t port)
@@ -132,8 +133,10 @@ void ports_init(struct ports *p, uint16_t min, uint16_t max)
 	p->min = min;
 	p->max = max;
 	p->n_free = (uint32_t)max - min + 1;
-	for (uint32_t w = 0; w < N_WORDS; w++)
-		summarise(p, w);
+	for (uint32_t w = 0; w < N_WORDS; w++) {
+		summarise(p, w, 0);
+		summarise(p, w, 1);
+	}
 }
 
 bool ports_take_exact(struct ports *p, uint16_t port)

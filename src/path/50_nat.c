@@ -77,7 +77,8 @@ static enum drop_reason enter(
 	}
 	translate_prepare(f);
 	why = DROP_FLOW_TABLE_FULL;
-	if (flow_table_insert(ctx->flows, m->flow_id) < 0)
+	/* join() has looked for the packet's own key. */
+	if (flow_table_insert_missed(ctx->flows, m->flow_id, m->direction, m->hash) < 0)
 		goto err_hold;
 	flow_wheel_add(ctx->wheel, &ctx->config->timeouts, m->flow_id);
 	ctx->flows_created++;

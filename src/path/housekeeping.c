@@ -34,11 +34,13 @@ static enum flow_end_reason end_reason_of(const struct flow *f)
  * back. */
 static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 {
-	const struct shaper *s = ctx->shapers[ctx->flows->flows[id].wan_port][UPLINK];
+	const struct flow *f = &ctx->flows->flows[id];
 
-	if (ctx->senders != NULL && senders_may_hold(ctx->senders, &ctx->flows->flows[id], id))
+	if (ctx->senders != NULL && senders_may_hold(ctx->senders, f, id))
 		return true;
-	return s != NULL && shaper_holds(s, id);
+	/* Nothing waits in a shaper that packets need not pass. */
+	return ctx->shaped[f->wan_port][UPLINK]
+	       && shaper_holds(ctx->shapers[f->wan_port][UPLINK], id);
 }
 
 /* Ends flows that time out. While more of them are due than one call may end, each step of the path goes on with it. */

@@ -81,8 +81,7 @@ static bool is_group(const struct path_port *p, const struct ip_addr *dst)
 /* A ping from a LAN to the address that the carrier gave us. No mapping can be meant: a query has no port of the asked. */
 static bool is_ping_of_uplink(const struct pkt_meta *m, struct place to)
 {
-	return to.uplink != PORT_NONE && m->proto == PROTO_ICMP
-	       && m->icmp_type == ICMP_ECHO_REQUEST
+	return to.uplink != PORT_NONE && m->proto == PROTO_ICMP && m->icmp_type == ICMP_ECHO_REQUEST
 	       && (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0;
 }
 

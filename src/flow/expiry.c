@@ -95,14 +95,14 @@ static uint32_t idle_ms(
 	bool is_query = f->proto == PROTO_UDP || f->proto == PROTO_ICMP;
 	bool down_refreshes = !is_query || to->inbound_refresh != 0;
 	bool down_counts = down_refreshes && f->packets[DOWNLINK] != 0;
+	uint64_t start_us = w->table->more[flow_id].start_us;
 	uint32_t down_ms = down_counts ? ms_since(f->last_ms[DOWNLINK], w->now_us) : UINT32_MAX;
 	uint32_t up_ms;
 
 	if (f->packets[UPLINK] == 0 && down_counts)
 		return down_ms;
 	if (f->packets[UPLINK] == 0)
-		return ms_since(
-			(uint32_t)(w->table->more[flow_id].start_us / US_PER_MS), w->now_us);
+		return start_us >= w->now_us ? 0 : (uint32_t)((w->now_us - start_us) / US_PER_MS);
 	up_ms = ms_since(f->last_ms[UPLINK], w->now_us);
 	return up_ms < down_ms ? up_ms : down_ms;
 }

@@ -331,17 +331,17 @@ int flow_table_insert(struct flow_table *t, uint32_t flow_id)
 	return 0;
 }
 
-static struct flow_key_v4 key_v4_of(const struct flow *f, enum direction direction)
+/* Loads what the direction selects, as flow_has_key_v4() does. */
+static struct flow_key_v4 key_v4_of(const struct flow *f, uint32_t direction)
 {
-	bool is_up = direction == UPLINK;
+	struct flow_key_v4 key = {.proto = f->proto};
 
-	return (struct flow_key_v4){
-		.src_be = is_up ? f->internal_be : f->remote_be,
-		.dst_be = is_up ? f->remote_be : f->external_be,
-		.src_port = is_up ? f->internal_port : f->remote_port,
-		.dst_port = is_up ? f->remote_port : f->external_port,
-		.proto = f->proto,
-	};
+	memcpy(&key, (const uint8_t *)f + direction * sizeof(key.src_be), 2 * sizeof(key.src_be));
+	memcpy(&key.src_port,
+		(const uint8_t *)f + offsetof(struct flow, internal_port)
+			+ direction * sizeof(key.src_port),
+		2 * sizeof(key.src_port));
+	return key;
 }
 
 /* Only a host that speaks to itself, on one port, has one key in both directions. */

@@ -307,8 +307,10 @@ static uint16_t choose_port(struct nat *n, struct transport *t, uint8_t proto, u
 /* Takes exactly `wanted`, where it is free or rests for the endpoint of this hash. */
 static bool take_exact(struct transport *t, uint32_t hash, uint16_t wanted)
 {
-	if (ports_take_exact(ports_of(t, wanted), wanted))
-		return true;
+	struct ports *p = ports_of(t, wanted);
+
+	if (!ports_is_taken(p, wanted))
+		return ports_take_exact(p, wanted);
 	if (!is_resting(t, wanted) || t->rests[wanted].owner != hash)
 		return false;
 	rest_end(t, wanted);

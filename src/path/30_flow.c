@@ -153,14 +153,19 @@ static enum drop_reason find_or_begin(
 	return why;
 }
 
-/* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. */
-__attribute__((noinline)) static enum drop_reason flow_slow(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, bool *ret_gone)
+/* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. `candidate` is what one
+ * look has found. */
+__attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ctx,
+	struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t candidate, bool *ret_gone)
 {
 	enum drop_reason why = DROP_NONE;
-	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? FLOW_REF_NONE : stage_find(ctx, m);
+	uint32_t ref = FLOW_REF_NONE;
 	struct place to;
 
+	if ((m->flags & NEEDS_SLOW_PATH) == 0
+		&& (candidate != FLOW_REF_NONE
+			|| flow_table_bucket(ctx->flows, m->hash)->next != 0))
+		ref = stage_find(ctx, m);
 	if (ref != FLOW_REF_NONE)
 		return flow_hit(ctx, pkt, m, ref);
 	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
@@ -214,7 +219,7 @@ uint16_t flow_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts
 		if (likely(is_flow_of(t, candidates[i], m)))
 			why = flow_hit(ctx, pkt, m, candidates[i]);
 		else
-			why = flow_slow(ctx, pkt, m, &gone);
+			why = flow_slow(ctx, pkt, m, candidates[i], &gone);
 		if (likely(why == DROP_NONE && !gone))
 			*kept++ = pkt;
 		else if (!gone)

@@ -170,6 +170,23 @@ static enum drop_reason ask(struct stage_ctx *ctx, uint32_t flow_id, struct poli
 	return ret_v->action == POLICY_ALLOW ? DROP_NONE : DROP_POLICY_DENIED;
 }
 
+/* Tells of a flow whose device's groups have no such destination. */
+static void tell_destination(
+	struct stage_ctx *ctx, const struct flow *f, const struct flow_more *more)
+{
+	struct path_event event = {
+		.kind = EVENT_DESTINATION_DENIED,
+		.port = f->lan_port,
+		.addr = more->internal,
+		.remote = more->remote,
+		.addr_port = f->internal_port,
+		.remote_port = f->remote_port,
+		.proto = f->proto,
+	};
+
+	device_event(ctx, &event);
+}
+
 enum drop_reason policy_ask_new(
 	struct stage_ctx *ctx, uint32_t flow_id, enum policy_way way, bool *ret_reject)
 {
@@ -181,19 +198,8 @@ enum drop_reason policy_ask_new(
 	more->way = (uint8_t)way;
 	why = ask(ctx, flow_id, &v);
 	*ret_reject = v.action == POLICY_REJECT;
-	if (why == DROP_POLICY_DESTINATION) {
-		struct path_event event = {
-			.kind = EVENT_DESTINATION_DENIED,
-			.port = f->lan_port,
-			.addr = more->internal,
-			.remote = more->remote,
-			.addr_port = f->internal_port,
-			.remote_port = f->remote_port,
-			.proto = f->proto,
-		};
-
-		device_event(ctx, &event);
-	}
+	if (why == DROP_POLICY_DESTINATION)
+		tell_destination(ctx, f, more);
 	if (why == DROP_NONE || why == DROP_POLICY_DENIED)
 		note_match(ctx, f, more, &v);
 	return why;
@@ -260,7 +266,8 @@ enum drop_reason policy_check_owner(
 	return refuse(ctx, EVENT_DEVICE_MAC_CHANGED, mac, addr, port);
 }
 
-enum drop_reason policy_admit(
+/* Where not every device is admitted. */
+static enum drop_reason admit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway)
 {
 	static const struct mac_addr unknown = {{0}};
@@ -269,8 +276,6 @@ enum drop_reason policy_admit(
 	uint64_t groups;
 	enum drop_reason why;
 
-	if (likely(!c->listed_only && c->groups == NULL) || c->ports[m->in_port].role != PORT_LAN)
-		return DROP_NONE;
 	why = policy_check_owner(ctx, m->in_port, &m->src, mac);
 	if (why != DROP_NONE)
 		return why;
@@ -281,6 +286,16 @@ enum drop_reason policy_admit(
 			   : check_groups(ctx, groups, &m->dst) == DROP_NONE)
 		return DROP_NONE;
 	return refuse(ctx, EVENT_DEVICE_QUARANTINED, mac, &m->src, m->in_port);
+}
+
+enum drop_reason policy_admit(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway)
+{
+	const struct path_config *c = ctx->config;
+
+	if (likely(!c->listed_only && c->groups == NULL) || c->ports[m->in_port].role != PORT_LAN)
+		return DROP_NONE;
+	return admit(ctx, pkt, m, is_for_gateway);
 }
 
 /* A packet of an established flow, while every packet is looked at. */

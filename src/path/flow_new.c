@@ -33,7 +33,7 @@ static enum drop_reason check_lan_source(const struct path_port *p, const struct
 	uint32_t host_bits = ~ip_v4_mask(p->address.len_bits);
 	uint32_t src = m->src.words[3];
 
-	if (!ip_prefix_contains(&p->address, &m->src))
+	if (((src ^ address_be(p)) & ~host_bits) != 0 || !ip_addr_is_v4(&p->address.addr))
 		return DROP_FLOW_SPOOFED_LAN;
 	if (p->address.len_bits < 31 && ((src & host_bits) == host_bits || (src & host_bits) == 0))
 		return DROP_FLOW_BROADCAST_SOURCE;
@@ -43,7 +43,7 @@ static enum drop_reason check_lan_source(const struct path_port *p, const struct
 }
 
 /* What arrives by an uplink. */
-static enum drop_reason check_uplink_addresses(
+__attribute__((noinline)) static enum drop_reason check_uplink_addresses(
 	const struct stage_ctx *ctx, const struct path_port *p, const struct pkt_meta *m)
 {
 	struct place from = address_place(&ctx->networks, m->src.words[3]);
@@ -206,34 +206,43 @@ void flow_refuse(
 	}
 }
 
+static void tell_table_full(struct stage_ctx *ctx)
+{
+	struct path_event event = {.kind = EVENT_FLOW_TABLE_FULL};
+
+	if (!ctx->table_full)
+		stage_event(ctx, &event);
+	ctx->table_full = true;
+}
+
 /* Takes a flow and fills what the packet tells; the mapping follows in the nat stage. */
 static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	uint32_t id = flow_table_take(ctx->flows);
-	struct path_event event = {.kind = EVENT_FLOW_TABLE_FULL};
+	struct device *d = &ctx->devices->devices[m->device_id];
+	struct flow_more *more;
 	struct flow *f;
 
-	if (id == FLOW_NONE) {
-		if (!ctx->table_full)
-			stage_event(ctx, &event);
-		ctx->table_full = true;
+	if (unlikely(id == FLOW_NONE)) {
+		tell_table_full(ctx);
 		return DROP_FLOW_TABLE_FULL;
 	}
 	m->flow_id = id;
 	m->flags |= PKT_NEW_FLOW;
 	ctx->n_new_flows++;
 	f = stage_flow(ctx, m);
+	more = stage_flow_more(ctx, m);
 	f->proto = m->proto;
 	f->device_id = m->device_id;
 	f->last_ms[UPLINK] = f->last_ms[DOWNLINK] = ctx->now_ms;
 	/* From here on, so that a burst cannot go over the device's cap, nor the device yield to another. */
-	ctx->devices->devices[m->device_id].n_flows++;
+	d->n_flows++;
 	if (m->direction == DOWNLINK) {
 		f->flags = FLOW_UNANSWERED;
-		stage_flow_more(ctx, m)->is_inbound = true;
-		ctx->devices->devices[m->device_id].n_inbound++;
+		more->is_inbound = true;
+		d->n_inbound++;
 	}
-	stage_flow_more(ctx, m)->start_us = ctx->now_us;
+	more->start_us = ctx->now_us;
 	if (m->proto == PROTO_TCP)
 		f->state = tcp_track_next(TCP_STATE_NONE, m->direction, m->tcp_flags);
 	return DROP_NONE;
@@ -417,21 +426,18 @@ void flow_answered(struct stage_ctx *ctx, uint32_t flow_id)
 }
 
 /* What a flow counted for on its device. */
-static void leave_device(struct stage_ctx *ctx, uint32_t flow_id)
+static void leave_device(struct device *d, const struct flow_more *more)
 {
-	const struct flow *f = &ctx->flows->flows[flow_id];
-	struct device *d = &ctx->devices->devices[f->device_id];
-
 	d->n_flows--;
-	if (ctx->flows->more[flow_id].is_inbound)
-		d->n_inbound--;
+	d->n_inbound -= more->is_inbound;
 }
 
 void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	if ((m->flags & PKT_NEW_FLOW) == 0)
 		return;
-	leave_device(ctx, m->flow_id);
+	leave_device(
+		&ctx->devices->devices[stage_flow(ctx, m)->device_id], stage_flow_more(ctx, m));
 	flow_table_give(ctx->flows, m->flow_id);
 	m->flags &= (uint16_t)~PKT_NEW_FLOW;
 	m->flow_id = FLOW_NONE;
@@ -465,7 +471,7 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote,
 			(f->flags & FLOW_UNANSWERED) == 0);
 	if (device != NULL)
-		leave_device(ctx, flow_id);
+		leave_device(device, more);
 	flow_table_remove(ctx->flows, flow_id);
 	ctx->flows_ended++;
 	return true;

@@ -755,9 +755,13 @@ static void admit_no_more(struct nat *n, uint32_t mapping_id, const struct ip_ad
 
 void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be)
 {
+	const struct nat_filter_place *home =
+		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)];
+
 	__builtin_prefetch(&n->slots[mapping_id], 1);
-	__builtin_prefetch(
-		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)], 1);
+	/* A search looks at two places on average, which may lie in two lines. */
+	__builtin_prefetch(home, 1);
+	__builtin_prefetch(home + 2, 1);
 }
 
 const uint32_t *nat_chain(

@@ -128,7 +128,7 @@ static void keep_syn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct p
 
 /* The flow of a packet that has ports. A first fragment that begins one is let in by nat alone. */
 static enum drop_reason find_or_begin(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
 	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? stage_find(ctx, m) : FLOW_REF_NONE;
 	enum drop_reason why;
@@ -170,7 +170,7 @@ __attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ct
 		return flow_hit(ctx, pkt, m, ref);
 	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
 	to = address_place(&ctx->networks, m->dst.words[3]);
-	if (local_deliver(ctx, pkt, m, to, &why)) {
+	if (local_deliver(ctx, pkt, m, &to, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
 		return why;
 	}
@@ -186,7 +186,7 @@ __attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ct
 		*ret_gone = true;
 		return DROP_NONE;
 	}
-	why = find_or_begin(ctx, pkt, m, to);
+	why = find_or_begin(ctx, pkt, m, &to);
 	if (why != DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
 		fragments_refuse(ctx, pkt, m, why);
 	return why;

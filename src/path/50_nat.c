@@ -34,6 +34,7 @@ static enum drop_reason map(
 	if (why != DROP_NONE)
 		return why;
 	more->external = ctx->config->ports[f->wan_port].address.addr;
+	f->external_be = more->external.words[3];
 	f->external_port = nat_mapping(nat, more->mapping_id)->external_port;
 	return DROP_NONE;
 }
@@ -102,11 +103,8 @@ enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
 
 	if (join(ctx, m))
 		return DROP_NONE;
-	f->internal_be = more->internal.words[3];
 	if (more->mapping_id == POOL_NONE && is_translated(ctx, m, f, more))
 		why = map(ctx, m, f, more);
-	f->remote_be = more->remote.words[3];
-	f->external_be = more->external.words[3];
 	if (why == DROP_NONE)
 		why = enter(ctx, m, f, more);
 	if (why != DROP_NONE)

@@ -89,11 +89,11 @@ static uint8_t first_uplink(const struct stage_ctx *ctx)
 }
 
 /* The port that leads to `to`: the uplink that is asked for itself, the LAN it is on, else an uplink. */
-static uint8_t route(const struct stage_ctx *ctx, struct place to)
+static uint8_t route(const struct stage_ctx *ctx, const struct place *to)
 {
-	if (to.uplink != PORT_NONE)
-		return to.uplink;
-	return to.lan != PORT_NONE ? to.lan : first_uplink(ctx);
+	if (to->uplink != PORT_NONE)
+		return to->uplink;
+	return to->lan != PORT_NONE ? to->lan : first_uplink(ctx);
 }
 
 /* Flows that one device may have now. A full table is told as such by take(). */
@@ -267,7 +267,7 @@ static bool is_opening_query(const struct pkt_meta *m)
 }
 
 static enum drop_reason new_from_lan(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
 	uint8_t out = route(ctx, to);
 	enum drop_reason why;
@@ -311,11 +311,13 @@ static enum drop_reason new_from_lan(
 	more->internal = m->src;
 	more->external = m->src;
 	more->remote = m->dst;
+	f->internal_be = f->external_be = m->src.words[3];
+	f->remote_be = m->dst.words[3];
 	f->internal_port = f->external_port = m->src_port;
 	f->remote_port = m->dst_port;
 	f->lan_port = m->in_port;
 	f->wan_port = out;
-	f->flags = to.uplink != PORT_NONE ? FLOW_HAIRPIN : 0;
+	f->flags = to->uplink != PORT_NONE ? FLOW_HAIRPIN : 0;
 	return DROP_NONE;
 }
 
@@ -391,6 +393,9 @@ enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uin
 	more->external = m->dst;
 	more->remote = m->src;
 	more->mapping_id = mapping_id;
+	f->internal_be = who.addr.words[3];
+	f->external_be = m->dst.words[3];
+	f->remote_be = m->src.words[3];
 	f->internal_port = who.port;
 	f->external_port = m->dst_port;
 	f->remote_port = m->src_port;
@@ -400,7 +405,7 @@ enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uin
 }
 
 enum drop_reason flow_new(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
 	enum drop_reason why;
 

@@ -79,9 +79,10 @@ static bool is_group(const struct path_port *p, const struct ip_addr *dst)
 }
 
 /* A ping from a LAN to the address that the carrier gave us. No mapping can be meant: a query has no port of the asked. */
-static bool is_ping_of_uplink(const struct pkt_meta *m, struct place to)
+static bool is_ping_of_uplink(const struct pkt_meta *m, const struct place *to)
 {
-	return to.uplink != PORT_NONE && m->proto == PROTO_ICMP && m->icmp_type == ICMP_ECHO_REQUEST
+	return to->uplink != PORT_NONE && m->proto == PROTO_ICMP
+	       && m->icmp_type == ICMP_ECHO_REQUEST
 	       && (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0;
 }
 
@@ -128,8 +129,8 @@ __attribute__((noinline)) static enum drop_reason from_lan(
 	return DROP_NONE;
 }
 
-bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to,
-	enum drop_reason *ret_why)
+bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	const struct place *to, enum drop_reason *ret_why)
 {
 	const struct path_port *p = port_config(ctx, m->in_port);
 	bool to_group = is_group(p, &m->dst);
@@ -142,12 +143,12 @@ bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta 
 			*ret_why = DROP_LOCAL_PROBE_ANSWER;
 			return true;
 		}
-		if (!to_group && !to.is_gateway)
+		if (!to_group && !to->is_gateway)
 			return false;
 		*ret_why = to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_FROM_UPLINK;
 		break;
 	case PORT_LAN:
-		if (!to_group && !to.is_gateway && !is_ping_of_uplink(m, to))
+		if (!to_group && !to->is_gateway && !is_ping_of_uplink(m, to))
 			return false;
 		*ret_why = from_lan(ctx, pkt, m, to_group);
 		break;

@@ -121,7 +121,7 @@ struct stage_ctx {
 	uint16_t mtu[PORTS_MAX]; /* of the bearer, refreshed by housekeeping */
 	bool is_uplink[PORTS_MAX];
 	struct networks networks; /* of the ports of `config` */
-	bool profile; /* read the counter between stages */
+	bool profile;             /* read the counter between stages */
 	bool shaped[PORTS_MAX]
 		   [N_DIRECTIONS]; /* a rate or ceiling is set, or packets of a former one wait */
 	bool any_shaped;
@@ -325,7 +325,7 @@ void pipeline_resume(
 /* flow_new.c: decides what a packet without a flow is, whose destination is at `to`; DROP_NONE: m->flow_id is a taken, not yet
  * inserted flow and PKT_NEW_FLOW is set. */
 enum drop_reason flow_new(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to);
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to);
 
 /* flow_new.c: what RFC 1812 5.3 and RFC 2827 ask of the addresses of a packet that no flow vouches for. */
 enum drop_reason flow_check_addresses(
@@ -375,8 +375,8 @@ enum drop_reason flow_of_icmp_error(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
 
 /* local.c: what is for the gateway itself; the destination is at `to`. True when the packet was taken care of. */
-bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, struct place to,
-	enum drop_reason *ret_why);
+bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	const struct place *to, enum drop_reason *ret_why);
 
 /* local.c: an ARP message; always taken care of. */
 void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);

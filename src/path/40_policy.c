@@ -63,11 +63,9 @@ static enum drop_reason check_groups(
 	return quarantined ? DROP_POLICY_QUARANTINED : DROP_POLICY_DESTINATION;
 }
 
-static void question_of(
-	const struct stage_ctx *ctx, uint32_t flow_id, struct policy_question *ret_q)
+static void question_of(const struct stage_ctx *ctx, const struct flow *f,
+	const struct flow_more *more, struct policy_question *ret_q)
 {
-	const struct flow *f = &ctx->flows->flows[flow_id];
-	const struct flow_more *more = &ctx->flows->more[flow_id];
 	bool from_lan = more->way != POLICY_UPLINK_TO_LAN;
 
 	*ret_q = (struct policy_question){
@@ -151,14 +149,13 @@ static void device_event(struct stage_ctx *ctx, const struct path_event *event)
 }
 
 /* Asks about a flow; `ret_v` is the rules' part of the answer. */
-static enum drop_reason ask(struct stage_ctx *ctx, uint32_t flow_id, struct policy_verdict *ret_v)
+static enum drop_reason ask(const struct stage_ctx *ctx, const struct flow *f,
+	struct flow_more *more, struct policy_verdict *ret_v)
 {
-	struct flow *f = &ctx->flows->flows[flow_id];
-	struct flow_more *more = &ctx->flows->more[flow_id];
 	struct policy_question q;
 	enum drop_reason why = DROP_NONE;
 
-	question_of(ctx, flow_id, &q);
+	question_of(ctx, f, more, &q);
 	if (!is_tap(ctx, f->lan_port))
 		why = check_groups(ctx, q.groups, &more->remote);
 	if (why != DROP_NONE) {
@@ -196,7 +193,7 @@ enum drop_reason policy_ask_new(
 	enum drop_reason why;
 
 	more->way = (uint8_t)way;
-	why = ask(ctx, flow_id, &v);
+	why = ask(ctx, f, more, &v);
 	*ret_reject = v.action == POLICY_REJECT;
 	if (why == DROP_POLICY_DESTINATION)
 		tell_destination(ctx, f, more);
@@ -214,7 +211,7 @@ bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id)
 
 	/* Class ids are places in the configuration: a new one may have moved them. */
 	classify_flow(ctx, flow_id);
-	more->is_denied = ask(ctx, flow_id, &v) != DROP_NONE;
+	more->is_denied = ask(ctx, f, more, &v) != DROP_NONE;
 	if (more->is_denied && !was_denied)
 		note_match(ctx, f, more, &v);
 	return !more->is_denied;

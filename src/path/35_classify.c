@@ -56,6 +56,13 @@ static bool says_names(const struct flow *f)
 	return f->packets[UPLINK] < LEARN_PACKETS_MAX || f->remote_port == DNS_PORT;
 }
 
+/* Whether learn_packet() may find anything: what joins another flow of its burst has been judged as that has. */
+static bool is_read(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	return stage_flow(ctx, m)->remote_port == DNS_PORT
+	       || stage_flow_more(ctx, m)->hello == FLOW_HELLO_WANTED;
+}
+
 /* The flow that a packet will be of: of those of one burst that begin the same flow, nat lets all join the first. */
 static uint32_t flow_of(struct rte_mbuf **pkts, uint16_t i)
 {
@@ -111,7 +118,7 @@ static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t 
 			continue;
 		if (is_new)
 			learn_begin(ctx, m->flow_id);
-		if (learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
+		if (is_read(ctx, m) && learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
 			classify_again(ctx, m->flow_id);
 	}
 }

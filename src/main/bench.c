@@ -316,6 +316,7 @@ static int count_packets(const struct arguments *args, const struct config *conf
 	what.n_workers = 1;
 	w->config = config;
 	w->what = &what;
+	w->is_counted = true;
 	w->virtual_clock = true;
 	w->virtual_us = US_PER_S;
 	rc = bench_worker_open(w, false);

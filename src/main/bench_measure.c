@@ -22,8 +22,7 @@
 
 struct repeat {
 	struct bench_sample path;
-	struct bench_sample source;
-	uint64_t source_rx_ticks;
+	struct bench_sample source; /* alone, for its instructions */
 };
 
 /* One worker's thread and what it found. */
@@ -35,8 +34,8 @@ struct run {
 	bool profile;
 	uint64_t ticks; /* a repeat */
 	struct repeat repeats[BENCH_REPEATS];
-	uint64_t stage_ticks[STAGES_MAX];
-	struct path_stats stats; /* profiled: at the end */
+	struct path_stats before; /* profiled: at the beginning */
+	struct path_stats stats;  /* and at the end */
 	uint64_t n_dropped;
 	int error;
 };
@@ -77,15 +76,9 @@ static double memory_latency(void)
 
 static void measure_stages(struct run *r)
 {
-	struct path_stats before;
-
-	doors_stats_read(r->worker.path, &before);
+	doors_stats_read(r->worker.path, &r->before);
 	r->repeats[0].path = bench_worker_run(&r->worker, r->ticks);
 	doors_stats_read(r->worker.path, &r->stats);
-	for (uint32_t i = 0; i < r->stats.n_stages; i++)
-		r->stage_ticks[i] = r->stats.stages[i].ticks - before.stages[i].ticks;
-	r->repeats[0].source = bench_worker_run_source(
-		&r->worker, r->ticks / SOURCE_SHARE, &r->repeats[0].source_rx_ticks);
 }
 
 static void measure_repeats(struct run *r)
@@ -95,8 +88,7 @@ static void measure_repeats(struct run *r)
 		struct repeat *rep = &r->repeats[i];
 
 		pthread_barrier_wait(r->barrier);
-		rep->source = bench_worker_run_source(
-			&r->worker, r->ticks / SOURCE_SHARE, &rep->source_rx_ticks);
+		rep->source = bench_worker_run_source(&r->worker, r->ticks / SOURCE_SHARE);
 		pthread_barrier_wait(r->barrier);
 		rep->path = bench_worker_run(&r->worker, r->ticks);
 	}
@@ -181,6 +173,8 @@ static void add_sample(struct bench_sample *sum, const struct bench_sample *s)
 {
 	sum->ticks += s->ticks;
 	sum->packets += s->packets;
+	sum->source.rx += s->source.rx;
+	sum->source.tx += s->source.tx;
 	sum->instructions += s->instructions;
 }
 
@@ -204,7 +198,7 @@ static void sum_repeats(const struct run *runs, uint32_t n, struct bench_result 
 			add_sample(&source, &runs[w].repeats[i].source);
 			rates[i] += bench_ratio(s->packets * clock_tsc_hz(), s->ticks);
 		}
-		sources[i] = bench_ratio(source.ticks, source.packets);
+		sources[i] = bench_ratio(path.source.rx + path.source.tx, path.packets);
 		totals[i] = bench_ratio(path.ticks, path.packets) - sources[i];
 		instructions[i] = bench_ratio(path.instructions, path.packets)
 				  - bench_ratio(source.instructions, source.packets);
@@ -220,30 +214,22 @@ static void sum_repeats(const struct run *runs, uint32_t n, struct bench_result 
 static void sum_stages(const struct run *runs, uint32_t n, struct bench_result *result)
 {
 	struct bench_sample path = {0};
-	struct bench_sample source = {0};
-	uint64_t source_rx_ticks = 0;
 	double sum = 0.0;
 
 	result->n_stages = runs[0].stats.n_stages;
-	for (uint32_t w = 0; w < n; w++) {
+	for (uint32_t w = 0; w < n; w++)
 		add_sample(&path, &runs[w].repeats[0].path);
-		add_sample(&source, &runs[w].repeats[0].source);
-		source_rx_ticks += runs[w].repeats[0].source_rx_ticks;
-	}
 	for (uint32_t i = 0; i < result->n_stages; i++) {
-		double source_part = 0.0;
 		uint64_t ticks = 0;
 
 		for (uint32_t w = 0; w < n; w++)
-			ticks += runs[w].stage_ticks[i];
+			ticks += runs[w].stats.stages[i].ticks - runs[w].before.stages[i].ticks;
 		if (i == 0) /* the first stage receives, the last one sends */
-			source_part = bench_ratio(source_rx_ticks, source.packets);
+			ticks -= path.source.rx;
 		else if (i + 1 == result->n_stages)
-			source_part = bench_ratio(source.ticks - source_rx_ticks, source.packets);
+			ticks -= path.source.tx;
 		result->stage_names[i] = runs[0].stats.stages[i].name;
-		result->stage_cycles[i] = bench_ratio(ticks, path.packets) - source_part;
-		if (result->stage_cycles[i] < 0.0)
-			result->stage_cycles[i] = 0.0;
+		result->stage_cycles[i] = bench_ratio(ticks, path.packets);
 		sum += result->stage_cycles[i];
 	}
 	for (uint32_t i = 0; i < result->n_stages && sum > 0.0; i++)

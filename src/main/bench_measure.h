@@ -2,9 +2,9 @@
 /*
  * One line of the benchmark's result: several workers at once, five times over, the source's cost apart.
  *
- * Shapes:   `total` and the stages are what the path costs: the source, measured alone in between, is taken off. Reading
- *           the counter between stages costs ticks itself, so stages come from a path of their own and are scaled to sum up to the
- *           total of the one that runs without.
+ * Shapes:   `total` and the stages are what the path costs: what the ports take, where they run, is left out (bench_timed_port.h).
+ *           Reading the counter between stages costs ticks itself, so stages come from a path of their own and are scaled to sum up to
+ *           the total of the one that runs without.
  * Units:    ticks of the time stamp counter a packet.
  * Threads:  the caller's, and one a worker while it runs.
  */

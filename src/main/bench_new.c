@@ -14,11 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS_A_LOOK   32 /* then records are taken: half of their ring at most is full by then */
-#define STEPS_MAX      (1u << 22) /* that are kept for the distribution */
-#define SOURCE_SAMPLES 256
-#define PAUSE_US       1000
-#define PARTS          (BENCH_REPEATS + 2) /* of the time: repeats, stages, source */
+#define STEPS_A_LOOK 32 /* then records are taken: half of their ring at most is full by then */
+#define STEPS_MAX    (1u << 22) /* that are kept for the distribution */
+#define PAUSE_US     1000
+#define PARTS        (BENCH_REPEATS + 1) /* of the time: repeats, stages */
 
 /* Ticks of each step. */
 struct steps {
@@ -35,6 +34,7 @@ struct pauses {
 struct sample {
 	uint64_t ticks;
 	uint64_t long_ticks; /* of steps above PAUSE_US: the machine was somebody else's */
+	struct bench_port_ticks source;
 	uint64_t created;
 	uint64_t ended;
 	uint64_t instructions; /* 0: not counted by this machine */
@@ -122,11 +122,13 @@ static void note_flows(struct sample *sum, const struct counts *before, const st
 static struct sample run_for(struct bench_worker *w, uint64_t ticks, struct steps *s)
 {
 	struct counts before = counts_of(w);
+	struct bench_port_ticks source = bench_port_ticks();
 	struct counts after;
 	struct sample sum = {0};
 
 	while (sum.ticks < ticks)
 		steps_of_a_look(w, s, &sum);
+	sum.source = bench_port_ticks_since(&source);
 	after = counts_of(w);
 	note_flows(&sum, &before, &after);
 	return sum;
@@ -183,48 +185,30 @@ static struct pauses pauses_of(struct steps *s)
 	return p;
 }
 
-/* Before any flow is there: frames that are moved past the path begin none. The least of some samples, for nothing but a
- * disturbance makes one more than another. */
-static double source_cycles(struct bench_worker *w, uint64_t ticks, double *ret_rx_cycles)
-{
-	double least = 0.0;
-
-	for (int i = 0; i < SOURCE_SAMPLES; i++) {
-		uint64_t rx_ticks;
-		struct bench_sample s =
-			bench_worker_run_source(w, ticks / SOURCE_SAMPLES, &rx_ticks);
-
-		if (i > 0 && bench_ratio(s.ticks, s.packets) >= least)
-			continue;
-		least = bench_ratio(s.ticks, s.packets);
-		*ret_rx_cycles = bench_ratio(rx_ticks, s.packets);
-	}
-	return least;
-}
-
 static void measure_repeats(
 	struct bench_worker *w, uint64_t ticks, struct steps *s, struct result *r)
 {
 	double cycles[BENCH_REPEATS];
 	double undisturbed[BENCH_REPEATS];
 	double rates[BENCH_REPEATS];
+	double sources[BENCH_REPEATS];
 	double instructions[BENCH_REPEATS];
-	double rx_cycles;
 	uint64_t dropped_before = bench_worker_n_dropped(w);
 	bool counted = true;
 
-	r->cycles_source = source_cycles(w, ticks, &rx_cycles);
 	fill(w);
 	for (uint32_t i = 0; i < BENCH_REPEATS; i++) {
 		struct sample sum = run_for(w, ticks, s);
+		uint64_t source = sum.source.rx + sum.source.tx;
 
-		cycles[i] = bench_ratio(sum.ticks, sum.created) - r->cycles_source;
-		undisturbed[i] =
-			bench_ratio(sum.ticks - sum.long_ticks, sum.created) - r->cycles_source;
-		rates[i] = bench_ratio(sum.created, sum.ticks) * (double)clock_tsc_hz();
+		sources[i] = bench_ratio(source, sum.created);
+		cycles[i] = bench_ratio(sum.ticks - source, sum.created);
+		undisturbed[i] = bench_ratio(sum.ticks - sum.long_ticks - source, sum.created);
+		rates[i] = (double)clock_tsc_hz() / cycles[i];
 		instructions[i] = bench_ratio(sum.instructions, sum.created);
 		counted = counted && sum.instructions > 0;
 	}
+	r->cycles_source = bench_median(sources);
 	r->cycles = bench_median(cycles);
 	r->spread = (cycles[BENCH_REPEATS - 1] - cycles[0]) / r->cycles;
 	r->cycles_undisturbed = bench_median(undisturbed);
@@ -241,8 +225,6 @@ static void measure_stages(struct bench_worker *w, uint64_t ticks, struct result
 	struct counts before;
 	struct counts after;
 	struct sample sum;
-	double rx_cycles;
-	double source = source_cycles(w, ticks / 4, &rx_cycles);
 
 	fill(w);
 	before = counts_of(w);
@@ -257,11 +239,11 @@ static void measure_stages(struct bench_worker *w, uint64_t ticks, struct result
 		r->end_cycles -= cycles;
 		/* The first stage receives, the last one sends. */
 		if (i == 0)
-			cycles -= rx_cycles;
+			cycles -= bench_ratio(sum.source.rx, sum.created);
 		if (i + 1 == after.n_stages)
-			cycles -= source - rx_cycles;
+			cycles -= bench_ratio(sum.source.tx, sum.created);
 		r->stage_names[i] = after.stage_names[i];
-		r->stage_cycles[i] = RTE_MAX(cycles, 0.0);
+		r->stage_cycles[i] = cycles;
 	}
 }
 

@@ -202,6 +202,8 @@ static int open_ports(struct bench_worker *w, const struct path_config *pc)
 
 		if (rc != 0)
 			return rc;
+		if (!w->is_counted)
+			bench_time_port(w->ports[i]);
 	}
 	return 0;
 }
@@ -430,6 +432,7 @@ void bench_worker_close(struct bench_worker *w)
 
 struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 {
+	struct bench_port_ticks before = bench_port_ticks();
 	struct bench_instructions counter;
 	struct bench_sample s = {0};
 	uint64_t start;
@@ -442,39 +445,36 @@ struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 		s.ticks = clock_tsc() - start;
 	} while (s.ticks < ticks);
 	s.instructions = bench_instructions_end(&counter);
+	s.source = bench_port_ticks_since(&before);
 	return s;
 }
 
-static uint32_t move(struct bench_worker *w, enum direction d, uint64_t *rx_ticks)
+static uint32_t move(struct bench_worker *w, enum direction d)
 {
 	struct port *from = w->ports[d == UPLINK ? w->lan : w->uplink];
 	struct port *to = w->ports[d == UPLINK ? w->uplink : w->lan];
 	struct rte_mbuf *pkts[PORT_BURST_MAX];
-	uint64_t start = clock_tsc();
 	uint16_t n;
 
 	if (!w->what->feeds[d])
 		return 0;
 	n = from->ops->rx(from, pkts, PORT_BURST_MAX);
-	*rx_ticks += clock_tsc() - start;
 	to->ops->tx(to, pkts, n);
 	return n;
 }
 
-struct bench_sample bench_worker_run_source(
-	struct bench_worker *w, uint64_t ticks, uint64_t *ret_rx_ticks)
+struct bench_sample bench_worker_run_source(struct bench_worker *w, uint64_t ticks)
 {
 	struct bench_instructions counter;
 	struct bench_sample s = {0};
 	uint64_t start;
 
-	*ret_rx_ticks = 0;
 	bench_instructions_begin(&counter);
 	start = clock_tsc();
 	do {
 		for (int i = 0; i < STEPS_A_LOOK; i++)
 			for (uint32_t d = 0; d < N_DIRECTIONS; d++)
-				s.packets += move(w, d, ret_rx_ticks);
+				s.packets += move(w, d);
 		s.ticks = clock_tsc() - start;
 	} while (s.ticks < ticks);
 	s.instructions = bench_instructions_end(&counter);

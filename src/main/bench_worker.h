@@ -13,6 +13,7 @@
 #define WEIR_MAIN_BENCH_WORKER_H
 
 #include "bench_source.h"
+#include "bench_timed_port.h"
 
 #include <weir/control/config.h>
 #include <weir/path/doors.h>
@@ -43,7 +44,8 @@ struct bench_worker {
 	const struct config *config;
 	const struct bench_case *what;
 	uint32_t id;
-	bool virtual_clock; /* each step takes as long, whatever it takes: for counted runs */
+	bool is_counted; /* instructions are counted: nothing is timed, and the clock is virtual */
+	bool virtual_clock; /* each step takes as long, whatever it takes */
 	uint64_t virtual_us;
 	uint64_t step_us; /* of the virtual clock */
 	struct rte_mempool *pool;
@@ -63,7 +65,8 @@ struct bench_worker {
 struct bench_sample {
 	uint64_t ticks;
 	uint64_t packets;
-	uint64_t instructions; /* 0: not counted by this machine */
+	struct bench_port_ticks source; /* of the ticks */
+	uint64_t instructions;          /* 0: not counted by this machine */
 };
 
 /* New flows live for a second; they end up to so much later, by the wheel's slots and the time they take to drain. */
@@ -77,7 +80,7 @@ int bench_cpu_of(uint32_t n);
 #define BENCH_MBUFS      8192u
 #define BENCH_ROOM_BYTES 2048u
 
-/* Makes pool, ports and path and sets all flows up; with `profile` the path measures its stages. 0 or a negative errno with
+/* Makes pool, timed ports and path and sets all flows up; with `profile` the path measures its stages. 0 or a negative errno with
  * a sentence in `error`. */
 int bench_worker_open(struct bench_worker *w, bool profile);
 
@@ -93,9 +96,8 @@ void bench_worker_take_records(struct bench_worker *w);
 /* Steps the path for so many ticks. */
 struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks);
 
-/* Moves the same frames from port to port without the path. `*ret_rx_ticks` is the receiving half's share. */
-struct bench_sample bench_worker_run_source(
-	struct bench_worker *w, uint64_t ticks, uint64_t *ret_rx_ticks);
+/* Moves the same frames from port to port without the path: what the source takes of the instructions. */
+struct bench_sample bench_worker_run_source(struct bench_worker *w, uint64_t ticks);
 
 /* Steps the path until it has received at least so many packets; returns how many. A function of its own so that callgrind
  * can be told to count what happens inside. */

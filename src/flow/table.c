@@ -331,17 +331,20 @@ int flow_table_insert(struct flow_table *t, uint32_t flow_id)
 	return 0;
 }
 
-/* Loads what the direction selects, as flow_has_key_v4() does. */
-static struct flow_key_v4 key_v4_of(const struct flow *f, uint32_t direction)
+/* Each part is loaded by itself: some were stored just now, and a load across two stores has to wait for both. */
+static struct flow_key_v4 key_v4_of(const struct flow *f, enum direction direction)
 {
-	struct flow_key_v4 key = {.proto = f->proto};
-
-	memcpy(&key, (const uint8_t *)f + direction * sizeof(key.src_be), 2 * sizeof(key.src_be));
-	memcpy(&key.src_port,
-		(const uint8_t *)f + offsetof(struct flow, internal_port)
-			+ direction * sizeof(key.src_port),
-		2 * sizeof(key.src_port));
-	return key;
+	if (direction == UPLINK)
+		return (struct flow_key_v4){.src_be = f->internal_be,
+			.dst_be = f->remote_be,
+			.src_port = f->internal_port,
+			.dst_port = f->remote_port,
+			.proto = f->proto};
+	return (struct flow_key_v4){.src_be = f->remote_be,
+		.dst_be = f->external_be,
+		.src_port = f->remote_port,
+		.dst_port = f->external_port,
+		.proto = f->proto};
 }
 
 /* Only a host that speaks to itself, on one port, has one key in both directions. */

@@ -66,10 +66,11 @@ static struct parse_result parse_ethernet_uncommon(
 	result.why = parse_vlan(frame, len_bytes, &l3_off, &ethertype, m);
 	if (result.why != DROP_NONE)
 		return result;
+	m->l3_off = (uint8_t)l3_off;
+	m->l4_off = (uint8_t)(l3_off + IPV4_HEADER_BYTES);
 	if (ethertype == ETHERTYPE_IPV4) {
-		result.why = parse_ipv4(frame, len_bytes, l3_off, m);
+		result.why = parse_fresh_ipv4(frame, len_bytes, l3_off, m);
 	} else if (ethertype == ETHERTYPE_ARP) {
-		m->l3_off = (uint8_t)l3_off;
 		result.kind = PARSE_ARP;
 	} else {
 		result.why = ethertype == ETHERTYPE_IPV6 ? DROP_PARSE_IPV6 : DROP_PARSE_ETHERTYPE;
@@ -80,10 +81,17 @@ static struct parse_result parse_ethernet_uncommon(
 struct parse_result parse_frame_uncommon(
 	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m)
 {
+	struct parse_result result = {DROP_NONE, PARSE_IPV4};
+
 	if (framing == FRAMING_ETHERNET)
 		return parse_ethernet_uncommon(frame, len_bytes, m);
-	return (struct parse_result){
-		len_bytes == 0 ? DROP_PARSE_SHORT_FRAME : DROP_PARSE_IPV6, PARSE_IPV4};
+	if (len_bytes == 0)
+		result.why = DROP_PARSE_SHORT_FRAME;
+	else if (frame[0] >> 4 == 6)
+		result.why = DROP_PARSE_IPV6;
+	else
+		result.why = parse_ipv4_uncommon(frame, len_bytes, 0, m);
+	return result;
 }
 
 /* Source routes let a sender walk around filters (RFC 7126 4.3, 4.4). */
@@ -141,6 +149,8 @@ enum drop_reason parse_ipv4_uncommon(
 	total_bytes = load_be16(ip + 2);
 	if (total_bytes < header_bytes || total_bytes > room_bytes)
 		return DROP_PARSE_BAD_TOTAL_LENGTH;
+	m->l4_off = (uint8_t)(l3_off + header_bytes);
+	m->flags |= header_bytes > IPV4_HEADER_BYTES ? PKT_OPTIONS : 0;
 	why = parse_ipv4_payload(frame, l3_off, header_bytes, m);
 	if (why != DROP_NONE)
 		return why;
@@ -179,19 +189,11 @@ enum drop_reason parse_fragment(
 		return DROP_PARSE_BAD_FRAGMENT;
 	m->flags |= PKT_FRAGMENT_LATER;
 	m->l4_off = 0;
-	m->src_port = 0;
-	m->dst_port = 0;
-	m->tcp_flags = 0;
-	m->icmp_type = 0;
 	return DROP_NONE;
 }
 
 enum drop_reason parse_l4_other(const uint8_t *l4, uint32_t present_bytes, struct pkt_meta *m)
 {
-	m->src_port = 0;
-	m->dst_port = 0;
-	m->tcp_flags = 0;
-	m->icmp_type = 0;
 	if (m->proto != PROTO_ICMP)
 		return DROP_NONE;
 	if (present_bytes < ICMP_HEADER_BYTES)

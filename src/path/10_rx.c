@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* rx: takes a burst from the port whose turn it is and stamps its arrival. */
+/* rx: takes a burst from the port whose turn it is. */
 #include "stage.h"
 
 uint16_t rx_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
@@ -11,14 +11,6 @@ uint16_t rx_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 	if (!port_is_up(port))
 		return 0;
 	n = port->ops->rx(port, pkts, BURST_MAX);
-	for (uint16_t i = 0; i < n; i++) {
-		struct pkt_meta *m = stage_meta(pkts[i]);
-
-		m->rx_us = (uint32_t)ctx->now_us;
-		m->in_port = ctx->rx_port;
-		m->out_port = PORT_NONE;
-		m->device_id = DEVICE_NONE;
-	}
 	ctx->stages[STAGE_rx].in += n;
 	return n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse: reads each frame down to L4, and counts at the edge of the port what came in: on the uplink this is what the
+ * parse: stamps the arrival of each frame, reads it down to L4, and counts at the edge of the port what came in: on the uplink this is what the
  * carrier bills, so it is counted before anything may be dropped.
  */
 #include "stage.h"
@@ -9,8 +9,6 @@
 #include <weir/packet/parse.h>
 
 #include <string.h>
-
-#define PREFETCH_AHEAD 4
 
 /* The bit that makes a frame's destination a group, as in memory. */
 static uint64_t group_bit(void)
@@ -65,7 +63,7 @@ static inline struct parse_result parse_one(
 	const struct arrival *a, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(pkt, const uint8_t *);
-	struct parse_result r = parse_frame(frame, rte_pktmbuf_data_len(pkt), a->framing, m);
+	struct parse_result r = parse_fresh_frame(frame, rte_pktmbuf_data_len(pkt), a->framing, m);
 
 	if (likely(r.why == DROP_NONE) && unlikely(m->vlan != a->vlan))
 		r.why = DROP_PARSE_VLAN_UNKNOWN;
@@ -118,6 +116,15 @@ __attribute__((noinline)) static void parse_rest(struct stage_ctx *ctx, const st
 	stage_drop(ctx, pkt, r.why);
 }
 
+/* What is known of each frame of the burst before it is looked into. */
+__attribute__((noinline)) static void begin_meta(
+	const struct stage_ctx *ctx, enum link_framing framing, struct pkt_meta *ret_fresh)
+{
+	*ret_fresh = parse_fresh_meta(framing);
+	ret_fresh->rx_us = (uint32_t)ctx->now_us;
+	ret_fresh->in_port = ctx->rx_port;
+}
+
 /* The burst of one framing: the compiler makes a loop for each. */
 static __rte_always_inline struct rte_mbuf **parse_burst(struct stage_ctx *ctx,
 	struct arrival arrival, struct rte_mbuf **pkts, uint32_t n_pkts, struct edge *ret_seen)
@@ -126,14 +133,15 @@ static __rte_always_inline struct rte_mbuf **parse_burst(struct stage_ctx *ctx,
 	struct rte_mbuf **kept = pkts;
 	struct edge rest = {0};
 	uint64_t octets = 0;
+	struct pkt_meta fresh;
 
+	begin_meta(ctx, arrival.framing, &fresh);
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);
 		struct parse_result r;
 
-		if (i + PREFETCH_AHEAD < n_pkts)
-			rte_prefetch0(rte_pktmbuf_mtod(pkts[i + PREFETCH_AHEAD], const void *));
+		*m = fresh;
 		r = parse_one(&arrival, pkt, m);
 		if (unlikely(r.why != DROP_NONE || r.kind != PARSE_IPV4)) {
 			parse_rest(ctx, port, pkt, r, &rest);

@@ -7,13 +7,14 @@
 #include "track.h"
 
 #include <weir/packet/icmp_error.h>
+#include <weir/packet/parse.h>
 
 /* Packets whose flow is not told by addresses and ports of their own alone, and those that no flow may take along. */
 #define NEEDS_SLOW_PATH (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER | PKT_ICMP_ERROR | PKT_LINK_GROUP)
 
 /* Of the burst's packets, hashes and the buckets they lead to. */
-static void prefetch_buckets(
-	const struct flow_table *t, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+static void prefetch_buckets(const struct flow_table *t, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, const struct flow_bucket **ret_buckets)
 {
 	const struct flow_hash_key hash_key = t->hash_key;
 
@@ -21,16 +22,17 @@ static void prefetch_buckets(
 		struct pkt_meta *m = stage_meta(pkts[i]);
 
 		m->hash = stage_hash(&hash_key, m);
-		rte_prefetch0(flow_table_bucket(t, m->hash));
+		ret_buckets[i] = flow_table_bucket(t, m->hash);
+		rte_prefetch0(ret_buckets[i]);
 	}
 }
 
 /* The likely flow of each packet, or FLOW_REF_NONE. */
 static void prefetch_flows(const struct flow_table *t, struct rte_mbuf *const *pkts,
-	uint32_t n_pkts, uint32_t *ret_candidates)
+	uint32_t n_pkts, const struct flow_bucket *const *buckets, uint32_t *ret_candidates)
 {
 	for (uint32_t i = 0; i < n_pkts; i++) {
-		uint32_t ref = flow_table_candidate(t, stage_meta(pkts[i])->hash);
+		uint32_t ref = flow_bucket_candidate(buckets[i], stage_meta(pkts[i])->hash);
 
 		ret_candidates[i] = ref;
 		if (likely(ref != FLOW_REF_NONE))
@@ -71,7 +73,7 @@ static enum drop_reason refuse_forwarding(
 		local_icmp_error(ctx, pkt, m, ICMP_TIME_EXCEEDED, 0, 0);
 		return DROP_FLOW_TTL;
 	}
-	if ((m->flags & PKT_DF) == 0)
+	if ((load_be16(stage_ip(pkt, m) + 6) & IPV4_DF) == 0)
 		return DROP_NONE; /* tx sends it in fragments */
 	local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_FRAGMENTATION_NEEDED,
 		ICMP_REST_MTU(ctx->mtu[m->out_port]));
@@ -87,10 +89,10 @@ static inline enum drop_reason check_forwarding(
 }
 
 /* Takes up a packet whose flow is known. */
-static inline enum drop_reason follow(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct flow *f)
+static inline enum drop_reason follow(struct stage_ctx *ctx, struct rte_mbuf *pkt,
+	struct pkt_meta *m, const struct flow *f, enum direction direction)
 {
-	bool is_down = m->direction == DOWNLINK;
+	bool is_down = direction == DOWNLINK;
 
 	if (unlikely(m->in_port != (is_down ? f->wan_port : f->lan_port)))
 		return DROP_FLOW_WRONG_PORT;
@@ -102,15 +104,14 @@ static inline enum drop_reason follow(
 	return check_forwarding(ctx, pkt, m);
 }
 
-static inline enum drop_reason flow_hit(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t ref)
+static inline enum drop_reason flow_hit(struct stage_ctx *ctx, struct rte_mbuf *pkt,
+	struct pkt_meta *m, struct flow *f, uint32_t ref)
 {
-	struct flow *f = &ctx->flows->flows[ref >> 1];
 	enum drop_reason why;
 
 	m->flow_id = ref >> 1;
 	m->direction = ref & 1;
-	why = follow(ctx, pkt, m, f);
+	why = follow(ctx, pkt, m, f, ref & 1);
 	if (why == DROP_NONE && m->proto == PROTO_TCP && (m->flags & PKT_FRAGMENT_LATER) == 0)
 		track(ctx, pkt, m, f);
 	return why;
@@ -134,7 +135,7 @@ static enum drop_reason find_or_begin(
 	enum drop_reason why;
 
 	if (ref != FLOW_REF_NONE) {
-		why = flow_hit(ctx, pkt, m, ref);
+		why = flow_hit(ctx, pkt, m, &ctx->flows->flows[ref >> 1], ref);
 		if (why == DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
 			fragments_first(ctx, pkt, m);
 		return why;
@@ -153,10 +154,9 @@ static enum drop_reason find_or_begin(
 	return why;
 }
 
-/* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. `candidate` is what one
- * look has found. */
-__attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ctx,
-	struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t candidate, bool *ret_gone)
+/* `candidate` is what one look has found. */
+static enum drop_reason find_slowly(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	uint32_t candidate, bool *ret_gone)
 {
 	enum drop_reason why = DROP_NONE;
 	uint32_t ref = FLOW_REF_NONE;
@@ -167,7 +167,7 @@ __attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ct
 			|| flow_table_bucket(ctx->flows, m->hash)->next != 0))
 		ref = stage_find(ctx, m);
 	if (ref != FLOW_REF_NONE)
-		return flow_hit(ctx, pkt, m, ref);
+		return flow_hit(ctx, pkt, m, &ctx->flows->flows[ref >> 1], ref);
 	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
 	to = address_place(&ctx->networks, m->dst.words[3]);
 	if (local_deliver(ctx, pkt, m, &to, &why)) {
@@ -180,7 +180,8 @@ __attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ct
 		return why;
 	if ((m->flags & PKT_ICMP_ERROR) != 0 && (m->flags & PKT_FRAGMENT_LATER) == 0) {
 		why = flow_of_icmp_error(ctx, pkt, m);
-		return why != DROP_NONE ? why : follow(ctx, pkt, m, stage_flow(ctx, m));
+		return why != DROP_NONE ? why
+					: follow(ctx, pkt, m, stage_flow(ctx, m), m->direction);
 	}
 	if ((m->flags & PKT_FRAGMENT_LATER) != 0 && !fragments_later(ctx, pkt, m)) {
 		*ret_gone = true;
@@ -192,38 +193,56 @@ __attribute__((noinline)) static enum drop_reason flow_slow(struct stage_ctx *ct
 	return why;
 }
 
-/* True when `ref` is the packet's flow, as far as one look tells. */
-static inline bool is_flow_of(const struct flow_table *t, uint32_t ref, const struct pkt_meta *m)
+/* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. False for a packet that
+ * does not go on. */
+__attribute__((noinline)) static bool flow_slow(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t candidate)
+{
+	bool gone = false;
+	enum drop_reason why = find_slowly(ctx, pkt, m, candidate, &gone);
+
+	if (why != DROP_NONE && !gone)
+		stage_drop(ctx, pkt, why);
+	return why == DROP_NONE && !gone;
+}
+
+/* The flow that `ref` leads to, if it is the packet's as far as one look tells; else NULL. */
+static inline struct flow *flow_at(struct flow *flows, uint32_t ref, const struct pkt_meta *m)
 {
 	struct flow_key_v4 key = stage_key(m);
+	struct flow *f = &flows[ref >> 1];
 
-	return ref != FLOW_REF_NONE && (m->flags & NEEDS_SLOW_PATH) == 0
-	       && flow_has_key_v4(&t->flows[ref >> 1], ref & 1, &key);
+	if (unlikely(ref == FLOW_REF_NONE || (m->flags & NEEDS_SLOW_PATH) != 0))
+		return NULL;
+	return likely(flow_has_key_v4(f, ref & 1, &key)) ? f : NULL;
 }
 
 uint16_t flow_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	const struct flow_table *t = ctx->flows;
 	struct rte_mbuf **kept = pkts;
+	const struct flow_bucket *buckets[BURST_ROOM];
 	uint32_t candidates[BURST_ROOM];
 
 	ctx->n_new_flows = 0;
-	prefetch_buckets(t, pkts, n_pkts);
-	prefetch_flows(t, pkts, n_pkts, candidates);
+	prefetch_buckets(t, pkts, n_pkts, buckets);
+	prefetch_flows(t, pkts, n_pkts, buckets, candidates);
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		struct rte_mbuf *pkt = pkts[i];
 		struct pkt_meta *m = stage_meta(pkt);
-		enum drop_reason why;
-		bool gone = false;
+		struct flow *f = flow_at(t->flows, candidates[i], m);
 
-		if (likely(is_flow_of(t, candidates[i], m)))
-			why = flow_hit(ctx, pkt, m, candidates[i]);
-		else
-			why = flow_slow(ctx, pkt, m, candidates[i], &gone);
-		if (likely(why == DROP_NONE && !gone))
-			*kept++ = pkt;
-		else if (!gone)
-			stage_drop(ctx, pkt, why);
+		if (likely(f != NULL)) {
+			enum drop_reason why = flow_hit(ctx, pkt, m, f, candidates[i]);
+
+			if (unlikely(why != DROP_NONE)) {
+				stage_drop(ctx, pkt, why);
+				continue;
+			}
+		} else if (!flow_slow(ctx, pkt, m, candidates[i])) {
+			continue;
+		}
+		*kept++ = pkt;
 	}
 	return (uint16_t)(kept - pkts);
 }

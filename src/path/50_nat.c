@@ -163,7 +163,8 @@ static enum drop_reason begin(struct stage_ctx *ctx, struct rte_mbuf *pkt, struc
 	return why;
 }
 
-/* New flows, errors, hairpins, what nobody has answered yet, packets that keep their addresses, SYNs. */
+/* New flows, errors, hairpins, what nobody has answered yet, packets that keep their addresses, SYNs, and fragments
+ * without an L4 header. */
 __attribute__((noinline)) static enum drop_reason nat_uncommon(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
@@ -181,7 +182,10 @@ __attribute__((noinline)) static enum drop_reason nat_uncommon(
 		&& (m->flags & PKT_ICMP_ERROR) == 0 && (m->tcp_flags & TCP_RST) == 0)
 		flow_answered(ctx, m->flow_id);
 	if ((f->flags & FLOW_TRANSLATED) != 0 && (m->flags & PKT_ICMP_ERROR) == 0) {
-		translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
+		if (m->l4_off == 0)
+			translate_forward_later(f, m->direction, stage_ip(pkt, m));
+		else
+			translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
 	} else {
 		if ((f->flags & FLOW_TRANSLATED) != 0)
 			why = nat_translate_error(ctx, pkt, m);
@@ -258,7 +262,7 @@ __attribute__((noinline)) static void expect_new(
 
 uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN;
+	const uint16_t uncommon = PKT_NEW_FLOW | PKT_ICMP_ERROR | PKT_TCP_SYN | PKT_FRAGMENT_LATER;
 	const uint8_t flags = FLOW_TRANSLATED | FLOW_HAIRPIN | FLOW_UNANSWERED;
 	const struct flow *flows = ctx->flows->flows;
 	struct rte_mbuf **kept = pkts;
@@ -272,7 +276,8 @@ uint16_t nat_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 		enum drop_reason why = DROP_NONE;
 
 		if (likely((m->flags & uncommon) == 0 && (f->flags & flags) == FLOW_TRANSLATED))
-			translate_forward(f, m->direction, stage_ip(pkt, m), stage_l4(pkt, m));
+			translate_forward(f, m->direction, stage_ip(pkt, m),
+				rte_pktmbuf_mtod_offset(pkt, uint8_t *, m->l4_off));
 		else
 			why = nat_uncommon(ctx, pkt, m);
 		if (likely(why == DROP_NONE))

@@ -22,14 +22,13 @@ void meter_tell_spent(struct stage_ctx *ctx, uint8_t plan_id)
 
 /* Packets in a row that go from one port to one other: what they may use of the plan is looked up once. */
 struct run {
-	uint16_t way;
 	uint8_t plan_id;
 	bool is_up;
+	uint32_t cycle; /* of the plan */
 	uint32_t overhead_octets;
 	int64_t room;         /* the lesser of both that follow, which are this and so much more */
 	int64_t more_leased;  /* to be sent; what has come in needs none */
 	int64_t more_general; /* below zero when more is billed than there was */
-	struct edge counted;  /* not told the meter yet */
 };
 
 static inline int64_t lease_left(const struct run *run)
@@ -49,14 +48,11 @@ static inline void set_left(struct run *run, int64_t general, int64_t leased)
 	run->more_leased = leased - run->room;
 }
 
-#define NO_WAY UINT16_MAX /* between no ports */
-
 static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 {
 	bool is_up = ctx->is_uplink[m->out_port];
 	uint8_t plan_id = ctx->config->ports[is_up ? m->out_port : m->in_port].plan_id;
 	struct run run = {
-		.way = stage_way(m),
 		.plan_id = plan_id,
 		.room = INT64_MAX,
 	};
@@ -66,17 +62,11 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 		return run;
 	meter = &ctx->plans[plan_id];
 	run.is_up = is_up;
+	run.cycle = __atomic_load_n(&meter->limits.cycle, __ATOMIC_RELAXED);
 	run.overhead_octets = meter->params.overhead_octets[is_up ? UPLINK : DOWNLINK];
 	set_left(&run, meter_left(meter, ACCOUNT_GENERAL),
 		is_up ? meter_lease_left(meter) : INT64_MAX / 2);
 	return run;
-}
-
-static void end(struct stage_ctx *ctx, const struct run *run)
-{
-	if (run->is_up)
-		meter_add(&ctx->plans[run->plan_id], UPLINK, run->counted.octets,
-			run->counted.packets);
 }
 
 static inline int64_t cost_of(const struct run *run, const struct pkt_meta *m)
@@ -136,30 +126,29 @@ struct taking {
 	enum drop_reason why;
 };
 
-/* What the plan says of any packet: also one that a reserve may pay for, that has no room or whose device has a quota. The run comes
- * as a copy: one whose address is known lives in memory, and all packets pay for that. */
+/* What the plan says of any packet: also one that a reserve may pay for, that has no room or whose device has a quota. */
 __attribute__((noinline)) static struct taking take_watched(
-	struct stage_ctx *ctx, struct run run, struct pkt_meta *m, uint32_t flow_flags)
+	struct stage_ctx *ctx, const struct run *run, struct pkt_meta *m, uint32_t flow_flags)
 {
 	uint8_t account = (flow_flags & FLOW_RESERVED) == 0
 				  ? ACCOUNT_GENERAL
-				  : payer_of(ctx, &run, m, stage_flow_more(ctx, m)->class_id);
-	int64_t cost = cost_of(&run, m);
-	int64_t to_send = run.is_up ? cost : 0;
+				  : payer_of(ctx, run, m, stage_flow_more(ctx, m)->class_id);
+	int64_t cost = cost_of(run, m);
+	int64_t to_send = run->is_up ? cost : 0;
 	bool has_quota = (flow_flags & FLOW_QUOTA) != 0 && account != ACCOUNT_FREE;
-	bool is_reserved = account != ACCOUNT_GENERAL && to_send <= lease_left(&run);
+	bool is_reserved = account != ACCOUNT_GENERAL && to_send <= lease_left(run);
 	struct taking t = {.of_general = to_send};
 
-	if (to_send > general_left(&run) && !is_reserved)
+	if (to_send > general_left(run) && !is_reserved)
 		t.why = DROP_METER_PLAN_SPENT;
-	else if (to_send > lease_left(&run))
+	else if (to_send > lease_left(run))
 		t.why = DROP_METER_NO_LEASE;
 	if (has_quota && t.why == DROP_NONE)
-		t.why = quota_take(ctx, m, run.plan_id, (uint64_t)cost, is_reserved);
-	else if (has_quota && !run.is_up)
-		quota_count(ctx, m, run.plan_id, (uint64_t)cost);
+		t.why = quota_take(ctx, m, run->plan_id, (uint64_t)cost, is_reserved);
+	else if (has_quota && !run->is_up)
+		quota_count(ctx, m, run->plan_id, (uint64_t)cost);
 	if (t.why == DROP_NONE && is_reserved) {
-		bill_payer(ctx, &run, m, account);
+		bill_payer(ctx, run, m, account);
 		/* What came in was on the general account until now. */
 		t.of_general = to_send - cost;
 	}
@@ -167,13 +156,11 @@ __attribute__((noinline)) static struct taking take_watched(
 }
 
 /* quota_take() for a packet that no reserve pays for and that leads to no other step of its device's quota; false for any other. */
-static inline bool take_of_quota(const struct stage_ctx *ctx, struct pkt_meta *m, struct share *s,
-	uint8_t plan_id, uint64_t cost)
+static inline bool take_of_quota(const struct run *run, struct pkt_meta *m, struct share *s)
 {
-	uint32_t cycle = __atomic_load_n(&ctx->plans[plan_id].limits.cycle, __ATOMIC_RELAXED);
-	uint64_t used_octets = s->used_octets + cost;
+	uint64_t used_octets = s->used_octets + (uint64_t)cost_of(run, m);
 
-	if (unlikely(!s->is_payer || s->cycle != cycle || used_octets > s->general_octets
+	if (unlikely(!s->is_payer || s->cycle != run->cycle || used_octets > s->general_octets
 		     || used_octets >= s->next_octets))
 		return false;
 	s->used_octets = used_octets;
@@ -181,29 +168,27 @@ static inline bool take_of_quota(const struct stage_ctx *ctx, struct pkt_meta *m
 	return true;
 }
 
-/* The same, most packets being none of these. DROP_NONE: it was taken. `share` is found already, or NULL. */
-static inline enum drop_reason take(
-	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, struct share *share)
+/* True when a packet takes no more than what there is room for, and nobody but the general account and its device's quota
+ * have a say. `share` is found already, or NULL. */
+static inline bool take_plainly(
+	const struct run *run, struct pkt_meta *m, struct share *share, uint32_t watched)
 {
-	uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
+	return likely(watched == 0)
+	       || (watched == FLOW_QUOTA && share != NULL && take_of_quota(run, m, share));
+}
+
+/* The rest. DROP_NONE: it was taken. */
+static enum drop_reason take_otherwise(
+	struct stage_ctx *ctx, struct run *run, struct pkt_meta *m, uint32_t watched)
+{
+	struct taking t = take_watched(ctx, run, m, watched);
 	int64_t cost = run->is_up ? cost_of(run, m) : 0;
 
-	if (cost <= run->room
-		&& (likely(watched == 0)
-			|| (watched == FLOW_QUOTA && share != NULL
-				&& take_of_quota(
-					ctx, m, share, run->plan_id, (uint64_t)cost_of(run, m))))) {
-		run->room -= cost;
-	} else {
-		struct taking t = take_watched(ctx, *run, m, watched);
-
-		if (t.why != DROP_NONE)
-			return t.why;
+	if (t.why == DROP_NONE)
 		set_left(run, general_left(run) - t.of_general, lease_left(run) - cost);
-	}
-	run->counted.octets += m->ip_octets;
-	run->counted.packets++;
-	return DROP_NONE;
+	else if (t.why == DROP_METER_PLAN_SPENT)
+		meter_tell_spent(ctx, run->plan_id);
+	return t.why;
 }
 
 /* The shares of the packets' devices in their plans, asked for over the whole burst; NULL where there is none. */
@@ -212,12 +197,12 @@ __attribute__((noinline)) static void find_shares(const struct stage_ctx *ctx,
 {
 	const struct device *devices = ctx->devices->devices;
 	uint8_t plan_id = PLAN_NONE;
-	uint16_t way = NO_WAY;
+	uint16_t way = 0;
 
 	for (uint32_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
 
-		if (unlikely(stage_way(m) != way)) {
+		if (unlikely(i == 0 || stage_way(m) != way)) {
 			way = stage_way(m);
 			plan_id = begin(ctx, m).plan_id;
 		}
@@ -229,32 +214,55 @@ __attribute__((noinline)) static void find_shares(const struct stage_ctx *ctx,
 	}
 }
 
+/* Takes packets in a row that go from one port to one other; returns how many they are. The survivors go to *kept on. */
+static __rte_always_inline uint32_t take_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, struct share *const *shares, struct rte_mbuf ***ret_kept)
+{
+	uint16_t way = stage_way(stage_meta(pkts[0]));
+	struct run run = begin(ctx, stage_meta(pkts[0]));
+	struct rte_mbuf **kept = *ret_kept;
+	int64_t room = run.room; /* by itself: the run lives in memory */
+	uint64_t octets = 0;
+	uint32_t n = 0;
+
+	do {
+		struct pkt_meta *m = stage_meta(pkts[n]);
+		uint32_t watched = stage_flow(ctx, m)->flags & (FLOW_RESERVED | FLOW_QUOTA);
+		int64_t cost = run.is_up ? cost_of(&run, m) : 0;
+
+		if (unlikely(stage_way(m) != way))
+			break;
+		if (likely(cost <= room)
+			&& take_plainly(&run, m, shares == NULL ? NULL : shares[n], watched)) {
+			room -= cost;
+		} else {
+			enum drop_reason why;
+
+			run.room = room;
+			why = take_otherwise(ctx, &run, m, watched);
+			room = run.room;
+			if (why != DROP_NONE) {
+				stage_drop(ctx, pkts[n], why);
+				continue;
+			}
+		}
+		octets += m->ip_octets;
+		*kept++ = pkts[n];
+	} while (++n < n_pkts);
+	if (run.is_up)
+		meter_add(&ctx->plans[run.plan_id], UPLINK, octets, (uint64_t)(kept - *ret_kept));
+	*ret_kept = kept;
+	return n;
+}
+
 /* With or without shares: the compiler makes a loop for each. */
 static __rte_always_inline uint16_t meter_burst(
-	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts, struct share **shares)
+	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts, struct share *const *shares)
 {
 	struct rte_mbuf **kept = pkts;
-	struct run run = {.way = NO_WAY};
 
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		struct rte_mbuf *pkt = pkts[i];
-		struct pkt_meta *m = stage_meta(pkt);
-		enum drop_reason why;
-
-		if (unlikely(stage_way(m) != run.way)) {
-			end(ctx, &run);
-			run = begin(ctx, m);
-		}
-		why = take(ctx, &run, m, shares != NULL ? shares[i] : NULL);
-		if (likely(why == DROP_NONE)) {
-			*kept++ = pkt;
-			continue;
-		}
-		if (why == DROP_METER_PLAN_SPENT)
-			meter_tell_spent(ctx, run.plan_id);
-		stage_drop(ctx, pkt, why);
-	}
-	end(ctx, &run);
+	for (uint32_t i = 0; i < n_pkts;)
+		i += take_run(ctx, pkts + i, n_pkts - i, shares == NULL ? NULL : shares + i, &kept);
 	return (uint16_t)(kept - pkts);
 }
 

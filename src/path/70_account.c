@@ -15,69 +15,50 @@ static uint8_t crossed_uplink(const struct stage_ctx *ctx, const struct pkt_meta
 	return ctx->is_uplink[m->in_port] ? m->in_port : PORT_NONE;
 }
 
-/* Packets in a row that go from one port to one other, in one direction of their flows. */
-struct run {
-	uint16_t way;
-	uint8_t direction;
-	struct edge sum;
-	struct edge *attributed; /* NULL when they cross no uplink */
-};
-
-static struct run begin(struct stage_ctx *ctx, const struct pkt_meta *m)
+static inline void count(struct stage_ctx *ctx, const struct pkt_meta *m, enum direction direction)
 {
-	uint8_t port = crossed_uplink(ctx, m);
-
-	return (struct run){
-		.way = stage_way(m),
-		.direction = m->direction,
-		.attributed = port == PORT_NONE ? NULL : &ctx->attributed[port][m->direction],
-	};
-}
-
-static void end(const struct run *run)
-{
-	if (run->attributed == NULL)
-		return;
-	run->attributed->octets += run->sum.octets;
-	run->attributed->packets += run->sum.packets;
-}
-
-static inline void count(
-	struct stage_ctx *ctx, const struct pkt_meta *m, struct flow *f, struct device *d)
-{
+	struct flow *f = stage_flow(ctx, m);
+	struct device *d = &ctx->devices->devices[f->device_id];
 	/* RFC 5508 REQ-6, RFC 7857 section 6: an error that somebody quotes at a flow must not keep it alive, nor an RST. */
 	uint32_t last_ms = unlikely((m->flags & (PKT_ICMP_ERROR | PKT_PROVES_NOTHING)) != 0)
-				   ? f->last_ms[m->direction]
+				   ? f->last_ms[direction]
 				   : ctx->now_ms;
 
-	usage_count(f, m->direction, m->ip_octets, last_ms);
-	d->octets[m->direction] += m->ip_octets;
-	d->packets[m->direction]++;
+	usage_count(f, direction, m->ip_octets, last_ms);
+	d->octets[direction] += m->ip_octets;
+	d->packets[direction]++;
 	d->last_us = ctx->now_us;
+}
+
+/* Counts packets in a row that go from one port to one other, in one direction of their flows; returns how many. */
+static uint32_t count_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts)
+{
+	const struct pkt_meta *first = stage_meta(pkts[0]);
+	enum direction direction = first->direction;
+	uint16_t way = stage_way(first);
+	uint8_t port = crossed_uplink(ctx, first);
+	uint64_t octets = 0;
+	uint32_t n = 0;
+
+	do {
+		const struct pkt_meta *m = stage_meta(pkts[n]);
+
+		if (unlikely(stage_way(m) != way || m->direction != direction))
+			break;
+		count(ctx, m, direction);
+		octets += m->ip_octets;
+	} while (++n < n_pkts);
+	if (port != PORT_NONE) {
+		ctx->attributed[port][direction].octets += octets;
+		ctx->attributed[port][direction].packets += n;
+	}
+	return n;
 }
 
 uint16_t account_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	struct flow *flows = ctx->flows->flows;
-	struct device *devices = ctx->devices->devices;
-	struct run run;
-
-	if (n_pkts == 0)
-		return 0;
-	run = begin(ctx, stage_meta(pkts[0]));
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		const struct pkt_meta *m = stage_meta(pkts[i]);
-		struct flow *f = &flows[m->flow_id];
-
-		if (unlikely(stage_way(m) != run.way || m->direction != run.direction)) {
-			end(&run);
-			run = begin(ctx, m);
-		}
-		count(ctx, m, f, &devices[f->device_id]);
-		run.sum.octets += m->ip_octets;
-		run.sum.packets++;
-	}
-	end(&run);
+	for (uint32_t i = 0; i < n_pkts;)
+		i += count_run(ctx, pkts + i, n_pkts - i);
 	return n_pkts;
 }
 

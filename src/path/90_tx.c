@@ -11,17 +11,18 @@
 #include <weir/packet/parse.h>
 
 #define VLAN_TAG_BYTES        4
+#define UNTAGGED_REST_BYTES   (ETHERNET_HEADER_BYTES - sizeof(struct mac_addr))
 #define IDENTIFICATION_OFFSET 4
 
 /* What senders shall send leaves the batch: they count it. */
-__attribute__((noinline)) static void lend(struct stage_ctx *ctx, uint8_t port_id)
+__attribute__((noinline)) static void lend(struct stage_ctx *ctx, uint8_t port_id, struct edge *sum)
 {
 	struct tx_batch *b = &ctx->batches[port_id];
 	struct edge lent;
 
 	b->n = senders_lend(ctx, port_id, b->pkts, b->n, &lent);
-	b->sum.octets -= lent.octets;
-	b->sum.packets -= lent.packets;
+	sum->octets -= lent.octets;
+	sum->packets -= lent.packets;
 }
 
 /* Sends what the batch holds; what the port refuses is dropped. */
@@ -30,47 +31,46 @@ static void flush(struct stage_ctx *ctx, uint8_t port_id)
 	struct tx_batch *b = &ctx->batches[port_id];
 	struct port *port = ctx->ports[port_id];
 	struct edge *edge = &ctx->edge[port_id][ctx->is_uplink[port_id] ? UPLINK : DOWNLINK];
+	struct edge sum = {.packets = b->n - b->n_unbilled, .octets = b->octets};
 	uint16_t n_sent;
 
 	if (ctx->senders != NULL)
-		lend(ctx, port_id);
+		lend(ctx, port_id, &sum);
 	n_sent = port_is_up(port) ? port->ops->tx(port, b->pkts, b->n) : 0;
 
 	ctx->stages[STAGE_tx].out += n_sent;
 	for (uint16_t i = n_sent; i < b->n; i++) {
 		uint16_t ip_octets = stage_meta(b->pkts[i])->ip_octets;
 
-		b->sum.octets -= ip_octets;
-		b->sum.packets -= ip_octets != 0;
+		sum.octets -= ip_octets;
+		sum.packets -= ip_octets != 0;
 		stage_drop(ctx, b->pkts[i], port_is_up(port) ? DROP_TX_REFUSED : DROP_TX_PORT_DOWN);
 	}
-	edge->octets += b->sum.octets;
-	edge->packets += b->sum.packets;
-	b->sum = (struct edge){0};
+	edge->octets += sum.octets;
+	edge->packets += sum.packets;
+	b->octets = 0;
+	b->n_unbilled = 0;
 	b->n = 0;
 }
 
-/* ARP, which nobody bills, has no IP octets. */
 static inline void enqueue(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
 	struct tx_batch *b = &ctx->batches[port_id];
-	uint16_t ip_octets = stage_meta(pkt)->ip_octets;
 
-	b->sum.octets += ip_octets;
-	b->sum.packets += ip_octets != 0;
+	b->octets += stage_meta(pkt)->ip_octets;
 	b->pkts[b->n++] = pkt;
 	if (unlikely(b->n == BURST_MAX))
 		flush(ctx, port_id);
 }
 
-/* Makes the frame begin `header_bytes` before the IP header and end with it: no padding, no tags of the other side. */
-static inline uint8_t *reframe(struct rte_mbuf *pkt, struct pkt_meta *m, uint16_t header_bytes)
+/* Makes the frame begin `header_bytes` before the IP header and end with it: no padding, no tags of the other side. From here on
+ * offsets of the metadata say nothing. */
+static inline uint8_t *reframe(
+	struct rte_mbuf *pkt, const struct pkt_meta *m, uint16_t header_bytes)
 {
 	pkt->data_off = (uint16_t)(pkt->data_off + m->l3_off - header_bytes);
 	pkt->data_len = (uint16_t)(header_bytes + m->ip_octets);
 	pkt->pkt_len = pkt->data_len;
-	m->l4_off = m->l4_off == 0 ? 0 : (uint8_t)(m->l4_off - m->l3_off + header_bytes);
-	m->l3_off = (uint8_t)header_bytes;
 	return rte_pktmbuf_mtod(pkt, uint8_t *);
 }
 
@@ -113,7 +113,7 @@ __attribute__((noinline)) static void begin_header(
 	const struct stage_ctx *ctx, uint8_t port_id, struct tx_header *h)
 {
 	uint16_t vlan = ctx->config->ports[port_id].vlan;
-	uint8_t *at = h->bytes + sizeof(struct mac_addr);
+	uint8_t *at = h->rest;
 
 	memcpy(at, &ctx->ports[port_id]->mac, sizeof(struct mac_addr));
 	at += sizeof(struct mac_addr);
@@ -123,7 +123,7 @@ __attribute__((noinline)) static void begin_header(
 		at += VLAN_TAG_BYTES;
 	}
 	store_be16(at, ETHERTYPE_IPV4);
-	h->n_bytes = (uint16_t)(at + sizeof(uint16_t) - h->bytes);
+	h->n_bytes = (uint16_t)(sizeof(h->dst) + (uint32_t)(at - h->rest) + sizeof(uint16_t));
 	h->has_next_hop = false;
 }
 
@@ -136,7 +136,7 @@ static bool turn_header(
 
 	if (unlikely(mac == NULL))
 		return false;
-	memcpy(h->bytes, mac, sizeof(*mac));
+	h->dst = *mac;
 	h->next_hop_be = next_hop_be;
 	h->has_next_hop = true;
 	return true;
@@ -159,7 +159,7 @@ __attribute__((noinline)) static void wait(
 static inline void put_ethernet(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
 {
 	struct tx_header *h = &ctx->batches[port_id].header;
-	struct pkt_meta *m = stage_meta(pkt);
+	const struct pkt_meta *m = stage_meta(pkt);
 	uint32_t next_hop_be = next_hop_of(&ctx->config->ports[port_id], stage_ip(pkt, m));
 	uint8_t *frame;
 
@@ -171,22 +171,29 @@ static inline void put_ethernet(struct stage_ctx *ctx, struct rte_mbuf *pkt, uin
 		return;
 	}
 	frame = reframe(pkt, m, h->n_bytes);
-	memcpy(frame, h->bytes, ETHERNET_HEADER_BYTES);
+	memcpy(frame, &h->dst, sizeof(h->dst));
+	memcpy(frame + sizeof(h->dst), h->rest, UNTAGGED_REST_BYTES);
 	if (unlikely(h->n_bytes > ETHERNET_HEADER_BYTES))
-		memcpy(frame + ETHERNET_HEADER_BYTES, h->bytes + ETHERNET_HEADER_BYTES,
+		memcpy(frame + ETHERNET_HEADER_BYTES, h->rest + UNTAGGED_REST_BYTES,
 			VLAN_TAG_BYTES);
 	enqueue(ctx, pkt, port_id);
 }
 
 /* Frames a packet and queues it for its port, or lets it wait for its next hop's answer. */
-static inline void put(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+static inline void put_framed(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id, enum link_framing framing)
 {
-	if (ctx->ports[port_id]->framing != FRAMING_RAW_IP) {
+	if (framing != FRAMING_RAW_IP) {
 		put_ethernet(ctx, pkt, port_id);
 		return;
 	}
 	reframe(pkt, stage_meta(pkt), 0);
 	enqueue(ctx, pkt, port_id);
+}
+
+static void put(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+{
+	put_framed(ctx, pkt, port_id, ctx->ports[port_id]->framing);
 }
 
 /* RFC 791: a packet without DF that is larger than the MTU goes in fragments. */
@@ -233,12 +240,37 @@ __attribute__((noinline)) static void send_fragments(
 	rte_pktmbuf_free(pkt);
 }
 
-static inline void send_ip(struct stage_ctx *ctx, struct rte_mbuf *pkt, uint8_t port_id)
+/* For packets that leave by one port, of one framing: the compiler makes a loop for each. */
+static __rte_always_inline void send_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts,
+	uint32_t n_pkts, uint8_t port_id, enum link_framing framing)
 {
-	if (likely(stage_meta(pkt)->ip_octets <= ctx->mtu[port_id]))
-		put(ctx, pkt, port_id);
+	uint16_t mtu = ctx->mtu[port_id];
+
+	for (uint32_t i = 0; i < n_pkts; i++) {
+		if (likely(stage_meta(pkts[i])->ip_octets <= mtu))
+			put_framed(ctx, pkts[i], port_id, framing);
+		else
+			send_fragments(ctx, pkts[i], port_id);
+	}
+}
+
+static void send_by(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts, uint8_t port_id)
+{
+	if (ctx->ports[port_id]->framing == FRAMING_RAW_IP)
+		send_burst(ctx, pkts, n_pkts, port_id, FRAMING_RAW_IP);
 	else
-		send_fragments(ctx, pkt, port_id);
+		send_burst(ctx, pkts, n_pkts, port_id, FRAMING_ETHERNET);
+}
+
+/* How many of the packets, from the first on, leave by the same port. */
+static uint32_t run_length(struct rte_mbuf *const *pkts, uint32_t n_pkts)
+{
+	uint8_t port_id = stage_meta(pkts[0])->out_port;
+	uint32_t n = 1;
+
+	while (n < n_pkts && stage_meta(pkts[n])->out_port == port_id)
+		n++;
+	return n;
 }
 
 /* The gateway's own packets are billed like all others; when the plan is spent none is sent. ARP is not billed. */
@@ -273,10 +305,13 @@ static void send_asides(struct stage_ctx *ctx)
 		m->flow_id = FLOW_NONE;
 		if (!is_within_plan(ctx, a->pkt, m))
 			continue;
-		if (a->is_frame)
+		if (a->is_frame) {
+			if (m->ip_octets == 0)
+				ctx->batches[a->port].n_unbilled++;
 			enqueue(ctx, a->pkt, a->port);
-		else
-			send_ip(ctx, a->pkt, a->port);
+		} else {
+			send_by(ctx, &a->pkt, 1, a->port);
+		}
 	}
 	ctx->stages[STAGE_tx].in += ctx->n_asides;
 	ctx->n_asides = 0;
@@ -292,8 +327,10 @@ uint16_t tx_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 	}
 	ctx->stages[STAGE_tx].taken += ctx->n_resolved;
 	ctx->n_resolved = 0;
-	for (uint32_t i = 0; i < n_pkts; i++)
-		send_ip(ctx, pkts[i], stage_meta(pkts[i])->out_port);
+	for (uint32_t i = 0, n; i < n_pkts; i += n) {
+		n = run_length(pkts + i, n_pkts - i);
+		send_by(ctx, pkts + i, n, stage_meta(pkts[i])->out_port);
+	}
 	for (uint8_t port = 0; port < ctx->config->n_ports; port++) {
 		ctx->batches[port].header.n_bytes =
 			0; /* a neighbour may change before the next burst */

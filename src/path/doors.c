@@ -393,7 +393,7 @@ void doors_expect(const struct path *p, const struct flow_key_v4 *ups, uint32_t 
 		rte_prefetch0(flow_table_bucket(t, words[i]));
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		words[i] = flow_table_candidate(t, words[i]);
+		words[i] = flow_bucket_candidate(flow_table_bucket(t, words[i]), words[i]);
 		if (words[i] == FLOW_REF_NONE)
 			continue;
 		rte_prefetch0(&t->flows[words[i] >> 1]);

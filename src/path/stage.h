@@ -97,15 +97,17 @@ struct unsolicited {
 struct tx_header {
 	uint32_t next_hop_be;
 	bool has_next_hop;
-	uint16_t n_bytes;  /* 0: not begun */
-	uint8_t bytes[18]; /* with a VLAN tag */
+	struct mac_addr dst;
+	uint16_t n_bytes; /* 0: not begun */
+	uint8_t rest[12]; /* behind dst, with a VLAN tag */
 };
 
 /* Frames that wait for the port's next tx burst. */
 struct tx_batch {
 	struct rte_mbuf *pkts[BURST_MAX];
 	uint16_t n;
-	struct edge sum;
+	uint16_t n_unbilled; /* of n: ARP */
+	uint64_t octets;
 	struct tx_header header;
 };
 

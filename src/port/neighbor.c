@@ -45,39 +45,36 @@ struct neighbor_table {
 	struct entry *entries;
 	uint32_t *buckets;
 	uint32_t capacity;
-	uint32_t bucket_mask;
+	uint32_t bucket_shift;
 	uint32_t free_head;
 	uint32_t n_unused;
 	uint32_t n_waiting; /* packets, of all entries */
 	uint32_t aged;      /* next entry to look at */
 	struct list_ends lists[N_LISTS];
 	uint64_t reachable_us;
-	uint64_t seed;
+	uint64_t factor;
 	uint64_t n_changes;
 };
 
 static const struct mac_addr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
+/* Dietzfelbinger's multiply-shift: the top bits of a product with an odd factor that nobody knows. */
 static uint32_t *bucket_of(struct neighbor_table *t, uint8_t port, uint32_t addr_be)
 {
-	uint64_t key = ((uint64_t)port << 32 | addr_be) ^ t->seed;
-
-	/* The finaliser of MurmurHash3: each bit of the key reaches each bit of the result. */
-	key = (key ^ key >> 33) * 0xff51afd7ed558ccdull;
-	key = (key ^ key >> 33) * 0xc4ceb9fe1a85ec53ull;
-	return &t->buckets[(key ^ key >> 33) & t->bucket_mask];
+	return &t->buckets[((uint64_t)port << 32 | addr_be) * t->factor >> t->bucket_shift];
 }
 
 int neighbor_table_create(
 	uint32_t capacity, uint64_t reachable_us, uint64_t seed, struct neighbor_table **ret_table)
 {
 	struct neighbor_table *t;
-	uint32_t n_buckets = 1;
+	uint32_t n_buckets = 2;
+	uint32_t bucket_shift = 63;
 
 	if (capacity == 0 || capacity > UINT32_MAX / 4)
 		return -EINVAL;
-	while (n_buckets < capacity * 2)
-		n_buckets *= 2;
+	for (; n_buckets < capacity * 2; n_buckets *= 2)
+		bucket_shift--;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
 		return -ENOMEM;
@@ -96,9 +93,9 @@ int neighbor_table_create(
 	for (uint32_t i = 0; i < N_LISTS; i++)
 		t->lists[i] = (struct list_ends){NONE, NONE};
 	t->capacity = capacity;
-	t->bucket_mask = n_buckets - 1;
+	t->bucket_shift = bucket_shift;
 	t->reachable_us = reachable_us;
-	t->seed = seed;
+	t->factor = (seed + 1) * 0x9e3779b97f4a7c15ull | 1; /* seeds of tests are small */
 	*ret_table = t;
 	return 0;
 

@@ -550,7 +550,7 @@ static void finish_length(struct sides *s, uint8_t *ip, uint32_t len_bytes)
 static enum drop_reason parse_finished(
 	struct sides *s, uint8_t *ip, uint32_t len_bytes, struct pkt_meta *m)
 {
-	enum drop_reason why = parse_ipv4(ip, len_bytes, 0, m);
+	enum drop_reason why = parse_ipv4(ip, len_bytes, m);
 	uint16_t checksum;
 
 	if (why != DROP_PARSE_BAD_CHECKSUM || ip[10] != 0 || ip[11] != 0)
@@ -558,7 +558,7 @@ static enum drop_reason parse_finished(
 	checksum = checksum_of(ip, (size_t)(ip[0] & 0xf) * 4);
 	memcpy(ip + 10, &checksum, sizeof(checksum));
 	s->n_checksums_finished++;
-	return parse_ipv4(ip, len_bytes, 0, m);
+	return parse_ipv4(ip, len_bytes, m);
 }
 
 /*

@@ -83,14 +83,14 @@ static void check_own(uint8_t *ip, uint16_t len_bytes)
 	uint8_t *out;
 	uint16_t out_bytes;
 
-	if (parse_ipv4(ip, len_bytes, 0, &m) != DROP_NONE)
+	if (parse_ipv4(ip, len_bytes, &m) != DROP_NONE)
 		return;
 	if (icmp_error_allowed(ip, &m)) {
 		out = malloc(ICMP_ERROR_OCTETS_MAX);
 		demand(out != NULL);
 		out_bytes = icmp_error_build(out, ip, m.ip_octets, &error);
 		demand(out_bytes <= ICMP_ERROR_OCTETS_MAX);
-		demand(parse_ipv4(out, out_bytes, 0, &quote) == DROP_NONE);
+		demand(parse_ipv4(out, out_bytes, &quote) == DROP_NONE);
 		demand(checksum_l4_v4(out, out_bytes) == 0);
 		if (rewrite_has_port(m.proto)) {
 			demand(icmp_error_quote(out, out_bytes, &quote) == DROP_NONE);
@@ -100,7 +100,7 @@ static void check_own(uint8_t *ip, uint16_t len_bytes)
 	}
 	if (m.proto == PROTO_ICMP && m.icmp_type == ICMP_ECHO_REQUEST) {
 		icmp_echo_reply(ip, m.ip_octets);
-		demand(parse_ipv4(ip, len_bytes, 0, &m) == DROP_NONE);
+		demand(parse_ipv4(ip, len_bytes, &m) == DROP_NONE);
 		demand(m.icmp_type == ICMP_ECHO_REPLY);
 	}
 }

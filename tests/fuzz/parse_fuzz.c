@@ -73,8 +73,8 @@ static void check_fragments(const uint8_t *ip, const struct pkt_meta *m, uint16_
 		demand(len <= mtu && len > header_bytes);
 		payload_bytes += len - header_bytes;
 		/* A first piece may be too short for TCP's options; no other reason is due. */
-		if (parse_ipv4(out, len, 0, &piece) != DROP_NONE)
-			demand(parse_ipv4(out, len, 0, &piece) == DROP_PARSE_BAD_FRAGMENT);
+		if (parse_ipv4(out, len, &piece) != DROP_NONE)
+			demand(parse_ipv4(out, len, &piece) == DROP_PARSE_BAD_FRAGMENT);
 	}
 	demand(payload_bytes == m->ip_octets - (ip[0] & 0x0fu) * 4);
 	free(out);

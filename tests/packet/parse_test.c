@@ -280,19 +280,24 @@ Test(packet_parse, fills_the_metadata_of_tcp)
 	cr_assert_eq(m.dst_port, 8883);
 	cr_assert_eq(m.proto, PROTO_TCP);
 	cr_assert_eq(m.tcp_flags, TCP_SYN);
-	cr_assert_eq(m.flags, PKT_TCP_SYN | PKT_DF);
+	cr_assert_eq(m.flags, PKT_TCP_SYN);
 	cr_assert_eq(m.l4_off, 34);
 	cr_assert_eq(m.icmp_type, 0);
 	cr_assert_eq(m.vlan, 0);
 	cr_assert_eq(m.flow_id, FLOW_NONE);
 }
 
-Test(packet_parse, leaves_the_fields_of_rx_alone)
+Test(packet_parse, leaves_nothing_of_what_was_there)
 {
 	struct pkt_meta m = parse_good(&(struct packet_spec){0});
 
-	cr_assert_eq(m.rx_us, 0xaaaaaaaa);
-	cr_assert_eq(m.in_port, 0xaa);
+	cr_assert_eq(m.rx_us, 0);
+	cr_assert_eq(m.hash, 0);
+	cr_assert_eq(m.direction, 0);
+	cr_assert_eq(m.icmp_type, 0);
+	cr_assert_eq(m.in_port, PORT_NONE);
+	cr_assert_eq(m.out_port, PORT_NONE);
+	cr_assert_eq(m.device_id, DEVICE_NONE);
 }
 
 Test(packet_parse, counts_no_padding_as_octets)

@@ -59,7 +59,8 @@ static inline uint32_t flow_hash_addr(
 static inline uint32_t flow_hash_v4(const struct flow_hash_key *k, const struct flow_key_v4 *key)
 {
 	uint64_t addresses = (uint64_t)key->src_be << 32 | key->dst_be;
-	uint64_t rest = (uint64_t)key->src_port << 32 | (uint64_t)key->dst_port << 16 | key->proto;
+	uint32_t ports = (uint32_t)key->dst_port << 16 | key->src_port; /* one load */
+	uint64_t rest = (uint64_t)ports << 8 | key->proto;
 	uint64_t h = flow_hash_fold(addresses ^ k->words[0], rest ^ k->words[1]);
 
 	return (uint32_t)flow_hash_fold(h ^ k->words[2], k->words[0]);

@@ -171,7 +171,7 @@ static inline uint16_t flow_signature(uint32_t hash)
 {
 	uint16_t signature = (uint16_t)hash;
 
-	return signature == 0 ? 1 : signature;
+	return (uint16_t)(signature + (signature == 0));
 }
 
 /* Bit i is set when place i has the signature. The twin without SIMD, and what the others are tested against. */
@@ -211,15 +211,14 @@ static inline uint32_t flow_signature_mask(const struct flow_bucket *b, uint16_t
 }
 
 /*
- * First reference in the bucket whose signature matches, to prefetch its flow line; FLOW_REF_NONE when
+ * First reference in the hash's bucket whose signature matches, to prefetch its flow line; FLOW_REF_NONE when
  * none does. A match of the signature is not yet a match of the key.
  */
-static inline uint32_t flow_table_candidate(const struct flow_table *t, uint32_t hash)
+static inline uint32_t flow_bucket_candidate(const struct flow_bucket *b, uint32_t hash)
 {
-	const struct flow_bucket *b = flow_table_bucket(t, hash);
 	uint32_t mask = flow_signature_mask(b, flow_signature(hash));
 
-	return mask == 0 ? FLOW_REF_NONE : b->refs[__builtin_ctz(mask)];
+	return mask == 0 ? FLOW_REF_NONE : b->refs[(uint32_t)__builtin_ctz(mask)];
 }
 
 /*
@@ -229,21 +228,21 @@ static inline uint32_t flow_table_candidate(const struct flow_table *t, uint32_t
 static inline bool flow_has_key_v4(
 	const struct flow *f, uint32_t direction, const struct flow_key_v4 *key)
 {
-	uint64_t addresses;
-	uint64_t key_addresses;
+	const uint8_t *at = (const uint8_t *)f + direction * sizeof(f->internal_be);
+	uint32_t src_be;
+	uint32_t dst_be;
 	uint32_t ports;
 	uint32_t key_ports;
 
-	memcpy(&addresses, (const uint8_t *)f + direction * sizeof(f->remote_be),
-		sizeof(addresses));
-	memcpy(&key_addresses, key, sizeof(key_addresses));
+	memcpy(&src_be, at, sizeof(src_be));
+	memcpy(&dst_be, at + sizeof(src_be), sizeof(dst_be));
 	memcpy(&ports,
 		(const uint8_t *)f + offsetof(struct flow, internal_port)
-			+ direction * sizeof(f->remote_port),
+			+ direction * sizeof(f->internal_port),
 		sizeof(ports));
 	memcpy(&key_ports, (const uint8_t *)key + offsetof(struct flow_key_v4, src_port),
 		sizeof(key_ports));
-	return ((addresses ^ key_addresses) | (ports ^ key_ports)
+	return ((src_be ^ key->src_be) | (dst_be ^ key->dst_be) | (ports ^ key_ports)
 		       | (uint32_t)(f->proto ^ key->proto) | (f->flags & (uint32_t)FLOW_IPV6))
 	       == 0;
 }

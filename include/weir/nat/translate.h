@@ -29,17 +29,26 @@ static inline struct rewrite translate_rewrite(const struct flow *f, enum direct
 	};
 }
 
-/* What forwarding does to most packets: the flow's rewrite, and one off the TTL, with one change of the header's
- * checksum. `l4` is NULL where the packet has no L4 header. */
+/* What forwarding does to most packets: the flow's rewrite, and one off the TTL. */
 static inline void translate_forward(
 	const struct flow *f, enum direction direction, uint8_t *ip, uint8_t *l4)
 {
 	struct rewrite r = translate_rewrite(f, direction);
-	uint32_t is_down = direction == UPLINK ? 0 : 1;
+	uint32_t end = direction == UPLINK ? 0 : 1;
 
-	r.ip_delta = checksum_add(r.ip_delta, REWRITE_TTL_DELTA);
-	ip[8]--;
-	rewrite_end(ip, l4, 12 + is_down * 4, is_down * 2, &r);
+	rewrite_ttl(ip);
+	rewrite_address(ip, end, &r);
+	rewrite_l4(l4, end, &r);
+}
+
+/* The same for a packet without L4 header: a later fragment. */
+static inline void translate_forward_later(
+	const struct flow *f, enum direction direction, uint8_t *ip)
+{
+	struct rewrite r = translate_rewrite(f, direction);
+
+	rewrite_ttl(ip);
+	rewrite_address(ip, direction == UPLINK ? 0 : 1, &r);
 }
 
 /* The rewrite inside an ICMP error that travels in `direction` and quotes a packet of the flow, which travelled the

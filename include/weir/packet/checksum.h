@@ -11,6 +11,7 @@
 #ifndef WEIR_PACKET_CHECKSUM_H
 #define WEIR_PACKET_CHECKSUM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,10 +45,14 @@ static inline uint16_t checksum_delta32(uint32_t old_word, uint32_t new_word)
 	return checksum_fold((uint64_t)(uint32_t)~old_word + new_word);
 }
 
-/* The checksum after a change by `delta` (RFC 1624: HC' = ~(~HC + ~m + m')). */
+/* The checksum after a change by `delta` (RFC 1624: HC' = ~(~HC + ~m + m')), which is the checksum less the delta in ones'
+ * complement: what is borrowed at the top is taken off at the bottom. */
 static inline uint16_t checksum_update(uint16_t checksum, uint16_t delta)
 {
-	return (uint16_t)~checksum_add((uint16_t)~checksum, delta);
+	uint16_t updated;
+	bool borrow = __builtin_sub_overflow(checksum, delta, &updated);
+
+	return (uint16_t)(updated - borrow);
 }
 
 /* Sum of a block, to be folded and complemented; an odd last byte counts as padded with zero. */

@@ -90,11 +90,11 @@ enum {
 #define UDP_HEADER_BYTES  8
 #define ICMP_HEADER_BYTES 8
 
-/* The rare rest of parse_frame: whatever is not IPv4 right behind the link-layer header. */
+/* The rare rest of parse_fresh_frame: whatever is not IPv4 right behind the link-layer header. */
 __attribute__((cold)) struct parse_result parse_frame_uncommon(
 	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m);
 
-/* The rare rest of parse_ipv4: a header that is malformed or has options. */
+/* The rare rest of parse_fresh_ipv4: a header that is malformed or has options. */
 __attribute__((cold)) enum drop_reason parse_ipv4_uncommon(
 	const uint8_t *frame, uint32_t len_bytes, uint32_t l3_off, struct pkt_meta *m);
 
@@ -118,6 +118,24 @@ struct parse_l4_shape {
 /* By protocol. */
 extern const struct parse_l4_shape parse_l4_shapes[UINT8_MAX + 1];
 
+/* Metadata for a frame of this framing that nobody has looked into: all that holds of a plain IPv4 packet without tags and
+ * options is there, so that parsing writes what differs from one to the next. */
+static inline struct pkt_meta parse_fresh_meta(enum link_framing framing)
+{
+	uint8_t l3_off = framing == FRAMING_ETHERNET ? ETHERNET_HEADER_BYTES : 0;
+
+	return (struct pkt_meta){
+		.src = ip_addr_v4(0),
+		.dst = ip_addr_v4(0),
+		.flow_id = FLOW_NONE,
+		.l3_off = l3_off,
+		.l4_off = (uint8_t)(l3_off + IPV4_HEADER_BYTES),
+		.in_port = PORT_NONE,
+		.out_port = PORT_NONE,
+		.device_id = DEVICE_NONE,
+	};
+}
+
 /* Reads an L4 header of which `present_bytes` are there; a length that it states may reach `whole_bytes`. */
 static inline enum drop_reason parse_l4(
 	const uint8_t *l4, uint32_t present_bytes, uint32_t whole_bytes, struct pkt_meta *m)
@@ -138,8 +156,8 @@ static inline enum drop_reason parse_l4(
 	m->src_port = load_be16(l4);
 	m->dst_port = load_be16(l4 + 2);
 	m->tcp_flags = (uint8_t)field;
-	m->icmp_type = 0;
-	m->flags |= (uint16_t)((field & TCP_SYN) * (PKT_TCP_SYN / TCP_SYN));
+	if (__builtin_expect((field & TCP_SYN) != 0, 0))
+		m->flags |= PKT_TCP_SYN;
 	if ((shape->bad_flags >> (field & 0x3f) & 1) != 0)
 		return DROP_PARSE_BAD_TCP_FLAGS;
 	return DROP_NONE;
@@ -151,38 +169,33 @@ static inline enum drop_reason parse_ipv4_payload(
 {
 	const uint8_t *ip = frame + l3_off;
 	uint16_t total_bytes = load_be16(ip + 2);
-	uint16_t fragment = load_be16(ip + 6);
+	uint16_t fragment_be = load16(ip + 6);
 	uint32_t payload_bytes = total_bytes - header_bytes;
 
-	m->src = ip_addr_v4(load32(ip + 12));
-	m->dst = ip_addr_v4(load32(ip + 16));
-	m->flow_id = FLOW_NONE;
+	m->src.words[3] = load32(ip + 12);
+	m->dst.words[3] = load32(ip + 16);
 	m->ip_octets = total_bytes;
-	m->flags = (uint16_t)(((fragment & IPV4_DF) != 0 ? PKT_DF : 0)
-			      | (header_bytes > IPV4_HEADER_BYTES ? PKT_OPTIONS : 0)
-			      | (ip[8] <= 1 ? PKT_TTL_SPENT : 0));
-	m->l3_off = (uint8_t)l3_off;
-	m->l4_off = (uint8_t)(l3_off + header_bytes);
 	m->proto = ip[9];
-	if ((fragment & (IPV4_MF | IPV4_FRAGMENT_OFFSET)) != 0)
-		return parse_fragment(frame, payload_bytes, fragment, m);
+	if (__builtin_expect(ip[8] <= 1, 0))
+		m->flags |= PKT_TTL_SPENT;
+	if ((fragment_be & htons(IPV4_MF | IPV4_FRAGMENT_OFFSET)) != 0)
+		return parse_fragment(frame, payload_bytes, ntohs(fragment_be), m);
 	return parse_l4(ip + header_bytes, payload_bytes, payload_bytes, m);
 }
 
-/* RFC 1071: a right header, here of 20 octets, sums to ones' complement zero: 0xffff, as it is not all zeros. */
+/* RFC 1071: a right header, here of 20 octets, sums to ones' complement zero. Ones' complement arithmetic is that modulo 0xffff, of
+ * which 2^32 is one more than a multiple: so words may be of 32 bits, and nothing need be folded. */
 static inline bool parse_ipv4_checksum_good(const uint8_t *ip)
 {
 	uint64_t sum = (uint64_t)load32(ip) + load32(ip + 4) + load32(ip + 8) + load32(ip + 12)
 		       + load32(ip + 16);
-	uint32_t half =
-		(uint32_t)(sum >> 32) + (uint32_t)(sum >> 16 & 0xffff) + (uint32_t)(sum & 0xffff);
 
-	return (uint16_t)(half + (half >> 16)) == 0xffff;
+	return sum % 0xffff == 0;
 }
 
-/* parse_frame from an IPv4 header at frame + l3_off on; l3_off is at most len_bytes. Leaves vlan
- * alone. */
-static inline enum drop_reason parse_ipv4(
+/* parse_frame from an IPv4 header at frame + l3_off on; l3_off is at most len_bytes. `m` is fresh, but for the VLAN, and its offsets
+ * those of a header here without options. */
+static inline enum drop_reason parse_fresh_ipv4(
 	const uint8_t *frame, uint32_t len_bytes, uint32_t l3_off, struct pkt_meta *m)
 {
 	const uint8_t *ip = frame + l3_off;
@@ -199,19 +212,33 @@ static inline enum drop_reason parse_ipv4(
 	return parse_ipv4_payload(frame, l3_off, IPV4_HEADER_BYTES, m);
 }
 
-/* Parses a frame into `m`: addresses, ports, offsets, octets, flags, proto, vlan; sets flow_id to
- * FLOW_NONE. The fields of rx stay as they are. */
-static inline struct parse_result parse_frame(
+/* Parses a frame into `m`, which is fresh but for what is known of its arrival: addresses, ports, offsets, octets, flags, proto,
+ * vlan. */
+static inline struct parse_result parse_fresh_frame(
 	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m)
 {
 	bool is_ethernet = framing == FRAMING_ETHERNET;
 	uint32_t l3_off = is_ethernet ? ETHERNET_HEADER_BYTES : 0;
 
-	m->vlan = 0;
-	if (len_bytes <= l3_off
+	if (len_bytes < l3_off + IPV4_HEADER_BYTES
 		|| (is_ethernet ? load_be16(frame + 12) != ETHERTYPE_IPV4 : frame[0] >> 4 == 6))
 		return parse_frame_uncommon(frame, len_bytes, framing, m);
-	return (struct parse_result){parse_ipv4(frame, len_bytes, l3_off, m), PARSE_IPV4};
+	return (struct parse_result){parse_fresh_ipv4(frame, len_bytes, l3_off, m), PARSE_IPV4};
+}
+
+/* The same into metadata in any state. */
+static inline struct parse_result parse_frame(
+	const uint8_t *frame, uint32_t len_bytes, enum link_framing framing, struct pkt_meta *m)
+{
+	*m = parse_fresh_meta(framing);
+	return parse_fresh_frame(frame, len_bytes, framing, m);
+}
+
+/* The same for a packet that begins with its IPv4 header. */
+static inline enum drop_reason parse_ipv4(const uint8_t *ip, uint32_t len_bytes, struct pkt_meta *m)
+{
+	*m = parse_fresh_meta(FRAMING_RAW_IP);
+	return parse_fresh_ipv4(ip, len_bytes, 0, m);
 }
 
 #endif

@@ -45,57 +45,74 @@ static inline void rewrite_checksum(uint8_t *at, uint16_t delta)
 	store16(at, checksum_update(load16(at), delta));
 }
 
-/* Where the checksum of an L4 header lies, by protocol; 0 for one without port or identifier to rewrite. */
-static const uint8_t rewrite_checksum_off[UINT8_MAX + 1] = {
-	[PROTO_ICMP] = 2,
-	[PROTO_TCP] = 16,
-	[PROTO_UDP] = 6,
+/* Where things lie in an L4 header, so that which protocol it is costs no branch. */
+struct rewrite_l4_shape {
+	uint8_t port_off
+		[2]; /* of the source, of the destination; an ICMP query's identifier is either's */
+	uint8_t checksum_off; /* 0: neither port nor identifier to rewrite */
+	uint8_t spare;
+};
+
+/* By protocol. */
+static const struct rewrite_l4_shape rewrite_l4_shapes[UINT8_MAX + 1] = {
+	[PROTO_ICMP] = {{4, 4}, 2, 0},
+	[PROTO_TCP] = {{0, 2}, 16, 0},
+	[PROTO_UDP] = {{0, 2}, 6, 0},
 };
 
 /* True for protocols with a port or identifier to rewrite. */
 static inline bool rewrite_has_port(uint8_t proto)
 {
-	return rewrite_checksum_off[proto] != 0;
+	return rewrite_l4_shapes[proto].checksum_off != 0;
 }
 
-/* Puts the port in at `port_off` of a TCP or UDP header, or the identifier into an ICMP query,
- * whose place is the same for either end. Which of them it is costs no branch. */
-static inline void rewrite_l4(uint8_t *l4, uint32_t port_off, const struct rewrite *r)
+/* A checksum of 0, old or new: it says "none" in UDP, and is wrong for an ICMP reply of nothing but zeros. */
+static inline uint16_t rewrite_zero(uint8_t proto, uint16_t old_checksum, uint16_t new_checksum)
 {
-	uint8_t *checksum = l4 + rewrite_checksum_off[r->proto];
-	/* 0 says "none" in UDP, and is wrong for an ICMP reply of nothing but zeros. */
-	uint16_t instead_of_0 = r->proto == PROTO_TCP ? 0 : 0xffff;
-	uint16_t old_checksum = load16(checksum);
-	uint16_t new_checksum = checksum_update(old_checksum, r->l4_delta);
-
-	if (new_checksum == 0)
-		new_checksum = instead_of_0;
-	if (old_checksum == 0 && r->proto == PROTO_UDP)
-		new_checksum = 0;
-	store16(checksum, new_checksum);
-	store16(l4 + (r->proto == PROTO_ICMP ? 4 : port_off), r->port_be);
+	if (old_checksum == 0 && proto == PROTO_UDP)
+		return 0;
+	return new_checksum == 0 && proto != PROTO_TCP ? 0xffff : new_checksum;
 }
 
-/* Replaces an address, at `addr_off` of the IP header, and its port. */
-static inline void rewrite_end(
-	uint8_t *ip, uint8_t *l4, uint32_t addr_off, uint32_t port_off, const struct rewrite *r)
+/* Replaces the port or identifier, if there is one, of end `end`: 0 for the source, 1 for the destination. */
+static inline void rewrite_l4(uint8_t *l4, uint32_t end, const struct rewrite *r)
+{
+	const struct rewrite_l4_shape *shape = &rewrite_l4_shapes[r->proto];
+	uint8_t *checksum = l4 + shape->checksum_off;
+	uint16_t old_checksum;
+	uint16_t new_checksum;
+
+	if (__builtin_expect(shape->checksum_off == 0, 0))
+		return;
+	old_checksum = load16(checksum);
+	new_checksum = checksum_update(old_checksum, r->l4_delta);
+	if (__builtin_expect(old_checksum == 0 || new_checksum == 0, 0))
+		new_checksum = rewrite_zero(r->proto, old_checksum, new_checksum);
+	store16(checksum, new_checksum);
+	store16(l4 + shape->port_off[end], r->port_be);
+}
+
+/* Replaces the address of an end. */
+static inline void rewrite_address(uint8_t *ip, uint32_t end, const struct rewrite *r)
 {
 	rewrite_checksum(ip + 10, r->ip_delta);
-	store32(ip + addr_off, r->addr_be);
-	if (l4 != NULL && rewrite_has_port(r->proto))
-		rewrite_l4(l4, port_off, r);
+	store32(ip + 12 + 4 * end, r->addr_be);
 }
 
 /* Replaces source address and source port (identifier). */
 static inline void rewrite_source(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_end(ip, l4, 12, 0, r);
+	rewrite_address(ip, 0, r);
+	if (l4 != NULL)
+		rewrite_l4(l4, 0, r);
 }
 
 /* Replaces destination address and destination port (identifier). */
 static inline void rewrite_destination(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_end(ip, l4, 16, 2, r);
+	rewrite_address(ip, 1, r);
+	if (l4 != NULL)
+		rewrite_l4(l4, 1, r);
 }
 
 /* The word of TTL and protocol falls by 0x0100, whatever they are: ~m + m' = ~0x0100. */

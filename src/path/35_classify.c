@@ -108,18 +108,26 @@ static void watch_for_dns(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_
 	}
 }
 
+/* One of the first packets of its flow, or one of the DNS. */
+__attribute__((noinline)) static void learn_one(
+	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t i)
+{
+	const struct pkt_meta *m = stage_meta(pkts[i]);
+	bool is_new = (m->flags & PKT_NEW_FLOW) != 0;
+
+	if (is_new)
+		learn_begin(ctx, m->flow_id);
+	if (is_read(ctx, m) && learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
+		classify_again(ctx, m->flow_id);
+}
+
 static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
-		bool is_new = (m->flags & PKT_NEW_FLOW) != 0;
 
-		if (m->flow_id == FLOW_NONE || !says_names(stage_flow(ctx, m)))
-			continue;
-		if (is_new)
-			learn_begin(ctx, m->flow_id);
-		if (is_read(ctx, m) && learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
-			classify_again(ctx, m->flow_id);
+		if (unlikely(m->flow_id != FLOW_NONE && says_names(stage_flow(ctx, m))))
+			learn_one(ctx, pkts, i);
 	}
 }
 

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define MBUF_CACHE        256
-#define RECORDS_RING      16384
+#define RECORDS_RING      32768
 #define EVENTS_RING       1024
 #define NAMES_FOR_HOSTS   32 /* of them */
 #define FRAGMENT_HELD_ALL 1024

@@ -122,13 +122,13 @@ static void note_flows(struct sample *sum, const struct counts *before, const st
 static struct sample run_for(struct bench_worker *w, uint64_t ticks, struct steps *s)
 {
 	struct counts before = counts_of(w);
-	struct bench_port_ticks source = bench_port_ticks();
+	struct bench_port_ticks source = w->port_ticks;
 	struct counts after;
 	struct sample sum = {0};
 
 	while (sum.ticks < ticks)
 		steps_of_a_look(w, s, &sum);
-	sum.source = bench_port_ticks_since(&source);
+	sum.source = bench_port_ticks_since(&w->port_ticks, &source);
 	after = counts_of(w);
 	note_flows(&sum, &before, &after);
 	return sum;

@@ -203,7 +203,7 @@ static int open_ports(struct bench_worker *w, const struct path_config *pc)
 		if (rc != 0)
 			return rc;
 		if (!w->is_counted)
-			bench_time_port(w->ports[i]);
+			bench_time_port(&w->timed_ports[i], w->ports[i], &w->port_ticks);
 	}
 	return 0;
 }
@@ -432,7 +432,7 @@ void bench_worker_close(struct bench_worker *w)
 
 struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 {
-	struct bench_port_ticks before = bench_port_ticks();
+	struct bench_port_ticks before = w->port_ticks;
 	struct bench_instructions counter;
 	struct bench_sample s = {0};
 	uint64_t start;
@@ -445,7 +445,7 @@ struct bench_sample bench_worker_run(struct bench_worker *w, uint64_t ticks)
 		s.ticks = clock_tsc() - start;
 	} while (s.ticks < ticks);
 	s.instructions = bench_instructions_end(&counter);
-	s.source = bench_port_ticks_since(&before);
+	s.source = bench_port_ticks_since(&w->port_ticks, &before);
 	return s;
 }
 

@@ -52,6 +52,8 @@ struct bench_worker {
 	struct path *path;
 	const struct path_config *path_config;
 	struct port *ports[PORTS_MAX];
+	struct bench_timed_port timed_ports[PORTS_MAX];
+	struct bench_port_ticks port_ticks; /* of all ports */
 	uint8_t lan;
 	uint8_t uplink;
 	struct bench_flows flows;

@@ -191,27 +191,28 @@ static enum drop_reason take_otherwise(
 	return t.why;
 }
 
-/* The shares of the packets' devices in their plans, asked for over the whole burst; NULL where there is none. */
-__attribute__((noinline)) static void find_shares(const struct stage_ctx *ctx,
-	struct rte_mbuf *const *pkts, uint32_t n_pkts, struct share **ret_shares)
+/* Of packets in a row that go one way, the shares of their devices in the plan, asked for over the whole burst; NULL where
+ * there is none. Returns how many they are. */
+static uint32_t find_shares(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
+	uint32_t n_pkts, struct share **ret_shares)
 {
 	const struct device *devices = ctx->devices->devices;
-	uint8_t plan_id = PLAN_NONE;
-	uint16_t way = 0;
+	uint16_t way = stage_way(stage_meta(pkts[0]));
+	uint8_t plan_id = begin(ctx, stage_meta(pkts[0])).plan_id;
+	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < n_pkts; i++) {
-		const struct pkt_meta *m = stage_meta(pkts[i]);
+	for (; n < n_pkts; n++) {
+		const struct pkt_meta *m = stage_meta(pkts[n]);
 
-		if (unlikely(i == 0 || stage_way(m) != way)) {
-			way = stage_way(m);
-			plan_id = begin(ctx, m).plan_id;
-		}
-		ret_shares[i] = NULL;
+		if (unlikely(stage_way(m) != way))
+			break;
+		ret_shares[n] = NULL;
 		if (unlikely(m->device_id == DEVICE_NONE || plan_id == PLAN_NONE))
 			continue;
-		ret_shares[i] = stage_share(ctx, devices[m->device_id].station, plan_id);
-		rte_prefetch0(ret_shares[i]);
+		ret_shares[n] = stage_share(ctx, devices[m->device_id].station, plan_id);
+		rte_prefetch0(ret_shares[n]);
 	}
+	return n;
 }
 
 /* Takes packets in a row that go from one port to one other; returns how many they are. The survivors go to *kept on. */
@@ -271,7 +272,8 @@ __attribute__((noinline)) static uint16_t meter_with_quotas(
 {
 	struct share *shares[BURST_ROOM];
 
-	find_shares(ctx, pkts, n_pkts, shares);
+	for (uint32_t i = 0; i < n_pkts;)
+		i += find_shares(ctx, pkts + i, n_pkts - i, shares + i);
 	return meter_burst(ctx, pkts, n_pkts, shares);
 }
 

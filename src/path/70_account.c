@@ -15,10 +15,9 @@ static uint8_t crossed_uplink(const struct stage_ctx *ctx, const struct pkt_meta
 	return ctx->is_uplink[m->in_port] ? m->in_port : PORT_NONE;
 }
 
-static inline void count(struct stage_ctx *ctx, const struct pkt_meta *m, enum direction direction)
+static inline void count(struct stage_ctx *ctx, const struct pkt_meta *m, struct flow *f,
+	struct device *d, enum direction direction)
 {
-	struct flow *f = stage_flow(ctx, m);
-	struct device *d = &ctx->devices->devices[f->device_id];
 	/* RFC 5508 REQ-6, RFC 7857 section 6: an error that somebody quotes at a flow must not keep it alive, nor an RST. */
 	uint32_t last_ms = unlikely((m->flags & (PKT_ICMP_ERROR | PKT_PROVES_NOTHING)) != 0)
 				   ? f->last_ms[direction]
@@ -37,15 +36,18 @@ static uint32_t count_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts, u
 	enum direction direction = first->direction;
 	uint16_t way = stage_way(first);
 	uint8_t port = crossed_uplink(ctx, first);
+	struct flow *flows = ctx->flows->flows;
+	struct device *devices = ctx->devices->devices;
 	uint64_t octets = 0;
 	uint32_t n = 0;
 
 	do {
 		const struct pkt_meta *m = stage_meta(pkts[n]);
+		struct flow *f = &flows[m->flow_id];
 
 		if (unlikely(stage_way(m) != way || m->direction != direction))
 			break;
-		count(ctx, m, direction);
+		count(ctx, m, f, &devices[f->device_id], direction);
 		octets += m->ip_octets;
 	} while (++n < n_pkts);
 	if (port != PORT_NONE) {

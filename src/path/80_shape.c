@@ -124,8 +124,6 @@ struct run {
 		*down; /* who watches packets that leave, or have come, by a followed uplink */
 };
 
-#define NO_WAY UINT16_MAX /* between no ports */
-
 static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 {
 	bool is_up = ctx->is_uplink[m->out_port];
@@ -145,49 +143,85 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 	return run;
 }
 
-/* The run comes as a copy: one whose address is known lives in memory, and all packets pay for that. */
-static void end(struct run run)
+static void end(struct run *run)
 {
-	if (run.shaper != NULL)
-		shaper_pass_end(run.shaper, &run.pass);
+	if (run->shaper != NULL)
+		shaper_pass_end(run->shaper, &run->pass);
+	run->pass = (struct shaper_pass){.room = -1};
+}
+
+/* Packets of a run that nobody watches, as long as the rate has room; returns how many. */
+static uint32_t pass_unwatched(
+	struct run *run, struct rte_mbuf *const *pkts, uint32_t n_pkts, struct rte_mbuf **kept)
+{
+	struct shaper_pass pass = run->pass;
+	uint32_t n = 0;
+
+	for (; n < n_pkts; n++) {
+		const struct pkt_meta *m = stage_meta(pkts[n]);
+
+		if (unlikely(stage_way(m) != run->way)
+			|| unlikely(!shaper_pass_take(&pass, m->ip_octets + run->overhead)))
+			break;
+		kept[n] = pkts[n];
+	}
+	run->pass = pass;
+	return n;
+}
+
+/* True when a packet goes on; else it waits. */
+static bool pass_or_hold(struct stage_ctx *ctx, struct run *run, struct rte_mbuf *pkt)
+{
+	const struct pkt_meta *m = stage_meta(pkt);
+	uint32_t octets = m->ip_octets + run->overhead;
+
+	if (run->down != NULL)
+		link_watch_down(ctx, run->down, pkt, m);
+	if (run->shaper == NULL || shaper_pass_take(&run->pass, octets)) {
+		if (run->up != NULL)
+			link_watch_up(ctx, run->up, pkt, m);
+		return true;
+	}
+	end(run); /* all others of the run wait behind it */
+	hold(ctx, run->shaper, pkt, octets);
+	return false;
+}
+
+/* Packets in a row that go one way; returns how many they are. */
+static uint32_t shape_way(struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts,
+	struct rte_mbuf ***ret_kept)
+{
+	struct run run = begin(ctx, stage_meta(pkts[0]));
+	struct rte_mbuf **kept = *ret_kept;
+	uint32_t n = 0;
+
+	if (run.shaper != NULL && run.up == NULL && run.down == NULL)
+		n = pass_unwatched(&run, pkts, n_pkts, kept);
+	kept += n;
+	for (; n < n_pkts && stage_way(stage_meta(pkts[n])) == run.way; n++)
+		if (pass_or_hold(ctx, &run, pkts[n]))
+			*kept++ = pkts[n];
+	end(&run);
+	*ret_kept = kept;
+	return n;
 }
 
 uint16_t shape_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
-	struct run run = {.way = NO_WAY};
-	uint16_t kept = 0;
+	struct rte_mbuf **kept = pkts;
+	uint16_t n_kept;
 
 	if (likely(!ctx->any_shaped))
 		return n_pkts;
-	for (uint16_t i = 0; i < n_pkts; i++) {
-		const struct pkt_meta *m = stage_meta(pkts[i]);
-		uint32_t octets;
-
-		if (unlikely(stage_way(m) != run.way)) {
-			end(run);
-			run = begin(ctx, m);
-		}
-		octets = (uint32_t)m->ip_octets + run.overhead;
-		if (run.down != NULL)
-			link_watch_down(ctx, run.down, pkts[i], m);
-		if (run.shaper == NULL || shaper_pass_take(&run.pass, octets)) {
-			if (run.up != NULL)
-				link_watch_up(ctx, run.up, pkts[i], m);
-			pkts[kept++] = pkts[i];
-		} else {
-			/* All others of the run wait behind it. */
-			end(run);
-			run.pass = (struct shaper_pass){.room = -1};
-			hold(ctx, run.shaper, pkts[i], octets);
-		}
-	}
-	end(run);
+	for (uint32_t i = 0; i < n_pkts;)
+		i += shape_way(ctx, pkts + i, n_pkts - i, &kept);
+	n_kept = (uint16_t)(kept - pkts);
 	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
 		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
 			if (unlikely(ctx->shaped[port][d]))
-				kept += release_way(ctx, (uint8_t)port, d, pkts + kept,
-					(uint16_t)(BURST_ROOM - kept));
-	return kept;
+				n_kept += release_way(ctx, (uint8_t)port, d, pkts + n_kept,
+					(uint16_t)(BURST_ROOM - n_kept));
+	return n_kept;
 }
 
 /* How fast the plan of an uplink lets go what no reserve pays for. */

@@ -83,29 +83,26 @@ static const struct mac_addr *made_up_mac(uint32_t addr_be, struct mac_addr *mac
 	return mac;
 }
 
-/* The address to ask for: the destination on a LAN, the configured gateway on an Ethernet uplink. */
-static uint32_t next_hop_of(const struct path_port *p, const uint8_t *ip)
-{
-	uint32_t dst_be;
-
-	memcpy(&dst_be, ip + 16, sizeof(dst_be));
-	if (p->role != PORT_UPLINK || ip_addr_is_unset(&p->gateway))
-		return dst_be;
-	return ((dst_be ^ p->address.addr.words[3]) & ip_v4_mask(p->address.len_bits)) == 0
-			       && p->address.len_bits < 32
-		       ? dst_be
-		       : p->gateway.words[3];
-}
-
-/* The MAC of a next hop; NULL while it is not known. */
-static const struct mac_addr *mac_of(
-	struct stage_ctx *ctx, uint8_t port_id, uint32_t next_hop_be, struct mac_addr *room)
+/* The MAC of a next hop that is not asked for: in replay, and on the kernel's side of a tap. */
+__attribute__((noinline)) static const struct mac_addr *mac_unasked(
+	const struct stage_ctx *ctx, uint8_t port_id, uint32_t next_hop_be, struct mac_addr *room)
 {
 	if (ctx->setup->virtual_clock)
 		return made_up_mac(next_hop_be, room);
-	if (ctx->config->ports[port_id].role == PORT_TAP)
-		return &ctx->ports[port_id]->mac;
-	return neighbor_find(ctx->neighbors, port_id, next_hop_be, ctx->now_us);
+	return &ctx->ports[port_id]->mac;
+}
+
+/* Where next hops are: destinations on a LAN, and the configured gateway of an Ethernet uplink. */
+static void begin_next_hops(const struct stage_ctx *ctx, uint8_t port_id, struct tx_header *h)
+{
+	const struct path_port *p = &ctx->config->ports[port_id];
+	bool has_gateway = p->role == PORT_UPLINK && !ip_addr_is_unset(&p->gateway);
+
+	h->network_be = p->address.addr.words[3];
+	h->mask_be = has_gateway ? ip_v4_mask(p->address.len_bits) : 0;
+	h->gateway_be = p->gateway.words[3];
+	h->asks = !ctx->setup->virtual_clock && p->role != PORT_TAP;
+	h->has_next_hop = false;
 }
 
 /* Begins the header of a burst's frames: all but the destination. */
@@ -124,15 +121,22 @@ __attribute__((noinline)) static void begin_header(
 	}
 	store_be16(at, ETHERTYPE_IPV4);
 	h->n_bytes = (uint16_t)(sizeof(h->dst) + (uint32_t)(at - h->rest) + sizeof(uint16_t));
-	h->has_next_hop = false;
+	begin_next_hops(ctx, port_id, h);
+}
+
+static inline uint32_t next_hop_of(const struct tx_header *h, uint32_t dst_be)
+{
+	return ((dst_be ^ h->network_be) & h->mask_be) == 0 ? dst_be : h->gateway_be;
 }
 
 /* Puts the MAC of a next hop into the header. False while it is not known. */
-static bool turn_header(
+static inline bool turn_header(
 	struct stage_ctx *ctx, uint8_t port_id, uint32_t next_hop_be, struct tx_header *h)
 {
 	struct mac_addr room;
-	const struct mac_addr *mac = mac_of(ctx, port_id, next_hop_be, &room);
+	const struct mac_addr *mac =
+		likely(h->asks) ? neighbor_find(ctx->neighbors, port_id, next_hop_be, ctx->now_us)
+				: mac_unasked(ctx, port_id, next_hop_be, &room);
 
 	if (unlikely(mac == NULL))
 		return false;
@@ -160,11 +164,12 @@ static inline void put_ethernet(struct stage_ctx *ctx, struct rte_mbuf *pkt, uin
 {
 	struct tx_header *h = &ctx->batches[port_id].header;
 	const struct pkt_meta *m = stage_meta(pkt);
-	uint32_t next_hop_be = next_hop_of(&ctx->config->ports[port_id], stage_ip(pkt, m));
+	uint32_t next_hop_be;
 	uint8_t *frame;
 
 	if (unlikely(h->n_bytes == 0))
 		begin_header(ctx, port_id, h);
+	next_hop_be = next_hop_of(h, load32(stage_ip(pkt, m) + 16));
 	if (!(h->has_next_hop && h->next_hop_be == next_hop_be)
 		&& !turn_header(ctx, port_id, next_hop_be, h)) {
 		wait(ctx, pkt, port_id, next_hop_be);

@@ -93,10 +93,14 @@ struct unsolicited {
 	bool must_restart; /* [control] sets it, the worker takes it back */
 };
 
-/* The link-layer header of the last packet of a burst. */
+/* The link-layer header of the last packet of a burst, and where the port's next hops are. */
 struct tx_header {
+	uint32_t network_be; /* destinations within are next hops, under the mask */
+	uint32_t mask_be;
+	uint32_t gateway_be; /* of all others */
 	uint32_t next_hop_be;
 	bool has_next_hop;
+	bool asks; /* next hops are neighbours, which are asked for */
 	struct mac_addr dst;
 	uint16_t n_bytes; /* 0: not begun */
 	uint8_t rest[12]; /* behind dst, with a VLAN tag */

@@ -265,6 +265,9 @@ static inline struct share *stage_share(
 	return &ctx->shares[(size_t)station * ctx->n_share_plans + plan_id];
 }
 
+/* What a UDP datagram carries; NULL when that is nothing, or only a part of it in a fragment. */
+const uint8_t *stage_datagram(struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t *ret_len);
+
 /* Ends a packet with a reason: counts, takes back what was billed and was not sent, frees. */
 void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason why);
 

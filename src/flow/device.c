@@ -78,8 +78,7 @@ void device_table_destroy(struct device_table *t)
 
 static uint32_t *chain_of(const struct device_table *t, uint8_t port, const struct ip_addr *addr)
 {
-	struct flow_key key = {.src = *addr, .dst = *addr, .src_port = port};
-	uint32_t hash = flow_hash(&t->private->key, &key);
+	uint32_t hash = flow_hash_addr(&t->private->key, addr, port);
 
 	return &t->private->chains[(uint64_t)hash * t->private->n_chains >> 32];
 }

@@ -22,6 +22,7 @@
 struct flow_wheel {
 	struct flow_table *table;
 	uint64_t now_us; /* of the last call */
+	uint32_t now_ms; /* the same, as flows are stamped */
 	uint64_t next;   /* the slot to look at next, counted from time 0; all before it are done */
 	uint32_t lane;   /* to look at next */
 	uint32_t heads[N_SLOTS * N_LANES];
@@ -30,6 +31,12 @@ struct flow_wheel {
 /* flow_more.wheel_slot is the list's number plus one, so that a zeroed flow is not armed. */
 #define SLOT_UNARMED 0
 
+static void set_now(struct flow_wheel *w, uint64_t now_us)
+{
+	w->now_us = now_us;
+	w->now_ms = (uint32_t)(now_us / US_PER_MS);
+}
+
 int flow_wheel_create(struct flow_table *t, uint64_t now_us, struct flow_wheel **ret_wheel)
 {
 	struct flow_wheel *w = malloc(sizeof(*w));
@@ -37,7 +44,7 @@ int flow_wheel_create(struct flow_table *t, uint64_t now_us, struct flow_wheel *
 	if (w == NULL)
 		return -ENOMEM;
 	w->table = t;
-	w->now_us = now_us;
+	set_now(w, now_us);
 	w->next = (now_us >> SLOT_SHIFT) + 1;
 	w->lane = 0;
 	for (uint32_t i = 0; i < N_SLOTS * N_LANES; i++)
@@ -77,9 +84,9 @@ uint32_t flow_timeout_ms(const struct flow_timeouts *to, const struct flow *f)
 	}
 }
 
-static uint32_t ms_since(uint32_t stamp_ms, uint64_t now_us)
+static uint32_t ms_since(const struct flow_wheel *w, uint32_t stamp_ms)
 {
-	uint32_t span_ms = (uint32_t)(now_us / US_PER_MS) - stamp_ms;
+	uint32_t span_ms = w->now_ms - stamp_ms;
 
 	return span_ms > UINT32_MAX - AHEAD_MAX_MS ? 0 : span_ms;
 }
@@ -95,15 +102,15 @@ static uint32_t idle_ms(
 	bool is_query = f->proto == PROTO_UDP || f->proto == PROTO_ICMP;
 	bool down_refreshes = !is_query || to->inbound_refresh != 0;
 	bool down_counts = down_refreshes && f->packets[DOWNLINK] != 0;
-	uint32_t down_ms = down_counts ? ms_since(f->last_ms[DOWNLINK], w->now_us) : UINT32_MAX;
+	uint64_t start_us = w->table->more[flow_id].start_us;
+	uint32_t down_ms = down_counts ? ms_since(w, f->last_ms[DOWNLINK]) : UINT32_MAX;
 	uint32_t up_ms;
 
 	if (f->packets[UPLINK] == 0 && down_counts)
 		return down_ms;
 	if (f->packets[UPLINK] == 0)
-		return ms_since(
-			(uint32_t)(w->table->more[flow_id].start_us / US_PER_MS), w->now_us);
-	up_ms = ms_since(f->last_ms[UPLINK], w->now_us);
+		return start_us >= w->now_us ? 0 : (uint32_t)((w->now_us - start_us) / US_PER_MS);
+	up_ms = ms_since(w, f->last_ms[UPLINK]);
 	return up_ms < down_ms ? up_ms : down_ms;
 }
 
@@ -167,7 +174,7 @@ static void turn_to(struct flow_wheel *w, uint64_t now_us)
 {
 	uint64_t now_slot = now_us >> SLOT_SHIFT;
 
-	w->now_us = now_us;
+	set_now(w, now_us);
 	if (w->next > now_slot + 1)
 		w->next = now_slot + 1;
 	if (w->next + N_SLOTS <= now_slot)

@@ -4,6 +4,7 @@
 #include <weir/flow/table.h>
 
 #include <errno.h>
+#include <stdalign.h>
 #include <stdlib.h>
 
 #define FLOW_CAPACITY_MAX (1u << 24)
@@ -18,6 +19,8 @@ struct flow_table_private {
 	struct pool flow_pool;
 	struct pool overflow_pool;
 	uint32_t n_overflow;
+	/* As a flow begins; here, not in the code, for to copy two lines is quicker than to zero them (REP STOS). */
+	struct flow_more fresh;
 };
 
 /*
@@ -55,11 +58,14 @@ static int create_arrays(struct flow_table *t)
 
 static int create_private(struct flow_table *t)
 {
-	struct flow_table_private *p = calloc(1, sizeof(*p));
+	struct flow_table_private *p;
 	int rc;
 
+	/* for the alignment of its lines; its length is a multiple of that */
+	p = aligned_alloc(alignof(struct flow_table_private), sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
+	*p = (struct flow_table_private){.fresh = {.mapping_id = POOL_NONE, .in_use = 1}};
 	p->n_overflow = overflow_needed(t->capacity);
 	rc = pool_init(&p->flow_pool, t->capacity);
 	if (rc < 0)
@@ -130,7 +136,7 @@ uint32_t flow_table_take(struct flow_table *t)
 	if (flow_id == POOL_NONE)
 		return FLOW_NONE;
 	t->flows[flow_id] = (struct flow){0};
-	t->more[flow_id] = (struct flow_more){.mapping_id = POOL_NONE, .in_use = 1};
+	t->more[flow_id] = t->private->fresh;
 	t->n_flows++;
 	return flow_id;
 }
@@ -303,53 +309,67 @@ static bool hash_keys(const struct flow_table *t, uint32_t flow_id, uint32_t ret
 	       && find_hashed(t, ret_hash[DOWNLINK], &down) == FLOW_REF_NONE;
 }
 
-/* The same for IPv4, from the addresses in the flow's line. */
-static bool hash_keys_v4(
-	const struct flow_table *t, uint32_t flow_id, uint32_t ret_hash[N_DIRECTIONS])
+static void enter_keys(struct flow_table *t, uint32_t flow_id)
 {
-	const struct flow *f = &t->flows[flow_id];
-	struct flow_key_v4 up = {
-		.src_be = f->internal_be,
-		.dst_be = f->remote_be,
-		.src_port = f->internal_port,
-		.dst_port = f->remote_port,
-		.proto = f->proto,
-	};
-	struct flow_key_v4 down = {
-		.src_be = f->remote_be,
-		.dst_be = f->external_be,
-		.src_port = f->remote_port,
-		.dst_port = f->external_port,
-		.proto = f->proto,
-	};
+	const struct flow_more *more = &t->more[flow_id];
 
-	ret_hash[UPLINK] = flow_hash_v4(&t->hash_key, &up);
-	ret_hash[DOWNLINK] = flow_hash_v4(&t->hash_key, &down);
-	return (up.src_be != down.src_be || up.dst_be != down.dst_be || up.src_port != down.src_port
-		       || up.dst_port != down.dst_port)
-	       && flow_table_find_v4(t, ret_hash[UPLINK], &up) == FLOW_REF_NONE
-	       && flow_table_find_v4(t, ret_hash[DOWNLINK], &down) == FLOW_REF_NONE;
+	enter_key(t, more->hash[UPLINK], flow_id << 1 | UPLINK);
+	enter_key(t, more->hash[DOWNLINK], flow_id << 1 | DOWNLINK);
 }
 
 int flow_table_insert(struct flow_table *t, uint32_t flow_id)
 {
-	struct flow *f = &t->flows[flow_id];
 	struct flow_more *more = &t->more[flow_id];
-	uint32_t hash[N_DIRECTIONS];
-	bool is_new;
 
 	assert(more->in_use);
 	if (t->private->overflow_pool.n_free < OVERFLOW_AN_INSERTION)
 		return -ENOSPC;
-	set_family(f, more);
-	is_new = (f->flags & FLOW_IPV6) != 0 ? hash_keys(t, flow_id, hash)
-					     : hash_keys_v4(t, flow_id, hash);
-	if (!is_new)
+	set_family(&t->flows[flow_id], more);
+	if (!hash_keys(t, flow_id, more->hash))
 		return -EEXIST;
-	more->hash[UPLINK] = hash[UPLINK];
-	more->hash[DOWNLINK] = hash[DOWNLINK];
-	enter_key(t, hash[UPLINK], flow_id << 1 | UPLINK);
-	enter_key(t, hash[DOWNLINK], flow_id << 1 | DOWNLINK);
+	enter_keys(t, flow_id);
+	return 0;
+}
+
+/* Each part is loaded by itself: some were stored just now, and a load across two stores has to wait for both. */
+static struct flow_key_v4 key_v4_of(const struct flow *f, enum direction direction)
+{
+	if (direction == UPLINK)
+		return (struct flow_key_v4){.src_be = f->internal_be,
+			.dst_be = f->remote_be,
+			.src_port = f->internal_port,
+			.dst_port = f->remote_port,
+			.proto = f->proto};
+	return (struct flow_key_v4){.src_be = f->remote_be,
+		.dst_be = f->external_be,
+		.src_port = f->remote_port,
+		.dst_port = f->external_port,
+		.proto = f->proto};
+}
+
+/* Only a host that speaks to itself, on one port, has one key in both directions. */
+static bool has_one_key(const struct flow *f)
+{
+	return f->internal_be == f->remote_be && f->remote_be == f->external_be
+	       && f->internal_port == f->remote_port && f->remote_port == f->external_port;
+}
+
+int flow_table_insert_missed(
+	struct flow_table *t, uint32_t flow_id, enum direction missed, uint32_t hash)
+{
+	const struct flow *f = &t->flows[flow_id];
+	struct flow_more *more = &t->more[flow_id];
+	enum direction other = missed == UPLINK ? DOWNLINK : UPLINK;
+	struct flow_key_v4 key = key_v4_of(f, other);
+
+	assert(more->in_use && (f->flags & FLOW_IPV6) == 0);
+	if (t->private->overflow_pool.n_free < OVERFLOW_AN_INSERTION)
+		return -ENOSPC;
+	more->hash[missed] = hash;
+	more->hash[other] = flow_hash_v4(&t->hash_key, &key);
+	if (has_one_key(f) || flow_table_find_v4(t, more->hash[other], &key) != FLOW_REF_NONE)
+		return -EEXIST;
+	enter_keys(t, flow_id);
 	return 0;
 }
 

@@ -92,21 +92,21 @@ static uint32_t transport_index(uint8_t proto)
 	}
 }
 
-static uint32_t hash_addr(const struct nat *n, const struct ip_addr *addr, uint64_t rest)
-{
-	const uint64_t *k = n->hash_key.words;
-	uint64_t halves[2];
-	uint64_t h;
-
-	memcpy(halves, addr, sizeof(halves));
-	h = flow_hash_fold(halves[0] ^ k[0], halves[1] ^ k[1]);
-	return (uint32_t)flow_hash_fold(h ^ k[2], rest ^ k[0]);
-}
-
-static uint32_t *slot_head(
+/* Of an internal endpoint: leads to its mapping, and tells whose port it was that rests. */
+static uint32_t endpoint_hash(
 	const struct nat *n, uint8_t proto, const struct ip_addr *a, uint16_t port)
 {
-	return &n->slot_heads[hash_addr(n, a, (uint64_t)proto << 16 | port) & n->slot_mask];
+	return flow_hash_addr(&n->hash_key, a, (uint64_t)proto << 16 | port);
+}
+
+static uint32_t hash_of(const struct nat *n, const struct nat_internal *who)
+{
+	return endpoint_hash(n, who->proto, &who->addr, who->port);
+}
+
+static uint32_t *slot_head(const struct nat *n, uint32_t hash)
+{
+	return &n->slot_heads[hash & n->slot_mask];
 }
 
 /* Lays `n_items` of `item_bytes` behind what is laid already; returns where. */
@@ -278,11 +278,6 @@ void nat_age(struct nat *n, uint64_t now_us)
 	}
 }
 
-static uint32_t endpoint_hash(const struct nat *n, const struct nat_internal *who)
-{
-	return hash_addr(n, &who->addr, (uint64_t)who->proto << 16 | who->port);
-}
-
 /* What a device may have of the ports that can be chosen. Those that rest can be had, too. */
 static bool has_share(const struct nat *n, const struct transport *t, uint16_t device_id)
 {
@@ -309,31 +304,32 @@ static uint16_t choose_port(struct nat *n, struct transport *t, uint8_t proto, u
 	return port;
 }
 
-/* Takes exactly `wanted`, where it is free or rests for the same endpoint. */
-static bool take_exact(
-	struct nat *n, struct transport *t, const struct nat_internal *who, uint16_t wanted)
+/* Takes exactly `wanted`, where it is free or rests for the endpoint of this hash. */
+static bool take_exact(struct transport *t, uint32_t hash, uint16_t wanted)
 {
-	if (ports_take_exact(ports_of(t, wanted), wanted))
-		return true;
-	if (!is_resting(t, wanted) || t->rests[wanted].owner != endpoint_hash(n, who))
+	struct ports *p = ports_of(t, wanted);
+
+	if (!ports_is_taken(p, wanted))
+		return ports_take_exact(p, wanted);
+	if (!is_resting(t, wanted) || t->rests[wanted].owner != hash)
 		return false;
 	rest_end(t, wanted);
 	return true;
 }
 
-/* An external port for an internal endpoint, `wanted` where that can be; 0 when none is left. */
+/* An external port for the internal endpoint of this hash, `wanted` where that can be; 0 when none is left. */
 static uint16_t take_port(
-	struct nat *n, struct transport *t, const struct nat_internal *who, uint16_t wanted)
+	struct nat *n, struct transport *t, uint8_t proto, uint32_t hash, uint16_t wanted)
 {
 	uint16_t port;
 
-	if (take_exact(n, t, who, wanted))
+	if (take_exact(t, hash, wanted))
 		return wanted;
-	port = choose_port(n, t, who->proto, wanted);
+	port = choose_port(n, t, proto, wanted);
 	/* A port that rests too short is better than none. */
 	for (uint32_t i = 0; i < REST_LOOKS_MAX && port == 0 && t->n_resting > 0; i++) {
 		rest_end_oldest(t);
-		port = choose_port(n, t, who->proto, wanted);
+		port = choose_port(n, t, proto, wanted);
 	}
 	return port;
 }
@@ -438,21 +434,21 @@ void nat_set_forwards(struct nat *n, const struct nat_forwards *forwards)
 }
 
 /* Counts a port that was taken or given back on its device. */
-static void count_port(struct nat *n, const struct slot *s, uint32_t change)
+static void count_port(
+	const struct nat *n, struct transport *t, const struct slot *s, uint32_t change)
 {
-	struct transport *t = &n->transports[transport_index(s->mapping.proto)];
 	uint16_t port = s->mapping.external_port;
 
 	if (s->device_id < n->n_devices && port >= t->high.min && port <= t->high.max)
 		t->n_by_device[s->device_id] += change;
 }
 
-/* A new mapping, of a port that was taken. The slots of a static one stand behind others of its endpoint, so that what
- * the endpoint has now it keeps. */
-static uint32_t add_mapping(
-	struct nat *n, const struct nat_internal *who, uint16_t port, bool is_static)
+/* A new mapping, of a port that was taken, in the chain of its endpoint. The slots of a static one stand behind others of the
+ * endpoint, so that what that has now it keeps. */
+static uint32_t add_mapping(struct nat *n, uint32_t *chain, const struct nat_internal *who,
+	uint16_t port, bool is_static)
 {
-	uint32_t *link = slot_head(n, who->proto, &who->addr, who->port);
+	uint32_t *link = chain;
 	uint32_t id = pool_take(&n->slot_pool);
 
 	while (is_static && *link != POOL_NONE)
@@ -476,18 +472,20 @@ static uint32_t add_mapping(
 	return id;
 }
 
-static void own_port(struct nat *n, uint32_t id)
+static void own_port(const struct nat *n, struct transport *t, uint32_t id)
 {
-	struct slot *s = &n->slots[id];
+	const struct slot *s = &n->slots[id];
 
-	n->transports[transport_index(s->mapping.proto)].owners[s->mapping.external_port] = id;
-	count_port(n, s, 1);
+	t->owners[s->mapping.external_port] = id;
+	count_port(n, t, s, 1);
 }
 
 enum drop_reason nat_map(struct nat *n, const struct nat_internal *who, uint32_t *ret_mapping_id)
 {
 	uint32_t transport = transport_index(who->proto);
-	uint32_t id = nat_find_internal(n, who->proto, &who->addr, who->port);
+	uint32_t hash = hash_of(n, who);
+	uint32_t *chain = slot_head(n, hash);
+	uint32_t id = find_internal(n, *chain, who->proto, &who->addr, who->port);
 	struct transport *t = &n->transports[transport];
 	uint16_t port;
 
@@ -503,11 +501,11 @@ enum drop_reason nat_map(struct nat *n, const struct nat_internal *who, uint32_t
 		return DROP_NAT_NO_MAPPING;
 	if (!has_share(n, t, who->device_id))
 		return DROP_NAT_NO_PORT;
-	port = take_port(n, t, who, who->port);
+	port = take_port(n, t, who->proto, hash, who->port);
 	if (port == 0)
 		return DROP_NAT_NO_PORT;
-	id = add_mapping(n, who, port, false);
-	own_port(n, id);
+	id = add_mapping(n, chain, who, port, false);
+	own_port(n, t, id);
 	*ret_mapping_id = id;
 	return DROP_NONE;
 }
@@ -516,7 +514,9 @@ enum drop_reason nat_map_wanted(struct nat *n, const struct nat_internal *who, u
 	bool is_exact, uint32_t *ret_mapping_id)
 {
 	uint32_t transport = transport_index(who->proto);
-	uint32_t id = nat_find_internal(n, who->proto, &who->addr, who->port);
+	uint32_t hash = hash_of(n, who);
+	uint32_t *chain = slot_head(n, hash);
+	uint32_t id = find_internal(n, *chain, who->proto, &who->addr, who->port);
 	struct transport *t = &n->transports[transport];
 	uint16_t port = wanted != 0 ? wanted : who->port;
 
@@ -533,13 +533,13 @@ enum drop_reason nat_map_wanted(struct nat *n, const struct nat_internal *who, u
 	if (port < WELL_KNOWN_END)
 		port = 0;
 	if (is_exact)
-		port = port != 0 && take_exact(n, t, who, port) ? port : 0;
+		port = port != 0 && take_exact(t, hash, port) ? port : 0;
 	else
-		port = take_port(n, t, who, port);
+		port = take_port(n, t, who->proto, hash, port);
 	if (port == 0)
 		return DROP_NAT_NO_PORT;
-	id = add_mapping(n, who, port, false);
-	own_port(n, id);
+	id = add_mapping(n, chain, who, port, false);
+	own_port(n, t, id);
 	*ret_mapping_id = id;
 	return DROP_NONE;
 }
@@ -573,7 +573,8 @@ enum drop_reason nat_map_at(struct nat *n, const struct nat_internal *who, uint1
 {
 	uint32_t transport = transport_index(who->proto);
 	struct transport *t = &n->transports[transport];
-	uint32_t id = *slot_head(n, who->proto, &who->addr, who->port);
+	uint32_t *chain = slot_head(n, hash_of(n, who));
+	uint32_t id = *chain;
 	bool owns;
 
 	for (; id != POOL_NONE; id = n->slots[id].mapping.hash_next) {
@@ -596,10 +597,10 @@ enum drop_reason nat_map_at(struct nat *n, const struct nat_internal *who, uint1
 		rest_end(t, external_port);
 		owns = true;
 	}
-	id = add_mapping(n, who, external_port, true);
+	id = add_mapping(n, chain, who, external_port, true);
 	n->slots[id].owns_port = owns;
 	if (owns)
-		own_port(n, id);
+		own_port(n, t, id);
 	*ret_mapping_id = id;
 	return DROP_NONE;
 }
@@ -608,7 +609,7 @@ uint32_t nat_find_internal(
 	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port)
 {
 	return find_internal(
-		n, *slot_head(n, proto, internal, internal_port), proto, internal, internal_port);
+		n, *nat_chain(n, proto, internal, internal_port), proto, internal, internal_port);
 }
 
 uint32_t nat_find_external(const struct nat *n, uint8_t proto, uint16_t external_port)
@@ -696,32 +697,32 @@ bool nat_admits(const struct nat *n, uint32_t mapping_id, const struct ip_addr *
 	return is_first(s, remote) || nat_filter_has(&n->filter, mapping_id, remote->words[3]);
 }
 
-static void give_port(struct nat *n, const struct slot *s)
+/* The port of a mapping whose endpoint has this hash. */
+static void give_port(struct nat *n, const struct slot *s, uint32_t hash)
 {
 	const struct nat_mapping *m = &s->mapping;
 	struct transport *t = &n->transports[transport_index(m->proto)];
-	struct nat_internal who = {
-		.addr = m->internal, .port = m->internal_port, .proto = m->proto};
 
 	t->owners[m->external_port] = POOL_NONE;
-	count_port(n, s, UINT32_MAX);
+	count_port(n, t, s, UINT32_MAX);
 	if (s->is_static || !rests(n, t))
 		ports_give(ports_of(t, m->external_port), m->external_port);
 	else
-		rest_begin(n, t, m->external_port, endpoint_hash(n, &who));
+		rest_begin(n, t, m->external_port, hash);
 }
 
 static void end_mapping(struct nat *n, uint32_t mapping_id)
 {
 	struct slot *s = &n->slots[mapping_id];
 	struct nat_mapping *m = &s->mapping;
-	uint32_t *link = slot_head(n, m->proto, &m->internal, m->internal_port);
+	uint32_t hash = endpoint_hash(n, m->proto, &m->internal, m->internal_port);
+	uint32_t *link = slot_head(n, hash);
 
 	while (*link != mapping_id)
 		link = &n->slots[*link].mapping.hash_next;
 	*link = m->hash_next;
 	if (s->owns_port)
-		give_port(n, s);
+		give_port(n, s, hash);
 	m->in_use = 0;
 	pool_give(&n->slot_pool, mapping_id);
 }
@@ -754,15 +755,19 @@ static void admit_no_more(struct nat *n, uint32_t mapping_id, const struct ip_ad
 
 void nat_expect(const struct nat *n, uint32_t mapping_id, uint32_t remote_be)
 {
+	const struct nat_filter_place *home =
+		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)];
+
 	__builtin_prefetch(&n->slots[mapping_id], 1);
-	__builtin_prefetch(
-		&n->filter.places[nat_filter_home(&n->filter, mapping_id, remote_be)], 1);
+	/* A search, and what moves up when a place is given back, looks at some in a row, which may lie in two lines. */
+	__builtin_prefetch(home, 1);
+	__builtin_prefetch(home + 4, 1);
 }
 
 const uint32_t *nat_chain(
 	const struct nat *n, uint8_t proto, const struct ip_addr *internal, uint16_t internal_port)
 {
-	return slot_head(n, proto, internal, internal_port);
+	return slot_head(n, endpoint_hash(n, proto, internal, internal_port));
 }
 
 void nat_expect_chain(const struct nat *n, const uint32_t *chain)

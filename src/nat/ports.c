@@ -13,43 +13,24 @@
 #define ODD       2u
 #define EITHER    (EVEN | ODD)
 
-/* The ports of word `w` that the random choice may give, as bits. */
-static uint64_t range_mask(const struct ports *p, uint32_t w)
-{
-	uint32_t first = p->min / WORD_BITS;
-	uint32_t last = p->max / WORD_BITS;
-	uint64_t mask = UINT64_MAX;
-
-	if (w < first || w > last)
-		return 0;
-	if (w == first)
-		mask &= UINT64_MAX << p->min % WORD_BITS;
-	if (w == last)
-		mask &= UINT64_MAX >> (WORD_BITS - 1 - p->max % WORD_BITS);
-	return mask;
-}
-
 /* The free ports of word `w` that are in the range and of the parities in `parities`. */
 static uint64_t free_bits(const struct ports *p, uint32_t w, uint32_t parities)
 {
 	uint64_t wanted = (parities & EVEN ? EVEN_BITS : 0) | (parities & ODD ? ~EVEN_BITS : 0);
 
-	return ~(p->taken[w] | p->reserved[w]) & range_mask(p, w) & wanted;
+	return ~(p->taken[w] | p->barred[w]) & wanted;
 }
 
-/* Makes the summary of word `w` true again after a port of it came or went. */
-static void summarise(struct ports *p, uint32_t w)
+/* Makes the summary of word `w` true again after a port of this parity came or went. */
+static void summarise(struct ports *p, uint32_t w, uint32_t odd)
 {
 	uint64_t bit = 1ull << w % WORD_BITS;
+	uint64_t *full = &p->full[odd][w / WORD_BITS];
 
-	for (uint32_t odd = 0; odd < 2; odd++) {
-		uint64_t *full = &p->full[odd][w / WORD_BITS];
-
-		if (free_bits(p, w, odd ? ODD : EVEN) == 0)
-			*full |= bit;
-		else
-			*full &= ~bit;
-	}
+	if (free_bits(p, w, odd ? ODD : EVEN) == 0)
+		*full |= bit;
+	else
+		*full &= ~bit;
 }
 
 /* Words of group `g` that have a free port of these parities, as bits. */
@@ -102,21 +83,32 @@ static bool is_in_range(const struct ports *p, uint16_t port)
 	return port >= p->min && port <= p->max;
 }
 
-/* Sets or clears a bit of one of the maps, and keeps count and summary of what is free true. */
-static void change(struct ports *p, uint64_t *bits, uint16_t port, bool set)
+/* True when the random choice may give it. */
+static bool is_free(const struct ports *p, uint16_t port)
+{
+	return !is_set(p->taken, port) && !is_set(p->barred, port);
+}
+
+static void put_bit(uint64_t *bits, uint16_t port, bool set)
 {
 	uint64_t bit = 1ull << port % WORD_BITS;
-	bool was_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
-	bool is_free;
 
 	if (set)
 		bits[port / WORD_BITS] |= bit;
 	else
 		bits[port / WORD_BITS] &= ~bit;
-	is_free = !is_set(p->taken, port) && !is_set(p->reserved, port);
-	if (is_in_range(p, port) && was_free != is_free)
-		p->n_free += is_free ? 1u : UINT32_MAX;
-	summarise(p, port / WORD_BITS);
+}
+
+/* Sets or clears a bit of `taken` or `barred`, and keeps count and summary of what is free true. */
+static void change(struct ports *p, uint64_t *bits, uint16_t port, bool set)
+{
+	bool was_free = is_free(p, port);
+
+	put_bit(bits, port, set);
+	if (is_free(p, port) == was_free)
+		return;
+	p->n_free += was_free ? UINT32_MAX : 1u;
+	summarise(p, port / WORD_BITS, port & 1);
 }
 
 static void mark(struct ports *p, uint16_t port)
@@ -132,8 +124,20 @@ void ports_init(struct ports *p, uint16_t min, uint16_t max)
 	p->min = min;
 	p->max = max;
 	p->n_free = (uint32_t)max - min + 1;
-	for (uint32_t w = 0; w < N_WORDS; w++)
-		summarise(p, w);
+	for (uint32_t port = 0; port <= UINT16_MAX; port++)
+		put_bit(p->barred, (uint16_t)port, !is_in_range(p, (uint16_t)port));
+	for (uint32_t w = 0; w < N_WORDS; w++) {
+		summarise(p, w, 0);
+		summarise(p, w, 1);
+	}
+}
+
+bool ports_claim(struct ports *p, uint16_t port)
+{
+	if (port == 0 || ports_is_taken(p, port))
+		return false;
+	mark(p, port);
+	return true;
 }
 
 bool ports_take_exact(struct ports *p, uint16_t port)
@@ -141,22 +145,10 @@ bool ports_take_exact(struct ports *p, uint16_t port)
 	return !is_set(p->reserved, port) && ports_claim(p, port);
 }
 
-bool ports_claim(struct ports *p, uint16_t port)
-{
-	if (port == 0 || is_set(p->taken, port))
-		return false;
-	mark(p, port);
-	return true;
-}
-
-bool ports_is_taken(const struct ports *p, uint16_t port)
-{
-	return is_set(p->taken, port);
-}
-
 void ports_reserve(struct ports *p, uint16_t port, bool reserved)
 {
-	change(p, p->reserved, port, reserved);
+	put_bit(p->reserved, port, reserved);
+	change(p, p->barred, port, reserved || !is_in_range(p, port));
 }
 
 uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of)

@@ -212,24 +212,9 @@ static bool is_broadcast(uint32_t addr)
 	return addr >> 28 == 0xe || addr == UINT32_MAX; /* 224.0.0.0/4, 255.255.255.255 */
 }
 
-/* True in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4 and 240.0.0.0/4. */
-static bool is_special(uint32_t addr)
+enum drop_reason parse_refuse_addresses(uint32_t src, uint32_t dst)
 {
-	uint32_t top = addr >> 24;
-
-	return top - 1 >= 223 || top == 127 || addr >> 16 == 0xa9fe;
-}
-
-enum drop_reason parse_check_addresses(const struct pkt_meta *m)
-{
-	uint32_t src = ip_addr_v4_host(&m->src);
-	uint32_t dst = ip_addr_v4_host(&m->dst);
-
-	if (is_special(src))
+	if (parse_is_special(src))
 		return is_broadcast(src) ? DROP_FLOW_BROADCAST_SOURCE : DROP_FLOW_MARTIAN_SOURCE;
-	if (is_special(dst))
-		return is_broadcast(dst) ? DROP_FLOW_BROADCAST : DROP_FLOW_MARTIAN_DESTINATION;
-	if (src == dst && m->src_port == m->dst_port)
-		return DROP_FLOW_LAND;
-	return DROP_NONE;
+	return is_broadcast(dst) ? DROP_FLOW_BROADCAST : DROP_FLOW_MARTIAN_DESTINATION;
 }

@@ -129,9 +129,9 @@ static void keep_syn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct p
 
 /* The flow of a packet that has ports. A first fragment that begins one is let in by nat alone. */
 static enum drop_reason find_or_begin(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
-	uint32_t ref = stage_find(ctx, m);
+	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? stage_find(ctx, m) : FLOW_REF_NONE;
 	enum drop_reason why;
 
 	if (ref != FLOW_REF_NONE) {
@@ -140,7 +140,7 @@ static enum drop_reason find_or_begin(
 			fragments_first(ctx, pkt, m);
 		return why;
 	}
-	why = flow_new(ctx, pkt, m);
+	why = flow_new(ctx, pkt, m, to);
 	if ((why == DROP_POLICY_INBOUND || why == DROP_POLICY_FILTERED)
 		&& ctx->config->tells_unsolicited_syn)
 		keep_syn(ctx, pkt, m);
@@ -154,16 +154,23 @@ static enum drop_reason find_or_begin(
 	return why;
 }
 
-static enum drop_reason find_slowly(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, bool *ret_gone)
+/* `candidate` is what one look has found. */
+static enum drop_reason find_slowly(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	uint32_t candidate, bool *ret_gone)
 {
 	enum drop_reason why = DROP_NONE;
-	uint32_t ref = (m->flags & NEEDS_SLOW_PATH) != 0 ? FLOW_REF_NONE : stage_find(ctx, m);
+	uint32_t ref = FLOW_REF_NONE;
+	struct place to;
 
+	if ((m->flags & NEEDS_SLOW_PATH) == 0
+		&& (candidate != FLOW_REF_NONE
+			|| flow_table_bucket(ctx->flows, m->hash)->next != 0))
+		ref = stage_find(ctx, m);
 	if (ref != FLOW_REF_NONE)
 		return flow_hit(ctx, pkt, m, &ctx->flows->flows[ref >> 1], ref);
 	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
-	if (local_deliver(ctx, pkt, m, &why)) {
+	to = address_place(&ctx->networks, m->dst.words[3]);
+	if (local_deliver(ctx, pkt, m, &to, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */
 		return why;
 	}
@@ -180,7 +187,7 @@ static enum drop_reason find_slowly(
 		*ret_gone = true;
 		return DROP_NONE;
 	}
-	why = find_or_begin(ctx, pkt, m);
+	why = find_or_begin(ctx, pkt, m, &to);
 	if (why != DROP_NONE && (m->flags & PKT_FRAGMENT_FIRST) != 0)
 		fragments_refuse(ctx, pkt, m, why);
 	return why;
@@ -189,10 +196,10 @@ static enum drop_reason find_slowly(
 /* Fragments and ICMP errors, whatever has no flow, and the few whose signature another flow shares. False for a packet that
  * does not go on. */
 __attribute__((noinline)) static bool flow_slow(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, uint32_t candidate)
 {
 	bool gone = false;
-	enum drop_reason why = find_slowly(ctx, pkt, m, &gone);
+	enum drop_reason why = find_slowly(ctx, pkt, m, candidate, &gone);
 
 	if (why != DROP_NONE && !gone)
 		stage_drop(ctx, pkt, why);
@@ -232,7 +239,7 @@ uint16_t flow_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts
 				stage_drop(ctx, pkt, why);
 				continue;
 			}
-		} else if (!flow_slow(ctx, pkt, m)) {
+		} else if (!flow_slow(ctx, pkt, m, candidates[i])) {
 			continue;
 		}
 		*kept++ = pkt;

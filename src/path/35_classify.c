@@ -56,6 +56,13 @@ static bool says_names(const struct flow *f)
 	return f->packets[UPLINK] < LEARN_PACKETS_MAX || f->remote_port == DNS_PORT;
 }
 
+/* Whether learn_packet() may find anything: what joins another flow of its burst has been judged as that has. */
+static bool is_read(const struct stage_ctx *ctx, const struct pkt_meta *m)
+{
+	return stage_flow(ctx, m)->remote_port == DNS_PORT
+	       || stage_flow_more(ctx, m)->hello == FLOW_HELLO_WANTED;
+}
+
 /* The flow that a packet will be of: of those of one burst that begin the same flow, nat lets all join the first. */
 static uint32_t flow_of(struct rte_mbuf **pkts, uint16_t i)
 {
@@ -101,18 +108,26 @@ static void watch_for_dns(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_
 	}
 }
 
+/* One of the first packets of its flow, or one of the DNS. */
+__attribute__((noinline)) static void learn_one(
+	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t i)
+{
+	const struct pkt_meta *m = stage_meta(pkts[i]);
+	bool is_new = (m->flags & PKT_NEW_FLOW) != 0;
+
+	if (is_new)
+		learn_begin(ctx, m->flow_id);
+	if (is_read(ctx, m) && learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
+		classify_again(ctx, m->flow_id);
+}
+
 static void learn_burst(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	for (uint16_t i = 0; i < n_pkts; i++) {
 		const struct pkt_meta *m = stage_meta(pkts[i]);
-		bool is_new = (m->flags & PKT_NEW_FLOW) != 0;
 
-		if (m->flow_id == FLOW_NONE || !says_names(stage_flow(ctx, m)))
-			continue;
-		if (is_new)
-			learn_begin(ctx, m->flow_id);
-		if (learn_packet(ctx, pkts[i], m, flow_of(pkts, i)) && !is_new)
-			classify_again(ctx, m->flow_id);
+		if (unlikely(m->flow_id != FLOW_NONE && says_names(stage_flow(ctx, m))))
+			learn_one(ctx, pkts, i);
 	}
 }
 

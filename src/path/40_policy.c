@@ -63,11 +63,9 @@ static enum drop_reason check_groups(
 	return quarantined ? DROP_POLICY_QUARANTINED : DROP_POLICY_DESTINATION;
 }
 
-static void question_of(
-	const struct stage_ctx *ctx, uint32_t flow_id, struct policy_question *ret_q)
+static void question_of(const struct stage_ctx *ctx, const struct flow *f,
+	const struct flow_more *more, struct policy_question *ret_q)
 {
-	const struct flow *f = &ctx->flows->flows[flow_id];
-	const struct flow_more *more = &ctx->flows->more[flow_id];
 	bool from_lan = more->way != POLICY_UPLINK_TO_LAN;
 
 	*ret_q = (struct policy_question){
@@ -151,14 +149,13 @@ static void device_event(struct stage_ctx *ctx, const struct path_event *event)
 }
 
 /* Asks about a flow; `ret_v` is the rules' part of the answer. */
-static enum drop_reason ask(struct stage_ctx *ctx, uint32_t flow_id, struct policy_verdict *ret_v)
+static enum drop_reason ask(const struct stage_ctx *ctx, const struct flow *f,
+	struct flow_more *more, struct policy_verdict *ret_v)
 {
-	struct flow *f = &ctx->flows->flows[flow_id];
-	struct flow_more *more = &ctx->flows->more[flow_id];
 	struct policy_question q;
 	enum drop_reason why = DROP_NONE;
 
-	question_of(ctx, flow_id, &q);
+	question_of(ctx, f, more, &q);
 	if (!is_tap(ctx, f->lan_port))
 		why = check_groups(ctx, q.groups, &more->remote);
 	if (why != DROP_NONE) {
@@ -170,6 +167,23 @@ static enum drop_reason ask(struct stage_ctx *ctx, uint32_t flow_id, struct poli
 	return ret_v->action == POLICY_ALLOW ? DROP_NONE : DROP_POLICY_DENIED;
 }
 
+/* Tells of a flow whose device's groups have no such destination. */
+static void tell_destination(
+	struct stage_ctx *ctx, const struct flow *f, const struct flow_more *more)
+{
+	struct path_event event = {
+		.kind = EVENT_DESTINATION_DENIED,
+		.port = f->lan_port,
+		.addr = more->internal,
+		.remote = more->remote,
+		.addr_port = f->internal_port,
+		.remote_port = f->remote_port,
+		.proto = f->proto,
+	};
+
+	device_event(ctx, &event);
+}
+
 enum drop_reason policy_ask_new(
 	struct stage_ctx *ctx, uint32_t flow_id, enum policy_way way, bool *ret_reject)
 {
@@ -179,21 +193,10 @@ enum drop_reason policy_ask_new(
 	enum drop_reason why;
 
 	more->way = (uint8_t)way;
-	why = ask(ctx, flow_id, &v);
+	why = ask(ctx, f, more, &v);
 	*ret_reject = v.action == POLICY_REJECT;
-	if (why == DROP_POLICY_DESTINATION) {
-		struct path_event event = {
-			.kind = EVENT_DESTINATION_DENIED,
-			.port = f->lan_port,
-			.addr = more->internal,
-			.remote = more->remote,
-			.addr_port = f->internal_port,
-			.remote_port = f->remote_port,
-			.proto = f->proto,
-		};
-
-		device_event(ctx, &event);
-	}
+	if (why == DROP_POLICY_DESTINATION)
+		tell_destination(ctx, f, more);
 	if (why == DROP_NONE || why == DROP_POLICY_DENIED)
 		note_match(ctx, f, more, &v);
 	return why;
@@ -208,7 +211,7 @@ bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id)
 
 	/* Class ids are places in the configuration: a new one may have moved them. */
 	classify_flow(ctx, flow_id);
-	more->is_denied = ask(ctx, flow_id, &v) != DROP_NONE;
+	more->is_denied = ask(ctx, f, more, &v) != DROP_NONE;
 	if (more->is_denied && !was_denied)
 		note_match(ctx, f, more, &v);
 	return !more->is_denied;
@@ -260,7 +263,8 @@ enum drop_reason policy_check_owner(
 	return refuse(ctx, EVENT_DEVICE_MAC_CHANGED, mac, addr, port);
 }
 
-enum drop_reason policy_admit(
+/* Where not every device is admitted. */
+static enum drop_reason admit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway)
 {
 	static const struct mac_addr unknown = {{0}};
@@ -269,8 +273,6 @@ enum drop_reason policy_admit(
 	uint64_t groups;
 	enum drop_reason why;
 
-	if (likely(!c->listed_only && c->groups == NULL) || c->ports[m->in_port].role != PORT_LAN)
-		return DROP_NONE;
 	why = policy_check_owner(ctx, m->in_port, &m->src, mac);
 	if (why != DROP_NONE)
 		return why;
@@ -281,6 +283,16 @@ enum drop_reason policy_admit(
 			   : check_groups(ctx, groups, &m->dst) == DROP_NONE)
 		return DROP_NONE;
 	return refuse(ctx, EVENT_DEVICE_QUARANTINED, mac, &m->src, m->in_port);
+}
+
+enum drop_reason policy_admit(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway)
+{
+	const struct path_config *c = ctx->config;
+
+	if (likely(!c->listed_only && c->groups == NULL) || c->ports[m->in_port].role != PORT_LAN)
+		return DROP_NONE;
+	return admit(ctx, pkt, m, is_for_gateway);
 }
 
 /* A packet of an established flow, while every packet is looked at. */

@@ -34,6 +34,7 @@ static enum drop_reason map(
 	if (why != DROP_NONE)
 		return why;
 	more->external = ctx->config->ports[f->wan_port].address.addr;
+	f->external_be = more->external.words[3];
 	f->external_port = nat_mapping(nat, more->mapping_id)->external_port;
 	return DROP_NONE;
 }
@@ -77,7 +78,8 @@ static enum drop_reason enter(
 	}
 	translate_prepare(f);
 	why = DROP_FLOW_TABLE_FULL;
-	if (flow_table_insert(ctx->flows, m->flow_id) < 0)
+	/* join() has looked for the packet's own key. */
+	if (flow_table_insert_missed(ctx->flows, m->flow_id, m->direction, m->hash) < 0)
 		goto err_hold;
 	flow_wheel_add(ctx->wheel, &ctx->config->timeouts, m->flow_id);
 	ctx->flows_created++;
@@ -101,11 +103,8 @@ enum drop_reason nat_new(struct stage_ctx *ctx, struct pkt_meta *m)
 
 	if (join(ctx, m))
 		return DROP_NONE;
-	f->internal_be = more->internal.words[3];
 	if (more->mapping_id == POOL_NONE && is_translated(ctx, m, f, more))
 		why = map(ctx, m, f, more);
-	f->remote_be = more->remote.words[3];
-	f->external_be = more->external.words[3];
 	if (why == DROP_NONE)
 		why = enter(ctx, m, f, more);
 	if (why != DROP_NONE)

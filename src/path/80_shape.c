@@ -242,26 +242,30 @@ static void follow_plan(struct stage_ctx *ctx, uint8_t port)
 	}
 }
 
-static void follow_device(struct stage_ctx *ctx, uint16_t device_id)
+/* The ceilings of some devices, in one direction of an uplink. */
+static void follow_devices(
+	const struct stage_ctx *ctx, struct shaper *s, uint32_t first, uint32_t n_devices)
 {
-	const struct device *device = &ctx->devices->devices[device_id];
-	uint64_t bps = device->in_use ? __atomic_load_n(&device->ceiling_bps, __ATOMIC_RELAXED) : 0;
+	const struct device *devices = ctx->devices->devices;
 
-	for (uint32_t port = 0; port < ctx->config->n_ports; port++)
-		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
-			if (ctx->shapers[port][d] != NULL)
-				shaper_set_device(
-					ctx->shapers[port][d], device_id, bps, ctx->now_us);
+	for (uint32_t i = first; i < first + n_devices; i++) {
+		uint64_t bps = __atomic_load_n(&devices[i].ceiling_bps, __ATOMIC_RELAXED);
+
+		shaper_set_device(s, (uint16_t)i, devices[i].in_use ? bps : 0, ctx->now_us);
+	}
 }
 
 void shape_follow_ceilings(struct stage_ctx *ctx)
 {
-	for (uint8_t port = 0; port < ctx->config->n_ports; port++)
-		if (ctx->is_uplink[port])
-			follow_plan(ctx, port);
-	for (uint32_t n = 0; n < CEILING_LOOKS && n < ctx->devices->n_high; n++) {
-		if (ctx->ceilings_cursor >= ctx->devices->n_high)
-			ctx->ceilings_cursor = 0;
-		follow_device(ctx, ctx->ceilings_cursor++);
+	uint32_t first = ctx->ceilings_cursor < ctx->devices->n_high ? ctx->ceilings_cursor : 0;
+	uint32_t n = RTE_MIN((uint32_t)CEILING_LOOKS, ctx->devices->n_high - first);
+
+	for (uint8_t port = 0; port < ctx->config->n_ports; port++) {
+		if (!ctx->is_uplink[port])
+			continue;
+		follow_plan(ctx, port);
+		for (uint32_t d = 0; d < N_DIRECTIONS; d++)
+			follow_devices(ctx, ctx->shapers[port][d], first, n);
 	}
+	ctx->ceilings_cursor = (uint16_t)(first + n);
 }

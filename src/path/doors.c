@@ -406,7 +406,7 @@ void doors_expect(const struct path *p, const struct flow_key_v4 *ups, uint32_t 
 
 uint32_t doors_records_take(struct path *p, struct flow_record *records, uint32_t n)
 {
-	return rte_ring_sc_dequeue_burst_elem(p->records, records, sizeof(*records), n, NULL);
+	return record_ring_take(&p->ctx.records, records, n);
 }
 
 uint32_t doors_events_take(struct path *p, struct path_event *events, uint32_t n)

@@ -27,39 +27,38 @@ static uint32_t address_be(const struct path_port *p)
 /* And of its share, half is for flows that others begin. */
 #define INBOUND_SHARE 2
 
-static bool is_on_a_lan(const struct stage_ctx *ctx, const struct ip_addr *addr)
-{
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
-		const struct path_port *p = &ctx->config->ports[i];
-
-		if (is_lan(p) && ip_prefix_contains(&p->address, addr))
-			return true;
-	}
-	return false;
-}
-
-/* The uplink that has this address, or PORT_NONE. */
-static uint8_t uplink_of_address(const struct stage_ctx *ctx, const struct ip_addr *addr)
-{
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
-		if (ctx->is_uplink[i] && ip_addr_equal(&ctx->config->ports[i].address.addr, addr))
-			return (uint8_t)i;
-	return PORT_NONE;
-}
-
 /* RFC 2827 on every LAN: a source must be of the LAN it came from, and not the gateway's own or a broadcast. */
 static enum drop_reason check_lan_source(const struct path_port *p, const struct pkt_meta *m)
 {
 	uint32_t host_bits = ~ip_v4_mask(p->address.len_bits);
 	uint32_t src = m->src.words[3];
 
-	if (!ip_prefix_contains(&p->address, &m->src))
+	if (((src ^ address_be(p)) & ~host_bits) != 0 || !ip_addr_is_v4(&p->address.addr))
 		return DROP_FLOW_SPOOFED_LAN;
 	if (p->address.len_bits < 31 && ((src & host_bits) == host_bits || (src & host_bits) == 0))
 		return DROP_FLOW_BROADCAST_SOURCE;
 	if (is_lan(p) && src == address_be(p))
 		return DROP_FLOW_SPOOFED_LAN;
 	return DROP_NONE;
+}
+
+/* What arrives by an uplink. */
+__attribute__((noinline)) static enum drop_reason check_uplink_addresses(
+	const struct stage_ctx *ctx, const struct path_port *p, const struct pkt_meta *m)
+{
+	struct place from = address_place(&ctx->networks, m->src.words[3]);
+
+	/* RFC 4787 REQ-7: where the uplink's network has a LAN's numbers, they are those of its nodes too. */
+	if ((from.lan != PORT_NONE && !ip_prefix_contains(&p->address, &m->src))
+		|| from.uplink != PORT_NONE)
+		return DROP_FLOW_SPOOFED_UPLINK;
+	if (ip_addr_equal(&m->dst, &p->address.addr))
+		return DROP_NONE;
+	/* An error or a fragment of a flow that is not translated; a flow none of these can begin. */
+	if (classes_has_untranslated(ctx->config->classes)
+		&& address_place(&ctx->networks, m->dst.words[3]).lan != PORT_NONE)
+		return DROP_NONE;
+	return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
 }
 
 enum drop_reason flow_check_addresses(
@@ -74,38 +73,27 @@ enum drop_reason flow_check_addresses(
 	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET
 		&& (*rte_pktmbuf_mtod(pkt, const uint8_t *) & 1) != 0)
 		return DROP_FLOW_BROADCAST;
-	if (p->role != PORT_UPLINK)
-		return check_lan_source(p, m);
-	/* RFC 4787 REQ-7: where the uplink's network has a LAN's numbers, they are those of its nodes too. */
-	if ((is_on_a_lan(ctx, &m->src) && !ip_prefix_contains(&p->address, &m->src))
-		|| uplink_of_address(ctx, &m->src) != PORT_NONE)
-		return DROP_FLOW_SPOOFED_UPLINK;
-	if (ip_addr_equal(&m->dst, &p->address.addr))
-		return DROP_NONE;
-	/* An error or a fragment of a flow that is not translated; a flow none of these can begin. */
-	if (is_on_a_lan(ctx, &m->dst) && classes_has_untranslated(ctx->config->classes))
-		return DROP_NONE;
-	return DROP_POLICY_INBOUND; /* not even ours: the carrier leaked it, or somebody probes */
+	return p->role == PORT_UPLINK ? check_uplink_addresses(ctx, p, m) : check_lan_source(p, m);
 }
 
-/* The port that leads to `dst`: the LAN it is on, else the first uplink that is up. */
-static uint8_t route(
-	const struct stage_ctx *ctx, const struct ip_addr *dst, enum drop_reason *ret_why)
+/* The first uplink that is up and has an address, or PORT_NONE. */
+static uint8_t first_uplink(const struct stage_ctx *ctx)
 {
-	uint8_t uplink = PORT_NONE;
+	for (uint32_t i = 0; i < ctx->networks.n; i++) {
+		const struct network *n = &ctx->networks.all[i];
 
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++) {
-		const struct path_port *p = &ctx->config->ports[i];
-
-		if (is_lan(p) && ip_prefix_contains(&p->address, dst))
-			return (uint8_t)i;
-		if (uplink == PORT_NONE && ctx->is_uplink[i] && port_is_up(ctx->ports[i])
-			&& !ip_addr_is_unset(&p->address.addr))
-			uplink = (uint8_t)i;
+		if (n->is_uplink && port_is_up(ctx->ports[n->port]))
+			return n->port;
 	}
-	if (uplink == PORT_NONE)
-		*ret_why = DROP_FLOW_NO_UPLINK;
-	return uplink;
+	return PORT_NONE;
+}
+
+/* The port that leads to `to`: the uplink that is asked for itself, the LAN it is on, else an uplink. */
+static uint8_t route(const struct stage_ctx *ctx, const struct place *to)
+{
+	if (to->uplink != PORT_NONE)
+		return to->uplink;
+	return to->lan != PORT_NONE ? to->lan : first_uplink(ctx);
 }
 
 /* Flows that one device may have now. A full table is told as such by take(). */
@@ -218,34 +206,43 @@ void flow_refuse(
 	}
 }
 
+static void tell_table_full(struct stage_ctx *ctx)
+{
+	struct path_event event = {.kind = EVENT_FLOW_TABLE_FULL};
+
+	if (!ctx->table_full)
+		stage_event(ctx, &event);
+	ctx->table_full = true;
+}
+
 /* Takes a flow and fills what the packet tells; the mapping follows in the nat stage. */
 static enum drop_reason take(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	uint32_t id = flow_table_take(ctx->flows);
-	struct path_event event = {.kind = EVENT_FLOW_TABLE_FULL};
+	struct device *d = &ctx->devices->devices[m->device_id];
+	struct flow_more *more;
 	struct flow *f;
 
-	if (id == FLOW_NONE) {
-		if (!ctx->table_full)
-			stage_event(ctx, &event);
-		ctx->table_full = true;
+	if (unlikely(id == FLOW_NONE)) {
+		tell_table_full(ctx);
 		return DROP_FLOW_TABLE_FULL;
 	}
 	m->flow_id = id;
 	m->flags |= PKT_NEW_FLOW;
 	ctx->n_new_flows++;
 	f = stage_flow(ctx, m);
+	more = stage_flow_more(ctx, m);
 	f->proto = m->proto;
 	f->device_id = m->device_id;
 	f->last_ms[UPLINK] = f->last_ms[DOWNLINK] = ctx->now_ms;
 	/* From here on, so that a burst cannot go over the device's cap, nor the device yield to another. */
-	ctx->devices->devices[m->device_id].n_flows++;
+	d->n_flows++;
 	if (m->direction == DOWNLINK) {
 		f->flags = FLOW_UNANSWERED;
-		stage_flow_more(ctx, m)->is_inbound = true;
-		ctx->devices->devices[m->device_id].n_inbound++;
+		more->is_inbound = true;
+		d->n_inbound++;
 	}
-	stage_flow_more(ctx, m)->start_us = ctx->now_us;
+	more->start_us = ctx->now_us;
 	if (m->proto == PROTO_TCP)
 		f->state = tcp_track_next(TCP_STATE_NONE, m->direction, m->tcp_flags);
 	return DROP_NONE;
@@ -270,17 +267,16 @@ static bool is_opening_query(const struct pkt_meta *m)
 }
 
 static enum drop_reason new_from_lan(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
-	enum drop_reason why = DROP_NONE;
-	uint8_t hairpin = uplink_of_address(ctx, &m->dst);
-	uint8_t out = hairpin != PORT_NONE ? hairpin : route(ctx, &m->dst, &why);
+	uint8_t out = route(ctx, to);
+	enum drop_reason why;
 	struct flow_more *more;
 	struct flow *f;
 
 	if (out == PORT_NONE) {
 		local_icmp_error(ctx, pkt, m, ICMP_UNREACHABLE, ICMP_CODE_NET, 0);
-		return why;
+		return DROP_FLOW_NO_UPLINK;
 	}
 	if (out == m->in_port) {
 		uint8_t uplink = uplink_with_number(ctx, &m->dst);
@@ -315,11 +311,13 @@ static enum drop_reason new_from_lan(
 	more->internal = m->src;
 	more->external = m->src;
 	more->remote = m->dst;
+	f->internal_be = f->external_be = m->src.words[3];
+	f->remote_be = m->dst.words[3];
 	f->internal_port = f->external_port = m->src_port;
 	f->remote_port = m->dst_port;
 	f->lan_port = m->in_port;
 	f->wan_port = out;
-	f->flags = hairpin != PORT_NONE ? FLOW_HAIRPIN : 0;
+	f->flags = to->uplink != PORT_NONE ? FLOW_HAIRPIN : 0;
 	return DROP_NONE;
 }
 
@@ -395,6 +393,9 @@ enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uin
 	more->external = m->dst;
 	more->remote = m->src;
 	more->mapping_id = mapping_id;
+	f->internal_be = who.addr.words[3];
+	f->external_be = m->dst.words[3];
+	f->remote_be = m->src.words[3];
 	f->internal_port = who.port;
 	f->external_port = m->dst_port;
 	f->remote_port = m->src_port;
@@ -403,7 +404,8 @@ enum drop_reason flow_new_inbound(struct stage_ctx *ctx, struct pkt_meta *m, uin
 	return DROP_NONE;
 }
 
-enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
+enum drop_reason flow_new(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to)
 {
 	enum drop_reason why;
 
@@ -412,8 +414,9 @@ enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pk
 			return DROP_POLICY_INBOUND;
 		return flow_new_inbound(ctx, m, m->in_port);
 	}
-	why = new_from_lan(ctx, pkt, m);
-	flow_refuse(ctx, pkt, m, why);
+	why = new_from_lan(ctx, pkt, m, to);
+	if (why != DROP_NONE)
+		flow_refuse(ctx, pkt, m, why);
 	return why;
 }
 
@@ -428,21 +431,18 @@ void flow_answered(struct stage_ctx *ctx, uint32_t flow_id)
 }
 
 /* What a flow counted for on its device. */
-static void leave_device(struct stage_ctx *ctx, uint32_t flow_id)
+static void leave_device(struct device *d, const struct flow_more *more)
 {
-	const struct flow *f = &ctx->flows->flows[flow_id];
-	struct device *d = &ctx->devices->devices[f->device_id];
-
 	d->n_flows--;
-	if (ctx->flows->more[flow_id].is_inbound)
-		d->n_inbound--;
+	d->n_inbound -= more->is_inbound;
 }
 
 void flow_abandon(struct stage_ctx *ctx, struct pkt_meta *m)
 {
 	if ((m->flags & PKT_NEW_FLOW) == 0)
 		return;
-	leave_device(ctx, m->flow_id);
+	leave_device(
+		&ctx->devices->devices[stage_flow(ctx, m)->device_id], stage_flow_more(ctx, m));
 	flow_table_give(ctx->flows, m->flow_id);
 	m->flags &= (uint16_t)~PKT_NEW_FLOW;
 	m->flow_id = FLOW_NONE;
@@ -466,17 +466,17 @@ bool flow_end(struct stage_ctx *ctx, uint32_t flow_id, enum flow_end_reason why)
 	struct flow_more *more = &ctx->flows->more[flow_id];
 	struct device *device =
 		f->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[f->device_id];
-	struct flow_record record;
+	struct flow_record *record = record_ring_next(&ctx->records);
 
-	if (records_room(ctx) == 0)
+	if (record == NULL)
 		return false;
-	record_take(&record, f, more, flow_id, device, why, ctx->now_us);
-	records_put(ctx, &record);
+	record_take(record, f, more, flow_id, device, why, ctx->now_us);
+	record_ring_put(&ctx->records);
 	if (more->mapping_id != POOL_NONE)
 		nat_release(ctx->nats[f->wan_port], more->mapping_id, &more->remote,
 			(f->flags & FLOW_UNANSWERED) == 0);
 	if (device != NULL)
-		leave_device(ctx, flow_id);
+		leave_device(device, more);
 	flow_table_remove(ctx->flows, flow_id);
 	ctx->flows_ended++;
 	return true;

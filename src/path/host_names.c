@@ -3,26 +3,10 @@
 
 #include <weir/base/clock.h>
 #include <weir/packet/bytes.h>
-#include <weir/packet/parse.h>
 
 #define HOST_NAMES_PER_S    20
 #define HOST_NAME_AGAIN_US  (10 * 60 * US_PER_S)
 #define HOST_NAME_CHANGE_US (5 * US_PER_S)
-
-/* The message, or NULL where it is not whole. */
-static const uint8_t *message_of(struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t *ret_len)
-{
-	const uint8_t *l4 = stage_l4(pkt, m);
-	uint32_t l4_bytes = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
-
-	if (l4 == NULL || (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
-		return NULL;
-	l4_bytes = RTE_MIN(l4_bytes, (uint32_t)load_be16(l4 + 4));
-	if (l4_bytes <= UDP_HEADER_BYTES)
-		return NULL;
-	*ret_len = l4_bytes - UDP_HEADER_BYTES;
-	return l4 + UDP_HEADER_BYTES;
-}
 
 static struct host_told *place_of(struct stage_ctx *ctx, const struct mac_addr *mac)
 {
@@ -56,7 +40,7 @@ void host_name_learn(struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct p
 
 	if (ctx->ports[m->in_port]->framing != FRAMING_ETHERNET)
 		return;
-	message = message_of(pkt, m, &len);
+	message = stage_datagram(pkt, m, &len);
 	if (message == NULL || dhcp_read_host(message, len, &host) != 0)
 		return;
 	/* Nobody names another. */

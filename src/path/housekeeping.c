@@ -34,18 +34,20 @@ static enum flow_end_reason end_reason_of(const struct flow *f)
  * back. */
 static bool is_queued(const struct stage_ctx *ctx, uint32_t id)
 {
-	const struct shaper *s = ctx->shapers[ctx->flows->flows[id].wan_port][UPLINK];
+	const struct flow *f = &ctx->flows->flows[id];
 
-	if (ctx->senders != NULL && senders_may_hold(ctx->senders, &ctx->flows->flows[id], id))
+	if (ctx->senders != NULL && senders_may_hold(ctx->senders, f, id))
 		return true;
-	return s != NULL && shaper_holds(s, id);
+	/* Nothing waits in a shaper that packets need not pass. */
+	return ctx->shaped[f->wan_port][UPLINK]
+	       && shaper_holds(ctx->shapers[f->wan_port][UPLINK], id);
 }
 
 /* Ends flows that time out. While more of them are due than one call may end, each step of the path goes on with it. */
 void housekeeping_expire(struct stage_ctx *ctx)
 {
 	uint32_t ids[EXPIRE_MAX];
-	uint32_t room = RTE_MIN(records_room(ctx), (uint32_t)EXPIRE_MAX);
+	uint32_t room = RTE_MIN(record_ring_room(&ctx->records), (uint32_t)EXPIRE_MAX);
 	uint32_t n = flow_wheel_expire(
 		ctx->wheel, &ctx->config->timeouts, ctx->now_us, EXPIRE_BUDGET, ids, room);
 
@@ -75,7 +77,7 @@ static enum early_end end_early(struct stage_ctx *ctx, uint32_t id)
 {
 	if (is_queued(ctx, id))
 		return EARLY_QUEUED;
-	if (records_room(ctx) == 0)
+	if (record_ring_room(&ctx->records) == 0)
 		return EARLY_NO_ROOM;
 	flow_wheel_remove(ctx->wheel, id);
 	flow_end(ctx, id, FLOW_END_FORCED);
@@ -288,13 +290,17 @@ static uint32_t report(struct stage_ctx *ctx, uint32_t flow_id)
 	struct flow_more *more = &ctx->flows->more[flow_id];
 	const struct device *device =
 		f->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[f->device_id];
-	struct flow_record record;
+	struct flow_record *record = record_ring_next(&ctx->records);
 
 	if (f->packets[UPLINK] == more->reported_packets[UPLINK]
 		&& f->packets[DOWNLINK] == more->reported_packets[DOWNLINK])
 		return 0;
-	record_take(&record, f, more, flow_id, device, FLOW_END_NONE, ctx->now_us);
-	records_put(ctx, &record);
+	if (record == NULL) {
+		ctx->path->records_lost++;
+		return 0;
+	}
+	record_take(record, f, more, flow_id, device, FLOW_END_NONE, ctx->now_us);
+	record_ring_put(&ctx->records);
 	return 1;
 }
 
@@ -314,7 +320,7 @@ static void report_interim(struct path *p, uint64_t passed_us)
 	p->interim_credit += (uint64_t)capacity * RTE_MIN(passed_us, interval_us);
 	/* No more than one round is owed when nobody has taken records for long. */
 	p->interim_credit = RTE_MIN(p->interim_credit, (uint64_t)capacity * interval_us);
-	room = RTE_MIN(records_room(ctx), (uint32_t)INTERIM_MAX);
+	room = RTE_MIN(record_ring_room(&ctx->records), (uint32_t)INTERIM_MAX);
 	for (uint32_t n = 0; n < INTERIM_LOOKS && p->interim_credit >= interval_us && room > 0;
 		n++) {
 		uint32_t id = p->interim_cursor;

@@ -173,30 +173,33 @@ void learn_adopt(struct stage_ctx *ctx, const struct path_config *next)
 	carry_flows(ctx, next);
 }
 
+static bool segment_payload_of(
+	struct rte_mbuf *pkt, const struct pkt_meta *m, struct learner_packet *ret)
+{
+	const uint8_t *l4 = stage_l4(pkt, m);
+	uint32_t l4_bytes = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
+	uint32_t header_bytes;
+
+	if (l4 == NULL || (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
+		return false;
+	header_bytes = (l4[12] >> 4) * 4u;
+	if (l4_bytes <= header_bytes)
+		return false;
+	ret->seq = load_be32(l4 + 4) + ((m->tcp_flags & TCP_SYN) != 0);
+	ret->octets = l4 + header_bytes;
+	ret->len = l4_bytes - header_bytes;
+	return true;
+}
+
 /* The payload, as the learner takes it. False when there is none, or only a part of it in a fragment: answers that came in
  * fragments are not learned, and devices that trust them are few (RFC 8900). */
 static bool payload_of(struct rte_mbuf *pkt, const struct pkt_meta *m, struct learner_packet *ret)
 {
-	const uint8_t *l4 = stage_l4(pkt, m);
-	uint32_t l4_bytes = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
-	uint32_t header_bytes = UDP_HEADER_BYTES;
-
-	if (l4 == NULL || (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
-		return false;
 	ret->is_tcp = m->proto == PROTO_TCP;
-	if (ret->is_tcp) {
-		header_bytes = (l4[12] >> 4) * 4u;
-		ret->seq = load_be32(l4 + 4) + ((m->tcp_flags & TCP_SYN) != 0);
-	} else if (m->proto == PROTO_UDP) {
-		l4_bytes = RTE_MIN(l4_bytes, (uint32_t)load_be16(l4 + 4));
-	} else {
-		return false;
-	}
-	if (l4_bytes <= header_bytes)
-		return false;
-	ret->octets = l4 + header_bytes;
-	ret->len = l4_bytes - header_bytes;
-	return true;
+	if (ret->is_tcp)
+		return segment_payload_of(pkt, m, ret);
+	ret->octets = m->proto == PROTO_UDP ? stage_datagram(pkt, m, &ret->len) : NULL;
+	return ret->octets != NULL;
 }
 
 /* A server that cannot say has not answered: a resolver without its own says so. Over TCP whatever comes is taken for an answer: it has no

@@ -74,30 +74,16 @@ static bool is_group(const struct path_port *p, const struct ip_addr *dst)
 	uint32_t host_bits = ~ip_v4_mask(p->address.len_bits);
 
 	return host == UINT32_MAX || host >> 28 == 0xe
-	       || (p->address.len_bits < 31 && ip_prefix_contains(&p->address, dst)
-		       && (dst->words[3] & host_bits) == host_bits);
-}
-
-static bool is_gateway_address(const struct stage_ctx *ctx, const struct ip_addr *dst)
-{
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
-		if (ctx->config->ports[i].role == PORT_LAN
-			&& ip_addr_equal(&ctx->config->ports[i].address.addr, dst))
-			return true;
-	return false;
+	       || ((dst->words[3] & host_bits) == host_bits && p->address.len_bits < 31
+		       && ip_prefix_contains(&p->address, dst));
 }
 
 /* A ping from a LAN to the address that the carrier gave us. No mapping can be meant: a query has no port of the asked. */
-static bool is_ping_of_uplink(const struct stage_ctx *ctx, const struct pkt_meta *m)
+static bool is_ping_of_uplink(const struct pkt_meta *m, const struct place *to)
 {
-	if (m->proto != PROTO_ICMP || m->icmp_type != ICMP_ECHO_REQUEST
-		|| (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
-		return false;
-	for (uint32_t i = 0; i < ctx->config->n_ports; i++)
-		if (ctx->is_uplink[i]
-			&& ip_addr_equal(&ctx->config->ports[i].address.addr, &m->dst))
-			return true;
-	return false;
+	return to->uplink != PORT_NONE && m->proto == PROTO_ICMP
+	       && m->icmp_type == ICMP_ECHO_REQUEST
+	       && (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) == 0;
 }
 
 /* RFC 1812 4.3.3.6: echo is answered, within limits. */
@@ -111,7 +97,7 @@ static enum drop_reason echo(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct
 }
 
 /* From a LAN, for the gateway or for all. */
-static enum drop_reason from_lan(
+__attribute__((noinline)) static enum drop_reason from_lan(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, bool to_group)
 {
 	const struct path_port *p = port_config(ctx, m->in_port);
@@ -122,7 +108,7 @@ static enum drop_reason from_lan(
 	/* A host without an address yet may only ask for one: to all (RFC 2131). */
 	if (has_source ? !ip_prefix_contains(&p->address, &m->src) : !to_group)
 		return DROP_FLOW_SPOOFED_LAN;
-	if (is_gateway_address(ctx, &m->src))
+	if (address_place(&ctx->networks, m->src.words[3]).is_gateway)
 		return DROP_FLOW_SPOOFED_LAN;
 	if (has_source && is_group(p, &m->src))
 		return DROP_FLOW_BROADCAST_SOURCE; /* an answer would go to all */
@@ -143,8 +129,8 @@ static enum drop_reason from_lan(
 	return DROP_NONE;
 }
 
-bool local_deliver(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, enum drop_reason *ret_why)
+bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	const struct place *to, enum drop_reason *ret_why)
 {
 	const struct path_port *p = port_config(ctx, m->in_port);
 	bool to_group = is_group(p, &m->dst);
@@ -157,12 +143,12 @@ bool local_deliver(
 			*ret_why = DROP_LOCAL_PROBE_ANSWER;
 			return true;
 		}
-		if (!to_group && !is_gateway_address(ctx, &m->dst))
+		if (!to_group && !to->is_gateway)
 			return false;
 		*ret_why = to_group ? DROP_FLOW_BROADCAST : DROP_LOCAL_FROM_UPLINK;
 		break;
 	case PORT_LAN:
-		if (!to_group && !is_gateway_address(ctx, &m->dst) && !is_ping_of_uplink(ctx, m))
+		if (!to_group && !to->is_gateway && !is_ping_of_uplink(m, to))
 			return false;
 		*ret_why = from_lan(ctx, pkt, m, to_group);
 		break;

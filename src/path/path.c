@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define MBUF_CACHE        256
-#define RECORDS_RING      16384
+#define RECORDS_RING      32768
 #define EVENTS_RING       1024
 #define NAMES_FOR_HOSTS   32 /* of them */
 #define FRAGMENT_HELD_ALL 1024
@@ -168,6 +168,7 @@ static void adopt(struct path *p, struct path_config *config)
 	for (uint32_t i = 0; i < config->n_plans; i++)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
+	ctx->networks = networks_of(config);
 	quota_adopt(ctx);
 	path_find_shaped(ctx);
 	/* Flows that were denied before stay so until they are asked about. */
@@ -265,9 +266,10 @@ static int create_rings(struct path *p)
 {
 	char name[RTE_RING_NAMESIZE];
 
-	snprintf(name, sizeof(name), "weir_rec_%p", (void *)p);
-	p->records = rte_ring_create_elem(name, sizeof(struct flow_record), RECORDS_RING,
-		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	int err = record_ring_init(&p->ctx.records, RECORDS_RING);
+
+	if (err < 0)
+		return err;
 	snprintf(name, sizeof(name), "weir_ev_%p", (void *)p);
 	p->events = rte_ring_create_elem(name, sizeof(struct path_event), EVENTS_RING,
 		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
@@ -275,9 +277,7 @@ static int create_rings(struct path *p)
 	p->names = rte_ring_create_elem(name, sizeof(struct path_name), PATH_NAMES_WAITING,
 		SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	p->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	return p->records == NULL || p->events == NULL || p->names == NULL || p->wake_fd < 0
-		       ? -ENOMEM
-		       : 0;
+	return p->events == NULL || p->names == NULL || p->wake_fd < 0 ? -ENOMEM : 0;
 }
 
 int path_create(const struct path_setup *setup, struct path_config *config, uint64_t now_us,
@@ -370,7 +370,7 @@ void path_destroy(struct path *p)
 	flow_table_destroy(p->ctx.flows);
 	rte_ring_free(p->names);
 	rte_ring_free(p->events);
-	rte_ring_free(p->records);
+	record_ring_clean(&p->ctx.records);
 	if (p->wake_fd >= 0)
 		close(p->wake_fd);
 	path_config_destroy(p->config);
@@ -513,19 +513,6 @@ bool path_end_flows(struct path *p, enum flow_end_reason why, uint64_t now_us)
 		}
 	}
 	return true;
-}
-
-bool records_put(struct stage_ctx *ctx, struct flow_record *record)
-{
-	if (rte_ring_sp_enqueue_elem(ctx->path->records, record, sizeof(*record)) == 0)
-		return true;
-	ctx->path->records_lost++;
-	return false;
-}
-
-uint32_t records_room(const struct stage_ctx *ctx)
-{
-	return rte_ring_free_count(ctx->path->records);
 }
 
 void stage_name(struct stage_ctx *ctx, const struct path_name *name)

@@ -42,7 +42,6 @@ struct path {
 	_Atomic uint32_t owner;                    /* enum path_owner */
 	_Atomic bool stopping;
 	int wake_fd; /* eventfd: control wakes a sleeping worker */
-	struct rte_ring *records;
 	struct rte_ring *events;
 	struct rte_ring *names;
 	struct listing listing;

@@ -7,6 +7,7 @@
 #include "stage.h"
 
 #include <weir/base/clock.h>
+#include <weir/packet/parse.h>
 
 typedef uint16_t (*stage_fn)(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts);
 
@@ -69,6 +70,20 @@ void pipeline_resume(
 		ctx->stages[id].in += n;
 		n = run_stage(ctx, id, burst, n);
 	}
+}
+
+const uint8_t *stage_datagram(struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t *ret_len)
+{
+	const uint8_t *l4 = stage_l4(pkt, m);
+	uint32_t l4_bytes = m->ip_octets - (uint32_t)(m->l4_off - m->l3_off);
+
+	if (l4 == NULL || (m->flags & (PKT_FRAGMENT_FIRST | PKT_FRAGMENT_LATER)) != 0)
+		return NULL;
+	l4_bytes = RTE_MIN(l4_bytes, (uint32_t)load_be16(l4 + 4));
+	if (l4_bytes <= UDP_HEADER_BYTES)
+		return NULL;
+	*ret_len = l4_bytes - UDP_HEADER_BYTES;
+	return l4 + UDP_HEADER_BYTES;
 }
 
 void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason why)

@@ -12,8 +12,10 @@
 #include "host_names.h"
 #include "limit.h"
 #include "pcp.h"
+#include "place.h"
 #include "syn_hold.h"
 
+#include <weir/account/record_ring.h>
 #include <weir/account/top.h>
 #include <weir/budget/meter.h>
 #include <weir/flow/device.h>
@@ -124,7 +126,8 @@ struct stage_ctx {
 	struct meter plans[PLANS_MAX];
 	uint16_t mtu[PORTS_MAX]; /* of the bearer, refreshed by housekeeping */
 	bool is_uplink[PORTS_MAX];
-	bool profile; /* read the counter between stages */
+	struct networks networks; /* of the ports of `config` */
+	bool profile;             /* read the counter between stages */
 	bool shaped[PORTS_MAX]
 		   [N_DIRECTIONS]; /* a rate or ceiling is set, or packets of a former one wait */
 	bool any_shaped;
@@ -189,6 +192,7 @@ struct stage_ctx {
 	uint64_t flows_created;
 	uint64_t flows_ended;
 	uint64_t conservation_errors;
+	struct record_ring records; /* for control */
 	struct pcp_server pcp;
 	struct path *path; /* for events and records */
 };
@@ -261,6 +265,9 @@ static inline struct share *stage_share(
 	return &ctx->shares[(size_t)station * ctx->n_share_plans + plan_id];
 }
 
+/* What a UDP datagram carries; NULL when that is nothing, or only a part of it in a fragment. */
+const uint8_t *stage_datagram(struct rte_mbuf *pkt, const struct pkt_meta *m, uint32_t *ret_len);
+
 /* Ends a packet with a reason: counts, takes back what was billed and was not sent, frees. */
 void stage_drop(struct stage_ctx *ctx, struct rte_mbuf *pkt, enum drop_reason why);
 
@@ -324,9 +331,10 @@ uint16_t pipeline_run(struct stage_ctx *ctx);
 void pipeline_resume(
 	struct stage_ctx *ctx, enum stage_id first, struct rte_mbuf **pkts, uint16_t n_pkts);
 
-/* flow_new.c: decides what a packet without a flow is; DROP_NONE: m->flow_id is a taken, not yet inserted flow and
- * PKT_NEW_FLOW is set. */
-enum drop_reason flow_new(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
+/* flow_new.c: decides what a packet without a flow is, whose destination is at `to`; DROP_NONE: m->flow_id is a taken, not yet
+ * inserted flow and PKT_NEW_FLOW is set. */
+enum drop_reason flow_new(
+	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, const struct place *to);
 
 /* flow_new.c: what RFC 1812 5.3 and RFC 2827 ask of the addresses of a packet that no flow vouches for. */
 enum drop_reason flow_check_addresses(
@@ -375,9 +383,9 @@ void flow_expect_end(const struct stage_ctx *ctx, uint32_t flow_id);
 enum drop_reason flow_of_icmp_error(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
 
-/* local.c: what is for the gateway itself. True when the packet was taken care of. */
-bool local_deliver(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m, enum drop_reason *ret_why);
+/* local.c: what is for the gateway itself; the destination is at `to`. True when the packet was taken care of. */
+bool local_deliver(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m,
+	const struct place *to, enum drop_reason *ret_why);
 
 /* local.c: an ARP message; always taken care of. */
 void local_arp(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m);
@@ -485,11 +493,5 @@ void housekeeping_run(struct stage_ctx *ctx);
 
 /* housekeeping.c: its part that ends flows, for the steps in between. */
 void housekeeping_expire(struct stage_ctx *ctx);
-
-/* Puts a record where control takes it; false when there is no room. */
-bool records_put(struct stage_ctx *ctx, struct flow_record *record);
-
-/* Room for records, in records. */
-uint32_t records_room(const struct stage_ctx *ctx);
 
 #endif

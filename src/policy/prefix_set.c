@@ -8,17 +8,22 @@
 
 #define LENGTHS_MAX 129 /* 0 to 128 bits; an IPv4 prefix lies within ::ffff:0:0/96 */
 
+/* 128 bits in two words, each as it lies in memory: for being equal, and for one order among them. */
+struct bits128 {
+	uint64_t words[2];
+};
+
 struct set_entry {
-	struct ip_addr network;
+	struct bits128 network;
 	uint64_t marks;
 	uint8_t len_bits; /* of 128 */
 };
 
-/* The entries of one length. */
+/* The entries of one length, in the order of their networks. */
 struct set_run {
+	struct bits128 mask;
 	uint32_t first;
 	uint32_t n;
-	uint8_t len_bits;
 };
 
 struct prefix_set {
@@ -27,16 +32,33 @@ struct prefix_set {
 	struct set_entry entries[];
 };
 
-static struct ip_addr network_of(const struct ip_addr *addr, uint8_t len_bits)
+static struct bits128 bits_of(const struct ip_addr *addr)
 {
-	struct ip_addr network = *addr;
-	uint32_t whole = len_bits / 8u;
+	struct bits128 b;
 
-	if (whole < sizeof(network.bytes)) {
-		network.bytes[whole] &= (uint8_t)(0xff00u >> len_bits % 8);
-		memset(network.bytes + whole + 1, 0, sizeof(network.bytes) - whole - 1);
-	}
-	return network;
+	memcpy(&b, addr, sizeof(b));
+	return b;
+}
+
+static struct bits128 mask_of(uint8_t len_bits)
+{
+	struct ip_addr mask = {0};
+
+	for (uint32_t i = 0; i < len_bits; i++)
+		mask.bytes[i / 8] |= (uint8_t)(0x80 >> i % 8);
+	return bits_of(&mask);
+}
+
+static struct bits128 masked(struct bits128 b, struct bits128 mask)
+{
+	return (struct bits128){{b.words[0] & mask.words[0], b.words[1] & mask.words[1]}};
+}
+
+static int compare(const struct bits128 *a, const struct bits128 *b)
+{
+	if (a->words[0] != b->words[0])
+		return a->words[0] < b->words[0] ? -1 : 1;
+	return (a->words[1] > b->words[1]) - (a->words[1] < b->words[1]);
 }
 
 static int entry_compare(const void *a, const void *b)
@@ -46,7 +68,7 @@ static int entry_compare(const void *a, const void *b)
 
 	if (x->len_bits != y->len_bits)
 		return x->len_bits < y->len_bits ? -1 : 1;
-	return memcmp(&x->network, &y->network, sizeof(x->network));
+	return compare(&x->network, &y->network);
 }
 
 static bool entry_fill(struct set_entry *e, const struct prefix_mark *p)
@@ -56,7 +78,7 @@ static bool entry_fill(struct set_entry *e, const struct prefix_mark *p)
 	if (p->prefix.len_bits > (is_v4 ? 32 : 128))
 		return false;
 	e->len_bits = (uint8_t)(p->prefix.len_bits + (is_v4 ? 96 : 0));
-	e->network = network_of(&p->prefix.addr, e->len_bits);
+	e->network = masked(bits_of(&p->prefix.addr), mask_of(e->len_bits));
 	e->marks = p->marks;
 	return true;
 }
@@ -75,8 +97,9 @@ static void settle(struct prefix_set *s, uint32_t n)
 	for (uint32_t i = 0; i < kept; i++) {
 		uint8_t len_bits = s->entries[i].len_bits;
 
-		if (s->n_runs == 0 || s->runs[s->n_runs - 1].len_bits != len_bits)
-			s->runs[s->n_runs++] = (struct set_run){.first = i, .len_bits = len_bits};
+		if (i == 0 || s->entries[i - 1].len_bits != len_bits)
+			s->runs[s->n_runs++] =
+				(struct set_run){.mask = mask_of(len_bits), .first = i};
 		s->runs[s->n_runs - 1].n++;
 	}
 }
@@ -105,21 +128,35 @@ void prefix_set_destroy(struct prefix_set *s)
 	free(s);
 }
 
+/* The marks of one run's entry for this network; 0 where it has none. */
+static uint64_t find(const struct set_entry *entries, uint32_t n, const struct bits128 *network)
+{
+	while (n > 0) {
+		uint32_t middle = n / 2;
+		int order = compare(network, &entries[middle].network);
+
+		if (order == 0)
+			return entries[middle].marks;
+		if (order > 0) {
+			entries += middle + 1;
+			n -= middle + 1;
+		} else {
+			n = middle;
+		}
+	}
+	return 0;
+}
+
 uint64_t prefix_set_find(const struct prefix_set *s, const struct ip_addr *addr)
 {
+	struct bits128 b = bits_of(addr);
 	uint64_t marks = 0;
 
 	for (uint32_t i = 0; i < s->n_runs; i++) {
 		const struct set_run *run = &s->runs[i];
-		struct set_entry key = {
-			.network = network_of(addr, run->len_bits),
-			.len_bits = run->len_bits,
-		};
-		const struct set_entry *found = bsearch(&key, s->entries + run->first, run->n,
-			sizeof(s->entries[0]), entry_compare);
+		struct bits128 network = masked(b, run->mask);
 
-		if (found != NULL)
-			marks |= found->marks;
+		marks |= find(s->entries + run->first, run->n, &network);
 	}
 	return marks;
 }

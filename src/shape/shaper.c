@@ -170,20 +170,21 @@ void shaper_set_general(struct shaper *s, uint64_t bps, uint64_t now_us)
 	begin_anew(s);
 }
 
-void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint64_t now_us)
+/* Apart, so that to find that nothing has changed is quick. */
+__attribute__((noinline)) static void change_device(
+	struct shaper *s, struct ceiling *c, uint64_t bps, uint64_t now_us)
 {
-	struct ceiling *c;
-
-	assert(bps <= SHAPER_RATE_MAX_BPS);
-	if (device_id >= s->params.n_devices)
-		return;
-	c = &s->devices[device_id];
-	if (c->bucket.bps == bps)
-		return;
 	s->n_devices_held += c->bucket.bps == 0;
 	s->n_devices_held -= bps == 0;
 	ceiling_set(c, bps, now_us);
 	begin_anew(s);
+}
+
+void shaper_set_device(struct shaper *s, uint16_t device_id, uint64_t bps, uint64_t now_us)
+{
+	assert(bps <= SHAPER_RATE_MAX_BPS);
+	if (device_id < s->params.n_devices && s->devices[device_id].bucket.bps != bps)
+		change_device(s, &s->devices[device_id], bps, now_us);
 }
 
 void shaper_set_config(struct shaper *s, const struct shaper_config *config, uint64_t now_us)

@@ -205,6 +205,65 @@ Test(flow_table, refuses_a_flow_when_one_of_its_keys_is_taken)
 	flow_table_destroy(t);
 }
 
+/* As the path does, when a packet's own key was not found. */
+static int insert_missed(
+	struct flow_table *t, uint32_t id, const struct tuple *u, enum direction missed)
+{
+	struct flow_key key = key_of(u, missed);
+
+	t->flows[id].internal_be = u->internal.words[3];
+	t->flows[id].external_be = u->external.words[3];
+	t->flows[id].remote_be = u->remote.words[3];
+	cr_assert_eq(flow_table_find(t, &key), FLOW_REF_NONE);
+	return flow_table_insert_missed(t, id, missed, flow_hash(&t->hash_key, &key));
+}
+
+Test(flow_table, enters_a_flow_under_both_keys_when_one_was_missed)
+{
+	for (uint32_t d = 0; d < N_DIRECTIONS; d++) {
+		struct flow_table *t = create(16, NULL);
+		uint32_t id = take(t, &web);
+
+		cr_assert_eq(insert_missed(t, id, &web, d), 0);
+		assert_found(t, &web, id);
+		flow_table_remove(t, id);
+		assert_absent(t, &web);
+		flow_table_destroy(t);
+	}
+}
+
+Test(flow_table, refuses_a_flow_whose_other_key_is_taken_or_the_same)
+{
+	struct flow_table *t = create(16, NULL);
+	struct tuple same_up = web;
+	struct tuple same_down = web;
+	struct tuple to_itself = web;
+	const struct {
+		const struct tuple *tuple;
+		enum direction missed;
+	} refused[] = {
+		{&same_up, DOWNLINK},
+		{&same_down, UPLINK},
+		{&to_itself, UPLINK},
+		{&to_itself, DOWNLINK},
+	};
+
+	same_up.external_port++;
+	same_down.internal_port++;
+	to_itself.internal = to_itself.external = to_itself.remote;
+	to_itself.internal_port = to_itself.external_port = to_itself.remote_port;
+	enter(t, &web);
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		uint32_t id = take(t, refused[i].tuple);
+
+		cr_assert_eq(insert_missed(t, id, refused[i].tuple, refused[i].missed), -EEXIST,
+			"case %zu", i);
+		flow_table_give(t, id);
+	}
+	cr_assert_eq(t->n_flows, 1);
+	flow_table_destroy(t);
+}
+
 Test(flow_table, gives_the_last_id_again_first_and_clean)
 {
 	struct flow_table *t = create(4, NULL);

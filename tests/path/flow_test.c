@@ -344,7 +344,7 @@ Test(path_flow, interim_and_end_records_add_up)
 
 static void make_many_flows(struct path_setup *setup, struct path_config *config)
 {
-	setup->flow_capacity = 20000;
+	setup->flow_capacity = 36000;
 	setup->device_capacity = 200;
 	config->flows_per_device = 1000;
 }
@@ -356,7 +356,7 @@ Test(path_flow, flows_wait_for_room_when_nobody_takes_their_records)
 	struct path_stats s;
 
 	w->is_filling_ring = true;
-	for (uint32_t i = 0; i < 18000; i++) {
+	for (uint32_t i = 0; i < 34000; i++) {
 		path_world_put(w, WORLD_LAN,
 			&(struct packet_spec){.src_be = V4(192, 168, 50, 2 + i % 200),
 				.src_port = (uint16_t)(1024 + i / 200)});
@@ -365,10 +365,10 @@ Test(path_flow, flows_wait_for_room_when_nobody_takes_their_records)
 			path_world_discard(w, WORLD_UPLINK);
 		}
 	}
-	cr_expect_eq(n_flows(w), 18000);
+	cr_expect_eq(n_flows(w), 34000);
 	path_world_pass(w, 200 * WORLD_S, 100 * WORLD_MS);
 	doors_stats_read(w->path, &s);
-	cr_expect_eq(s.n_flows, 18000 - 16383, "so many records find room: %u", s.n_flows);
+	cr_expect_eq(s.n_flows, 34000 - 32768, "so many records find room: %u", s.n_flows);
 	cr_expect_eq(s.records_lost, 0);
 	w->is_filling_ring = false;
 	path_world_pass(w, 2 * WORLD_S, 100 * WORLD_MS);

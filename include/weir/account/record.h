@@ -31,22 +31,24 @@ struct flow_record {
 	uint64_t end_us; /* last packet */
 	uint64_t octet_delta_count[N_DIRECTIONS];
 	uint32_t packet_delta_count[N_DIRECTIONS];
+	/* In the order of struct flow and struct flow_more, so that they are copied together. */
+	struct ip_addr remote;
 	struct ip_addr internal;
 	struct ip_addr external;
-	struct ip_addr remote;
 	uint16_t internal_port;
-	uint16_t external_port;
 	uint16_t remote_port;
-	uint16_t device_id;
-	struct mac_addr device_mac;
+	uint16_t external_port;
 	uint8_t proto;
-	uint8_t tcp_flags[N_DIRECTIONS];
-	uint8_t end_reason; /* enum flow_end_reason */
+	uint8_t state;
 	uint8_t lan_port;
 	uint8_t wan_port;
 	uint8_t class_id;
-	uint8_t kind; /* enum class_kind */
-	uint8_t state;
+	uint8_t tcp_flags[N_DIRECTIONS];
+	uint8_t end_reason; /* enum flow_end_reason */
+	uint8_t kind;       /* enum class_kind */
+	uint8_t spare;
+	struct mac_addr device_mac;
+	uint16_t device_id;
 	uint32_t flow_id;
 };
 

@@ -51,7 +51,10 @@ static inline struct ip_addr ip_addr_quad(uint8_t a, uint8_t b, uint8_t c, uint8
 /* True when `a` holds an IPv4 address. */
 static inline bool ip_addr_is_v4(const struct ip_addr *a)
 {
-	return a->words[0] == 0 && a->words[1] == 0 && a->words[2] == htonl(0xffff);
+	uint64_t head;
+
+	memcpy(&head, a, sizeof(head));
+	return head == 0 && a->words[2] == htonl(0xffff);
 }
 
 /* True when `a` is ::, i.e. not set. */

@@ -13,6 +13,7 @@
 #include <weir/base/addr.h>
 
 #include <stdint.h>
+#include <string.h>
 
 struct flow_key {
 	struct ip_addr src;
@@ -40,6 +41,18 @@ static inline uint64_t flow_hash_fold(uint64_t a, uint64_t b)
 	unsigned __int128 product = (unsigned __int128)a * b;
 
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Hash of an address of either family with what else belongs to it. */
+static inline uint32_t flow_hash_addr(
+	const struct flow_hash_key *k, const struct ip_addr *addr, uint64_t rest)
+{
+	uint64_t halves[2];
+	uint64_t h;
+
+	memcpy(halves, addr, sizeof(halves));
+	h = flow_hash_fold(halves[0] ^ k->words[0], halves[1] ^ k->words[1]);
+	return (uint32_t)flow_hash_fold(h ^ k->words[2], rest ^ k->words[0]);
 }
 
 /* Hash of an IPv4 5-tuple: the inlined case of flow_hash(). */

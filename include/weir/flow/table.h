@@ -146,6 +146,11 @@ uint32_t flow_table_take(struct flow_table *t);
  * or both are the same, or -ENOSPC; on error nothing was entered and the id is still the caller's. */
 int flow_table_insert(struct flow_table *t, uint32_t flow_id);
 
+/* The same for an IPv4 flow whose addresses are in its line, and whose key of one direction was just looked for under `hash`
+ * and missed. */
+int flow_table_insert_missed(
+	struct flow_table *t, uint32_t flow_id, enum direction missed, uint32_t hash);
+
 /* Removes both keys and gives the id back. */
 void flow_table_remove(struct flow_table *t, uint32_t flow_id);
 

@@ -19,6 +19,7 @@
 struct ports {
 	uint64_t taken[65536 / 64];
 	uint64_t reserved[65536 / 64];
+	uint64_t barred[65536 / 64]; /* from the random choice: reserved, or out of the range */
 	/* [port & 1], bit set: that word of `taken` has no such port free in the range */
 	uint64_t full[2][65536 / 64 / 64];
 	uint16_t min;
@@ -47,7 +48,10 @@ uint16_t ports_take(struct ports *p, uint32_t hint, uint16_t parity_of);
 bool ports_claim(struct ports *p, uint16_t port);
 
 /* True when `port` is taken. */
-bool ports_is_taken(const struct ports *p, uint16_t port);
+static inline bool ports_is_taken(const struct ports *p, uint16_t port)
+{
+	return (p->taken[port / 64] >> port % 64 & 1) != 0;
+}
 
 /* Keeps a port from being given by the others, whoever has it now; or no longer. */
 void ports_reserve(struct ports *p, uint16_t port, bool reserved);

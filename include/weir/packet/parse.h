@@ -38,12 +38,31 @@ struct parse_result {
 	enum parse_kind kind;
 };
 
+/* True in 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/4 and 240.0.0.0/4. */
+static inline bool parse_is_special(uint32_t addr)
+{
+	uint32_t top = addr >> 24;
+
+	return top - 1 >= 223 || top == 127 || addr >> 16 == 0xa9fe;
+}
+
+/* The rare rest of parse_check_addresses: one of the two is special. */
+__attribute__((cold)) enum drop_reason parse_refuse_addresses(uint32_t src, uint32_t dst);
+
 /*
  * Addresses that no unicast packet may carry, whatever port it came from (RFC 1122 3.2.1.3,
  * RFC 6890, RFC 1812 5.3.7): martian, broadcast and multicast sources, land. DROP_NONE when both are
  * fit to be forwarded.
  */
-enum drop_reason parse_check_addresses(const struct pkt_meta *m);
+static inline enum drop_reason parse_check_addresses(const struct pkt_meta *m)
+{
+	uint32_t src = ip_addr_v4_host(&m->src);
+	uint32_t dst = ip_addr_v4_host(&m->dst);
+
+	if (parse_is_special(src) || parse_is_special(dst))
+		return parse_refuse_addresses(src, dst);
+	return src == dst && m->src_port == m->dst_port ? DROP_FLOW_LAND : DROP_NONE;
+}
 
 /* Of a packet with DROP_PARSE_BAD_OPTIONS: where in the header at `ip` the first malformed option begins; 0 when it is a
  * well-formed one that weir does not forward. */

@@ -25,6 +25,9 @@ struct run {
 	uint8_t plan_id;
 	bool is_up;
 	uint32_t cycle; /* of the plan */
+	uint32_t n_share_plans;
+	struct share *shares; /* of the plan, by station */
+	const struct device *devices;
 	uint32_t overhead_octets;
 	int64_t room;         /* the lesser of both that follow, which are this and so much more */
 	int64_t more_leased;  /* to be sent; what has come in needs none */
@@ -62,6 +65,9 @@ static struct run begin(const struct stage_ctx *ctx, const struct pkt_meta *m)
 		return run;
 	meter = &ctx->plans[plan_id];
 	run.is_up = is_up;
+	run.shares = ctx->shares + plan_id;
+	run.n_share_plans = ctx->n_share_plans;
+	run.devices = ctx->devices->devices;
 	run.cycle = __atomic_load_n(&meter->limits.cycle, __ATOMIC_RELAXED);
 	run.overhead_octets = meter->params.overhead_octets[is_up ? UPLINK : DOWNLINK];
 	set_left(&run, meter_left(meter, ACCOUNT_GENERAL),
@@ -156,8 +162,10 @@ __attribute__((noinline)) static struct taking take_watched(
 }
 
 /* quota_take() for a packet that no reserve pays for and that leads to no other step of its device's quota; false for any other. */
-static inline bool take_of_quota(const struct run *run, struct pkt_meta *m, struct share *s)
+static inline bool take_of_quota(const struct run *run, struct pkt_meta *m)
 {
+	struct share *s =
+		&run->shares[(size_t)run->devices[m->device_id].station * run->n_share_plans];
 	uint64_t used_octets = s->used_octets + (uint64_t)cost_of(run, m);
 
 	if (unlikely(!s->is_payer || s->cycle != run->cycle || used_octets > s->general_octets
@@ -170,11 +178,10 @@ static inline bool take_of_quota(const struct run *run, struct pkt_meta *m, stru
 
 /* True when a packet takes no more than what there is room for, and nobody but the general account and its device's quota
  * have a say. `share` is found already, or NULL. */
-static inline bool take_plainly(
-	const struct run *run, struct pkt_meta *m, struct share *share, uint32_t watched)
+static inline bool take_plainly(const struct run *run, struct pkt_meta *m, uint32_t watched)
 {
 	return likely(watched == 0)
-	       || (watched == FLOW_QUOTA && share != NULL && take_of_quota(run, m, share));
+	       || (watched == FLOW_QUOTA && run->plan_id != PLAN_NONE && take_of_quota(run, m));
 }
 
 /* The rest. DROP_NONE: it was taken. */
@@ -191,33 +198,9 @@ static enum drop_reason take_otherwise(
 	return t.why;
 }
 
-/* Of packets in a row that go one way, the shares of their devices in the plan, asked for over the whole burst; NULL where
- * there is none. Returns how many they are. */
-static uint32_t find_shares(const struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
-	uint32_t n_pkts, struct share **ret_shares)
-{
-	const struct device *devices = ctx->devices->devices;
-	uint16_t way = stage_way(stage_meta(pkts[0]));
-	uint8_t plan_id = begin(ctx, stage_meta(pkts[0])).plan_id;
-	uint32_t n = 0;
-
-	for (; n < n_pkts; n++) {
-		const struct pkt_meta *m = stage_meta(pkts[n]);
-
-		if (unlikely(stage_way(m) != way))
-			break;
-		ret_shares[n] = NULL;
-		if (unlikely(m->device_id == DEVICE_NONE || plan_id == PLAN_NONE))
-			continue;
-		ret_shares[n] = stage_share(ctx, devices[m->device_id].station, plan_id);
-		rte_prefetch0(ret_shares[n]);
-	}
-	return n;
-}
-
 /* Takes packets in a row that go from one port to one other; returns how many they are. The survivors go to *kept on. */
-static __rte_always_inline uint32_t take_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts,
-	uint32_t n_pkts, struct share *const *shares, struct rte_mbuf ***ret_kept)
+static uint32_t take_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts,
+	struct rte_mbuf ***ret_kept)
 {
 	uint16_t way = stage_way(stage_meta(pkts[0]));
 	struct run run = begin(ctx, stage_meta(pkts[0]));
@@ -233,8 +216,7 @@ static __rte_always_inline uint32_t take_run(struct stage_ctx *ctx, struct rte_m
 
 		if (unlikely(stage_way(m) != way))
 			break;
-		if (likely(cost <= room)
-			&& take_plainly(&run, m, shares == NULL ? NULL : shares[n], watched)) {
+		if (likely(cost <= room) && take_plainly(&run, m, watched)) {
 			room -= cost;
 		} else {
 			enum drop_reason why;
@@ -256,30 +238,11 @@ static __rte_always_inline uint32_t take_run(struct stage_ctx *ctx, struct rte_m
 	return n;
 }
 
-/* With or without shares: the compiler makes a loop for each. */
-static __rte_always_inline uint16_t meter_burst(
-	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts, struct share *const *shares)
+uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
 {
 	struct rte_mbuf **kept = pkts;
 
 	for (uint32_t i = 0; i < n_pkts;)
-		i += take_run(ctx, pkts + i, n_pkts - i, shares == NULL ? NULL : shares + i, &kept);
+		i += take_run(ctx, pkts + i, n_pkts - i, &kept);
 	return (uint16_t)(kept - pkts);
-}
-
-__attribute__((noinline)) static uint16_t meter_with_quotas(
-	struct stage_ctx *ctx, struct rte_mbuf **pkts, uint32_t n_pkts)
-{
-	struct share *shares[BURST_ROOM];
-
-	for (uint32_t i = 0; i < n_pkts;)
-		i += find_shares(ctx, pkts + i, n_pkts - i, shares + i);
-	return meter_burst(ctx, pkts, n_pkts, shares);
-}
-
-uint16_t meter_run(struct stage_ctx *ctx, struct rte_mbuf **pkts, uint16_t n_pkts)
-{
-	if (ctx->config->n_quotas > 0)
-		return meter_with_quotas(ctx, pkts, n_pkts);
-	return meter_burst(ctx, pkts, n_pkts, NULL);
 }

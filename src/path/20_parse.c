@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * parse: stamps the arrival of each frame, reads it down to L4, and counts at the edge of the port what came in: on the uplink this is what the
- * carrier bills, so it is counted before anything may be dropped.
+ * parse: stamps the arrival of each frame, reads it down to L4, and counts at the edge of the port what came in: on the uplink this is
+ * what the carrier bills, so it is counted before anything may be dropped.
  */
 #include "stage.h"
 

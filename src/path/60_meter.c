@@ -177,7 +177,7 @@ static inline bool take_of_quota(const struct run *run, struct pkt_meta *m)
 }
 
 /* True when a packet takes no more than what there is room for, and nobody but the general account and its device's quota
- * have a say. `share` is found already, or NULL. */
+ * have a say. */
 static inline bool take_plainly(const struct run *run, struct pkt_meta *m, uint32_t watched)
 {
 	return likely(watched == 0)
@@ -198,7 +198,8 @@ static enum drop_reason take_otherwise(
 	return t.why;
 }
 
-/* Takes packets in a row that go from one port to one other; returns how many they are. The survivors go to *kept on. */
+/* Takes packets in a row that go from one port to one other; returns how many they are. Those that are
+ * taken are put at *ret_kept, which moves on. */
 static uint32_t take_run(struct stage_ctx *ctx, struct rte_mbuf *const *pkts, uint32_t n_pkts,
 	struct rte_mbuf ***ret_kept)
 {

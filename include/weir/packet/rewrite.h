@@ -47,10 +47,10 @@ static inline void rewrite_checksum(uint8_t *at, uint16_t delta)
 
 /* Where things lie in an L4 header, so that which protocol it is costs no branch. */
 struct rewrite_l4_shape {
-	uint8_t port_off
-		[2]; /* of the source, of the destination; an ICMP query's identifier is either's */
+	/* of the source, of the destination; an ICMP query's identifier is either's */
+	uint8_t port_off[2];
 	uint8_t checksum_off; /* 0: neither port nor identifier to rewrite */
-	uint8_t spare;
+	uint8_t spare;        /* rows of four octets are found by a shift */
 };
 
 /* By protocol. */

@@ -22,7 +22,7 @@
 
 struct repeat {
 	struct bench_sample path;
-	struct bench_sample source; /* alone, for its instructions */
+	struct bench_sample source; /* alone, for its instructions, where they are counted */
 };
 
 /* One worker's thread and what it found. */
@@ -88,9 +88,10 @@ static void measure_repeats(struct run *r)
 		struct repeat *rep = &r->repeats[i];
 
 		pthread_barrier_wait(r->barrier);
-		rep->source = bench_worker_run_source(&r->worker, r->ticks / SOURCE_SHARE);
-		pthread_barrier_wait(r->barrier);
 		rep->path = bench_worker_run(&r->worker, r->ticks);
+		pthread_barrier_wait(r->barrier);
+		if (rep->path.instructions > 0)
+			rep->source = bench_worker_run_source(&r->worker, r->ticks / SOURCE_SHARE);
 	}
 }
 

@@ -168,7 +168,6 @@ static enum drop_reason find_slowly(struct stage_ctx *ctx, struct rte_mbuf *pkt,
 		ref = stage_find(ctx, m);
 	if (ref != FLOW_REF_NONE)
 		return flow_hit(ctx, pkt, m, &ctx->flows->flows[ref >> 1], ref);
-	m->flow_id = FLOW_NONE; /* an mbuf's former packet may have left one here */
 	to = address_place(&ctx->networks, m->dst.words[3]);
 	if (local_deliver(ctx, pkt, m, &to, &why)) {
 		*ret_gone = why == DROP_NONE; /* refused: still ours to drop */

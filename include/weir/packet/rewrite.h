@@ -99,20 +99,24 @@ static inline void rewrite_address(uint8_t *ip, uint32_t end, const struct rewri
 	store32(ip + 12 + 4 * end, r->addr_be);
 }
 
+/* And its port, where the packet has an L4 header. */
+static inline void rewrite_end(uint8_t *ip, uint8_t *l4, uint32_t end, const struct rewrite *r)
+{
+	rewrite_address(ip, end, r);
+	if (l4 != NULL)
+		rewrite_l4(l4, end, r);
+}
+
 /* Replaces source address and source port (identifier). */
 static inline void rewrite_source(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_address(ip, 0, r);
-	if (l4 != NULL)
-		rewrite_l4(l4, 0, r);
+	rewrite_end(ip, l4, 0, r);
 }
 
 /* Replaces destination address and destination port (identifier). */
 static inline void rewrite_destination(uint8_t *ip, uint8_t *l4, const struct rewrite *r)
 {
-	rewrite_address(ip, 1, r);
-	if (l4 != NULL)
-		rewrite_l4(l4, 1, r);
+	rewrite_end(ip, l4, 1, r);
 }
 
 /* The word of TTL and protocol falls by 0x0100, whatever they are: ~m + m' = ~0x0100. */

@@ -294,6 +294,8 @@ static int answer_view(void *context, json_t *request, uint64_t now_us,
 
 	if (events_are_asked_for(request))
 		return events_answer(g->events, request, wall_offset_us(), error, ret_answer);
+	/* A name that was heard before a flow began is in the answer that shows this flow. */
+	gateway_names_take(&g->names, g->path, now_us);
 	return telemetry_answer(g->telemetry, request, now_us, error, ret_answer);
 }
 

@@ -56,18 +56,21 @@ class History:
         with open(self.log, encoding="utf-8") as f:
             return f.read()
 
+    def ask_all(self, *texts):
+        """Answers of one state of the file: weir-web goes on writing."""
+        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % self.file, uri=True, timeout=10, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            return [db.execute(text).fetchall() for text in texts]
+
     def ask(self, text):
-        with contextlib.closing(sqlite3.connect("file:%s?mode=ro" % self.file, uri=True, timeout=10)) as db:
-            return db.execute(text).fetchall()
+        return self.ask_all(text)[0]
 
     def held(self):
         """{(series, key, direction): octets} by days, which minutes and hours must add up to."""
-        answers = []
-        for per in (60, 3600, 86400):
-            rows = self.ask("SELECT k.series, k.key, sum(u.uplink_octets), sum(u.downlink_octets) FROM usage u JOIN key k ON k.id = u.key"
-                            " WHERE per = %d GROUP BY 1, 2" % per)
-            rows += self.ask("SELECT 'total', '', sum(uplink_octets), sum(downlink_octets) FROM total WHERE per = %d" % per)
-            answers.append({(series, key, d): n for series, key, *octets in rows for d, n in zip(DIRECTIONS, octets) if n})
+        question = ("SELECT k.series, k.key, sum(u.uplink_octets), sum(u.downlink_octets) FROM usage u JOIN key k ON k.id = u.key"
+                    " WHERE per = %d GROUP BY 1, 2 UNION ALL SELECT 'total', '', sum(uplink_octets), sum(downlink_octets) FROM total WHERE per = %d")
+        answers = [{(series, key, d): n for series, key, *octets in rows for d, n in zip(DIRECTIONS, octets) if n}
+                   for rows in self.ask_all(*(question % (per, per) for per in (60, 3600, 86400)))]
         same(answers[0], answers[2], "minutes, against days")
         same(answers[1], answers[2], "hours, against days")
         return answers[2]

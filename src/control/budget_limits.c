@@ -68,6 +68,13 @@ static uint64_t margin_of(const struct stand *s, enum ladder_action action)
 	return action == LADDER_RESERVE_ONLY ? amount_greatest(margin, PACKET_OCTETS) : margin;
 }
 
+/* The last octets before an end are for answers: uplink traffic that went before the next look may still bring some. The step holds
+ * where a packet more would fit, so that nobody waits at what is kept. */
+static uint64_t answers_of(const struct stand *s)
+{
+	return more(taper_least(s->quota_octets), PACKET_OCTETS);
+}
+
 /* The step that holds. */
 static void find_step(const struct rule *rule, const struct book *k, struct stand *s)
 {
@@ -189,7 +196,8 @@ static struct meter_limits limits_of(const struct budget *b, const struct book *
 	if (is_open && s->general_octets == UINT64_MAX) {
 		limits.accounts[ACCOUNT_GENERAL] = METER_UNLIMITED;
 	} else if (is_open) {
-		limits.accounts[ACCOUNT_GENERAL] += more(s->general_octets, flying);
+		limits.accounts[ACCOUNT_GENERAL] +=
+			more(s->general_octets, amount_greatest(flying, answers_of(s)));
 		limits.general_bps[DOWNLINK] =
 			slower(limits.general_bps[DOWNLINK], taper_rate_bps(s->general_octets));
 	}

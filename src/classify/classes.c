@@ -6,13 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WORDS_MAX (CLASS_RULES_MAX / 64)
+
+/* Rules that may fit are looked for by these alone. */
+enum sort {
+	SORT_TCP,
+	SORT_UDP,
+	SORT_OTHER,
+	N_SORTS
+};
+
+/* A bit each, by rule. */
+struct rule_bits {
+	uint64_t words[WORDS_MAX];
+};
+
 struct classes {
 	uint32_t n_classes;             /* configured ones */
 	const char *names[CLASSES_MAX]; /* by id; of the first rule */
 	uint32_t untranslated;          /* classes, a bit each */
 	uint64_t with_sni;              /* name bits */
-	bool has_groups;
 	uint32_t n_rules;
+	struct rule_bits may_fit[N_SORTS];  /* flows of this sort */
+	struct rule_bits unnamed;           /* flows without a proven name */
 	uint8_t class_ids[CLASS_RULES_MAX]; /* by rule */
 	struct class_rule rules[];
 };
@@ -63,6 +79,30 @@ static uint8_t class_of(struct classes *c, const struct class_rule *r)
 	return id;
 }
 
+static enum sort sort_of(uint8_t proto)
+{
+	switch (proto) {
+	case PROTO_TCP:
+		return SORT_TCP;
+	case PROTO_UDP:
+		return SORT_UDP;
+	default:
+		return SORT_OTHER;
+	}
+}
+
+static void sort_rule(struct classes *c, uint32_t rule)
+{
+	const struct class_rule *r = &c->rules[rule];
+	uint64_t bit = UINT64_C(1) << rule % 64;
+
+	for (uint32_t sort = 0; sort < N_SORTS; sort++)
+		if (r->proto == 0 || sort_of(r->proto) == sort)
+			c->may_fit[sort].words[rule / 64] |= bit;
+	if (!r->has_names)
+		c->unnamed.words[rule / 64] |= bit;
+}
+
 static int rules_enter(struct classes *c)
 {
 	for (uint32_t i = 0; i < c->n_rules; i++) {
@@ -73,7 +113,7 @@ static int rules_enter(struct classes *c)
 			return -EINVAL;
 		c->class_ids[i] = id;
 		c->untranslated |= (uint32_t)r->is_untranslated << id;
-		c->has_groups |= r->groups != 0;
+		sort_rule(c, i);
 		if (r->has_names && r->has_sni)
 			c->with_sni |= UINT64_C(1) << r->name_bit;
 	}
@@ -140,12 +180,31 @@ static bool rule_matches(const struct class_rule *r, const struct class_question
 	       && (!r->has_names || (q->named >> r->name_bit & 1) != 0);
 }
 
+/* The first rule that fits, or n_rules. */
+static uint32_t find_rule(const struct classes *c, const struct class_question *q)
+{
+	const uint64_t *may_fit = c->may_fit[sort_of(q->proto)].words;
+
+	for (uint32_t w = 0; w * 64 < c->n_rules; w++) {
+		uint64_t left = q->named != 0 ? may_fit[w] : may_fit[w] & c->unnamed.words[w];
+
+		for (; left != 0; left &= left - 1) {
+			uint32_t i = w * 64 + (uint32_t)__builtin_ctzll(left);
+
+			if (rule_matches(&c->rules[i], q))
+				return i;
+		}
+	}
+	return c->n_rules;
+}
+
 struct class_verdict classes_match(const struct classes *c, const struct class_question *q)
 {
-	for (uint32_t i = 0; i < c->n_rules; i++)
-		if (rule_matches(&c->rules[i], q))
-			return (struct class_verdict){c->class_ids[i], c->rules[i].kind};
-	return (struct class_verdict){CLASS_DEFAULT, CLASS_KIND_NONE};
+	uint32_t i = c->n_rules == 0 ? 0 : find_rule(c, q);
+
+	if (i == c->n_rules)
+		return (struct class_verdict){CLASS_DEFAULT, CLASS_KIND_NONE};
+	return (struct class_verdict){c->class_ids[i], c->rules[i].kind};
 }
 
 uint64_t classes_with_sni(const struct classes *c)
@@ -161,11 +220,6 @@ bool classes_translates(const struct classes *c, uint8_t class_id)
 bool classes_has_untranslated(const struct classes *c)
 {
 	return c->untranslated != 0;
-}
-
-bool classes_has_groups(const struct classes *c)
-{
-	return c->has_groups;
 }
 
 const char *classes_name(const struct classes *c, uint8_t class_id)

@@ -250,12 +250,12 @@ void names_bind(struct names *n, const struct names_device *device, const struct
 uint64_t names_find(const struct names *n, const struct name_set *set,
 	const struct names_device *device, const struct ip_addr *addr, uint64_t now_us)
 {
-	uint32_t hash = hash_of(n, device->id, addr);
+	const struct owner *owner = &n->owners[device->id];
 	uint64_t rules = 0;
 
-	if (n->owners[device->id].generation != device->generation)
+	if (owner->n == 0 || owner->generation != device->generation)
 		return 0;
-	for (uint32_t id = *chain_of(n, hash); id != END; id = n->bindings[id].hash_next) {
+	for (uint32_t id = *chain_of(n, hash_of(n, device->id, addr)); id != END; id = n->bindings[id].hash_next) {
 		const struct binding *b = &n->bindings[id];
 
 		if (b->device == device->id && b->end_us > now_us && ip_addr_equal(&b->addr, addr))

@@ -20,10 +20,8 @@ struct device_table_private {
 	uint16_t oldest;
 	uint16_t newest;
 	uint32_t n_chains;
-	uint32_t chains[]; /* first device of each hash chain, or HASH_END */
+	uint16_t chains[]; /* first device of each hash chain, or DEVICE_NONE */
 };
-
-#define HASH_END UINT32_MAX
 
 int device_table_create(
 	uint16_t capacity, const struct flow_hash_key *key, struct device_table **ret_table)
@@ -53,7 +51,7 @@ int device_table_create(
 	t->private->newest = DEVICE_NONE;
 	t->private->n_chains = capacity;
 	for (uint32_t i = 0; i < capacity; i++)
-		t->private->chains[i] = HASH_END;
+		t->private->chains[i] = DEVICE_NONE;
 	*ret_table = t;
 	return 0;
 
@@ -76,7 +74,7 @@ void device_table_destroy(struct device_table *t)
 	free(t);
 }
 
-static uint32_t *chain_of(const struct device_table *t, uint8_t port, const struct ip_addr *addr)
+static uint16_t *chain_of(const struct device_table *t, uint8_t port, const struct ip_addr *addr)
 {
 	uint32_t hash = flow_hash_addr(&t->private->key, addr, port);
 
@@ -84,15 +82,14 @@ static uint32_t *chain_of(const struct device_table *t, uint8_t port, const stru
 }
 
 static uint16_t find_in_chain(
-	const struct device_table *t, uint32_t first, uint8_t port, const struct ip_addr *addr)
+	const struct device_table *t, uint16_t first, uint8_t port, const struct ip_addr *addr)
 {
-	for (uint32_t id = first; id != HASH_END; id = t->devices[id].hash_next) {
-		const struct device *d = &t->devices[id];
+	uint16_t id = first;
 
-		if (d->port == port && ip_addr_equal(&d->addr, addr))
-			return (uint16_t)id;
-	}
-	return DEVICE_NONE;
+	while (id != DEVICE_NONE
+		&& (t->devices[id].port != port || !ip_addr_equal(&t->devices[id].addr, addr)))
+		id = t->devices[id].hash_next;
+	return id;
 }
 
 uint16_t device_find(const struct device_table *t, uint8_t port, const struct ip_addr *addr)
@@ -135,7 +132,7 @@ static void seen_now(struct device_table_private *p, uint16_t id)
 static void chain_remove(struct device_table *t, uint16_t id)
 {
 	struct device *d = &t->devices[id];
-	uint32_t *at = chain_of(t, d->port, &d->addr);
+	uint16_t *at = chain_of(t, d->port, &d->addr);
 
 	while (*at != id)
 		at = &t->devices[*at].hash_next;
@@ -171,15 +168,19 @@ static uint16_t take_id(struct device_table *t)
 
 void device_see(struct device_table *t, uint16_t id, const struct mac_addr *mac, uint64_t now_us)
 {
-	t->devices[id].mac = *mac;
-	t->devices[id].last_us = now_us;
+	struct device *d = &t->devices[id];
+
+	if (!mac_addr_equal(&d->mac, mac))
+		d->known = 0;
+	d->mac = *mac;
+	d->last_us = now_us;
 	seen_now(t->private, id);
 }
 
 uint16_t device_take(struct device_table *t, uint8_t port, const struct ip_addr *addr,
 	const struct mac_addr *mac, uint64_t now_us)
 {
-	uint32_t *chain = chain_of(t, port, addr);
+	uint16_t *chain = chain_of(t, port, addr);
 	uint16_t id = find_in_chain(t, *chain, port, addr);
 
 	if (id == DEVICE_NONE) {

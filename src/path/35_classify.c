@@ -9,7 +9,6 @@
 #include <weir/classify/classes.h>
 #include <weir/classify/dns.h>
 #include <weir/classify/learner.h>
-#include <weir/policy/groups.h>
 
 void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 {
@@ -27,10 +26,12 @@ void classify_flow(struct stage_ctx *ctx, uint32_t flow_id)
 	};
 	struct class_verdict verdict;
 
-	if (f->device_id != DEVICE_NONE)
-		q.mac = ctx->devices->devices[f->device_id].mac;
-	if (classes_has_groups(c->classes) && c->groups != NULL)
-		q.groups = groups_of(c->groups, &q.mac, &q.device);
+	if (f->device_id != DEVICE_NONE) {
+		struct device *d = &ctx->devices->devices[f->device_id];
+
+		q.mac = d->mac;
+		q.groups = stage_groups(ctx, d);
+	}
 	verdict = classes_match(c->classes, &q);
 	more->class_id = verdict.class_id;
 	more->kind = verdict.kind & 0xfu;

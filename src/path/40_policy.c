@@ -35,10 +35,17 @@ static bool is_lan_to_lan_denied(const struct stage_ctx *ctx, const struct flow 
 	       && !is_tap(ctx, f->wan_port);
 }
 
-static uint64_t groups_of_device(
+static uint64_t groups_of_sender(
 	const struct stage_ctx *ctx, const struct mac_addr *mac, const struct ip_addr *addr)
 {
 	return ctx->config->groups == NULL ? 0 : groups_of(ctx->config->groups, mac, addr);
+}
+
+uint64_t policy_find_groups(const struct stage_ctx *ctx, struct device *d)
+{
+	d->groups = groups_of_sender(ctx, &d->mac, &d->addr);
+	d->known |= DEVICE_KNOWN_GROUPS;
+	return d->groups;
 }
 
 static bool is_quarantined(const struct stage_ctx *ctx, uint64_t groups)
@@ -77,9 +84,12 @@ static void question_of(const struct stage_ctx *ctx, const struct flow *f,
 		.class_id = more->class_id,
 		.device = more->internal,
 	};
-	if (f->device_id != DEVICE_NONE)
-		ret_q->mac = ctx->devices->devices[f->device_id].mac;
-	ret_q->groups = groups_of_device(ctx, &ret_q->mac, &ret_q->device);
+	if (f->device_id != DEVICE_NONE) {
+		struct device *d = &ctx->devices->devices[f->device_id];
+
+		ret_q->mac = d->mac;
+		ret_q->groups = stage_groups(ctx, d);
+	}
 }
 
 /* The rules' verdict and what stands behind the last rule. */
@@ -242,7 +252,7 @@ static enum drop_reason refuse(struct stage_ctx *ctx, enum path_event_kind kind,
 bool policy_quarantines(
 	const struct stage_ctx *ctx, const struct mac_addr *mac, const struct ip_addr *addr)
 {
-	return is_quarantined(ctx, groups_of_device(ctx, mac, addr));
+	return is_quarantined(ctx, groups_of_sender(ctx, mac, addr));
 }
 
 enum drop_reason policy_check_owner(
@@ -270,13 +280,16 @@ static enum drop_reason admit(
 	static const struct mac_addr unknown = {{0}};
 	const struct path_config *c = ctx->config;
 	const struct mac_addr *mac = has_mac(ctx, m) ? source_mac(pkt) : &unknown;
+	struct device *d =
+		m->device_id == DEVICE_NONE ? NULL : &ctx->devices->devices[m->device_id];
 	uint64_t groups;
 	enum drop_reason why;
 
 	why = policy_check_owner(ctx, m->in_port, &m->src, mac);
 	if (why != DROP_NONE)
 		return why;
-	groups = groups_of_device(ctx, mac, &m->src);
+	groups = d != NULL && mac_addr_equal(&d->mac, mac) ? stage_groups(ctx, d)
+							   : groups_of_sender(ctx, mac, &m->src);
 	if (!is_quarantined(ctx, groups))
 		return DROP_NONE; /* its destinations are asked about with its rules */
 	if (is_for_gateway ? c->quarantine_reaches_gateway
@@ -313,7 +326,7 @@ static enum drop_reason watch_one(
 		return refuse(ctx, EVENT_DEVICE_MAC_CHANGED, mac, &m->src, m->in_port);
 	}
 	/* A LAN answers another one: whoever answers must be admitted too. */
-	if (!is_quarantined(ctx, groups_of_device(ctx, mac, &m->src)))
+	if (!is_quarantined(ctx, groups_of_sender(ctx, mac, &m->src)))
 		return DROP_NONE;
 	return refuse(ctx, EVENT_DEVICE_QUARANTINED, mac, &m->src, m->in_port);
 }

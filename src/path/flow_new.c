@@ -142,8 +142,8 @@ void flow_tell_device(struct stage_ctx *ctx, uint16_t id)
 	stage_event(ctx, &event);
 }
 
-static enum drop_reason device_of(
-	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, uint16_t *ret_id)
+/* Who sends, and whether he may begin another flow. `m` has his id where he is known. */
+static enum drop_reason device_of(struct stage_ctx *ctx, struct rte_mbuf *pkt, struct pkt_meta *m)
 {
 	static const struct mac_addr none = {{0}};
 	const struct mac_addr *mac = &none;
@@ -152,16 +152,15 @@ static enum drop_reason device_of(
 	/* An Ethernet frame's source lies behind its destination. */
 	if (ctx->ports[m->in_port]->framing == FRAMING_ETHERNET)
 		mac = rte_pktmbuf_mtod_offset(pkt, const struct mac_addr *, sizeof(*mac));
-	*ret_id = device_find(ctx->devices, m->in_port, &m->src);
-	if (likely(*ret_id != DEVICE_NONE)) {
-		device_see(ctx->devices, *ret_id, mac, ctx->now_us);
+	if (likely(m->device_id != DEVICE_NONE)) {
+		device_see(ctx->devices, m->device_id, mac, ctx->now_us);
 	} else {
-		*ret_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
-		if (*ret_id == DEVICE_NONE)
+		m->device_id = device_take(ctx->devices, m->in_port, &m->src, mac, ctx->now_us);
+		if (m->device_id == DEVICE_NONE)
 			return DROP_FLOW_DEVICES_FULL;
-		flow_tell_device(ctx, *ret_id);
+		flow_tell_device(ctx, m->device_id);
 	}
-	d = &ctx->devices->devices[*ret_id];
+	d = &ctx->devices->devices[m->device_id];
 	if (d->n_flows >= share_of_device(ctx))
 		return DROP_FLOW_DEVICE_CAP;
 	return is_within_rate(ctx, d) ? DROP_NONE : DROP_FLOW_DEVICE_RATE;
@@ -295,10 +294,11 @@ static enum drop_reason new_from_lan(
 		return DROP_FLOW_TCP_NO_SYN;
 	if (!is_opening_query(m))
 		return DROP_NAT_PROTOCOL;
+	m->device_id = device_find(ctx->devices, m->in_port, &m->src);
 	why = policy_admit(ctx, pkt, m, false);
 	if (why != DROP_NONE)
 		return why;
-	why = device_of(ctx, pkt, m, &m->device_id);
+	why = device_of(ctx, pkt, m);
 	if (why != DROP_NONE)
 		return why;
 	m->direction = UPLINK;

@@ -169,6 +169,8 @@ static void adopt(struct path *p, struct path_config *config)
 		meter_set_params(&ctx->plans[i], &config->plans[i]);
 	ctx->config = config;
 	ctx->networks = networks_of(config);
+	for (uint32_t id = 0; id < ctx->devices->n_high; id++)
+		ctx->devices->devices[id].known = 0;
 	quota_adopt(ctx);
 	path_find_shaped(ctx);
 	/* Flows that were denied before stay so until they are asked about. */

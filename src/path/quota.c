@@ -9,7 +9,6 @@
 #include <weir/base/clock.h>
 #include <weir/base/memory.h>
 #include <weir/classify/classes.h>
-#include <weir/policy/groups.h>
 
 #include <errno.h>
 
@@ -91,10 +90,10 @@ static bool may_yield(const void *context, uint32_t id)
 }
 
 /* The first quota that fits a device. The gateway's own programs have none. */
-static uint8_t quota_of(const struct stage_ctx *ctx, const struct device *d)
+static uint8_t quota_of(const struct stage_ctx *ctx, struct device *d)
 {
 	const struct path_config *c = ctx->config;
-	uint64_t groups = c->groups == NULL ? 0 : groups_of(c->groups, &d->mac, &d->addr);
+	uint64_t groups = stage_groups(ctx, d);
 
 	if (c->ports[d->port].role != PORT_LAN)
 		return QUOTA_NONE;
@@ -132,7 +131,10 @@ static void attach(struct stage_ctx *ctx, uint16_t device_id)
 
 	station_hold(ctx->stations, device_id, id);
 	d->station = id;
-	if (id < STATION_FIRST || quota >= s->quota)
+	if (id < STATION_FIRST)
+		return; /* there may be room for one of its own later */
+	d->known |= DEVICE_KNOWN_STATION;
+	if (quota >= s->quota)
 		return;
 	s->quota = quota;
 	s->payer = ctx->config->quotas[quota].is_shared ? ctx->quota_stations[quota] : id;
@@ -141,12 +143,15 @@ static void attach(struct stage_ctx *ctx, uint16_t device_id)
 
 void quota_flow(struct stage_ctx *ctx, struct flow *f)
 {
+	const struct device *d;
+
 	f->flags &= (uint8_t)~FLOW_QUOTA;
 	if (likely(!ctx->counts_shares) || f->device_id == DEVICE_NONE)
 		return;
-	attach(ctx, f->device_id);
-	if (ctx->stations->stations[ctx->devices->devices[f->device_id].station].quota
-		!= QUOTA_NONE)
+	d = &ctx->devices->devices[f->device_id];
+	if ((d->known & DEVICE_KNOWN_STATION) == 0)
+		attach(ctx, f->device_id);
+	if (ctx->stations->stations[d->station].quota != QUOTA_NONE)
 		f->flags |= FLOW_QUOTA;
 }
 

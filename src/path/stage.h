@@ -409,7 +409,18 @@ enum drop_reason policy_ask_new(
 /* 40_policy.c: asks again about an established flow; false when it is denied now, and marked so. */
 bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id);
 
-/* 40_policy.c: may the device that sent this be heard at all? */
+/* 40_policy.c: finds the groups that a device is in, by its MAC and its address. */
+uint64_t policy_find_groups(const struct stage_ctx *ctx, struct device *d);
+
+/* The groups that a device is in. */
+static inline uint64_t stage_groups(const struct stage_ctx *ctx, struct device *d)
+{
+	if (ctx->config->groups == NULL)
+		return 0;
+	return (d->known & DEVICE_KNOWN_GROUPS) != 0 ? d->groups : policy_find_groups(ctx, d);
+}
+
+/* 40_policy.c: may the device that sent this be heard at all? `m` has its id where it is known. */
 enum drop_reason policy_admit(
 	struct stage_ctx *ctx, struct rte_mbuf *pkt, const struct pkt_meta *m, bool is_for_gateway);
 

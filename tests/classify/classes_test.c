@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A rule for any protocol, any remote, any port. */
@@ -229,7 +230,6 @@ Test(classify_classes, a_rule_asks_for_a_mark_or_a_device)
 	rules[4].has_source_port = true; /* of nothing that ICMP has */
 	rules[4].source_port_max = UINT16_MAX;
 	cr_assert_eq(classes_create(rules, 5, &c), 0);
-	cr_assert(classes_has_groups(c));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct class_question q = {.proto = PROTO_ICMP,
 			.dscp = rows[i].dscp,
@@ -238,6 +238,41 @@ Test(classify_classes, a_rule_asks_for_a_mark_or_a_device)
 			.device = ip_addr_quad(192, 168, 50, rows[i].last_octet)};
 
 		cr_assert_eq(classes_match(c, &q).class_id, rows[i].class_id, "%s", rows[i].claim);
+	}
+	classes_destroy(c);
+}
+
+/* More rules than are looked at in one word, of all sorts: whatever is passed over decides nothing. */
+Test(classify_classes, rules_that_cannot_fit_are_passed_over_and_no_other)
+{
+	static const uint8_t protos[] = {0, PROTO_TCP, PROTO_UDP, PROTO_ICMP, 47};
+	struct class_rule rules[200];
+	struct classes *c;
+
+	for (uint32_t i = 0; i < 200; i++) {
+		rules[i] = rule_any("c");
+		snprintf(rules[i].name, sizeof(rules[i].name), "c%u", i % 8);
+		rules[i].proto = protos[i * 7 % 5];
+		rules[i].has_dscp = true;
+		rules[i].dscp = (uint8_t)(i * 11 % 64);
+		rules[i].has_names = i % 9 == 0;
+		rules[i].name_bit = (uint8_t)(i / 9);
+	}
+	cr_assert_eq(classes_create(rules, 200, &c), 0);
+	for (uint32_t n = 0; n < 5 * 64 * 3; n++) {
+		struct class_question q = {.proto = protos[n % 5],
+			.dscp = (uint8_t)(n / 5 % 64),
+			.named = n / 320 * UINT64_C(0x15)};
+		uint32_t want = 0;
+
+		while (want < 200
+			&& ((rules[want].proto != 0 && rules[want].proto != q.proto)
+				|| rules[want].dscp != q.dscp
+				|| (rules[want].has_names
+					&& (q.named >> rules[want].name_bit & 1) == 0)))
+			want++;
+		cr_assert_str_eq(classes_name(c, classes_match(c, &q).class_id),
+			want < 200 ? rules[want].name : "default", "question %u", n);
 	}
 	classes_destroy(c);
 }

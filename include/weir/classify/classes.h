@@ -100,9 +100,6 @@ bool classes_translates(const struct classes *c, uint8_t class_id);
 /* True when flows of some class are not translated. */
 bool classes_has_untranslated(const struct classes *c);
 
-/* True when some rule asks for a group. */
-bool classes_has_groups(const struct classes *c);
-
 /* Never NULL; "?" for an unknown id. */
 const char *classes_name(const struct classes *c, uint8_t class_id);
 

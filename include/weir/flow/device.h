@@ -20,6 +20,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the path has found out for the MAC and the address: nothing of it for a new device, nor once the MAC is another. */
+enum device_known {
+	DEVICE_KNOWN_GROUPS = 1,
+	DEVICE_KNOWN_STATION = 2,
+};
+
 struct device {
 	/* what each packet writes, in one line */
 	uint64_t octets[N_DIRECTIONS];
@@ -34,14 +40,16 @@ struct device {
 	struct mac_addr mac; /* as last seen as a source; zero for the gateway itself */
 	uint8_t port;
 	uint8_t in_use;
-	uint32_t hash_next;
+	uint16_t hash_next;
+	uint8_t known; /* path: enum device_known */
+	uint8_t spare;
 	uint64_t next_new_us; /* path: when its next flow is within its rate */
 	uint64_t ceiling_bps; /* of its traffic that no reserve pays for, each direction; 0: none */
 	uint32_t dns_asked_s; /* path: when it sent something to a port 53, in seconds; 0: never */
 	uint32_t dns_answered_s; /* path: when something came back */
-	uint8_t spare[8];        /* the table begins a page: what packets write stays in a line */
+	uint64_t groups;         /* path: with DEVICE_KNOWN_GROUPS, policy/groups.h */
 };
-static_assert(sizeof(struct device) == 128, "two cache lines");
+static_assert(sizeof(struct device) == 128, "two cache lines"); /* the table begins a page */
 
 struct device_table {
 	struct device *devices;

@@ -116,8 +116,8 @@ Test(control_device_names, host_names_come_from_leases_and_are_checked)
 	cr_expect_str_eq(host("192.0.2.2", "00:00:00:00:00:02"), "tv-2.lan");
 	cr_expect_null(host("192.0.2.1", "00:00:00:00:00:02"), "another took its address");
 	for (int i = 3; i <= 8; i++) {
-		char address[16];
-		char mac[20];
+		char address[24];
+		char mac[32];
 		const char *name;
 
 		(void)snprintf(address, sizeof(address), "192.0.2.%d", i);

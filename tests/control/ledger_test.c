@@ -519,7 +519,7 @@ Test(control_ledger, the_operators_word_ends_the_assumption)
 Test(control_ledger, a_plan_out_of_use_makes_room_for_a_new_one)
 {
 	struct home h;
-	char name[8];
+	char name[16];
 
 	home_init(&h);
 	cr_assert_eq(

@@ -255,7 +255,8 @@ uint64_t names_find(const struct names *n, const struct name_set *set,
 
 	if (owner->n == 0 || owner->generation != device->generation)
 		return 0;
-	for (uint32_t id = *chain_of(n, hash_of(n, device->id, addr)); id != END; id = n->bindings[id].hash_next) {
+	for (uint32_t id = *chain_of(n, hash_of(n, device->id, addr)); id != END;
+		id = n->bindings[id].hash_next) {
 		const struct binding *b = &n->bindings[id];
 
 		if (b->device == device->id && b->end_us > now_us && ip_addr_equal(&b->addr, addr))

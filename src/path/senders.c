@@ -436,12 +436,13 @@ static void send_run(struct stage_ctx *ctx, uint32_t lane, struct rte_mbuf **pkt
 	add(&t->n_refused, (uint64_t)(n - n_sent), memory_order_release);
 }
 
-/* Sends up to a burst of what is lent; returns how many frames. */
-static uint32_t send_burst(struct stage_ctx *ctx, uint32_t lane)
+/* Sends up to a burst of the `n_told` frames that it was told of; returns how many. */
+static uint32_t send_burst(struct stage_ctx *ctx, uint32_t lane, uint64_t n_told)
 {
 	struct sender *t = sender_of(ctx->senders, lane);
 	struct rte_mbuf *pkts[BURST_MAX];
-	uint32_t n = rte_ring_sc_dequeue_burst(t->lent, (void **)pkts, BURST_MAX, NULL);
+	uint32_t n = rte_ring_sc_dequeue_burst(
+		t->lent, (void **)pkts, (unsigned int)RTE_MIN(n_told, (uint64_t)BURST_MAX), NULL);
 	uint64_t start_us = clock_now_us();
 	uint32_t first = 0;
 
@@ -476,8 +477,10 @@ void sender_run(struct stage_ctx *ctx, uint32_t lane)
 
 	atomic_store_explicit(&t->serves, true, memory_order_release);
 	for (;;) {
-		if (load(&t->n_lent) != n_done) {
-			n_done += send_burst(ctx, lane);
+		uint64_t n_told = load(&t->n_lent) - n_done;
+
+		if (n_told > 0) {
+			n_done += send_burst(ctx, lane, n_told);
 			n_empty = 0;
 		} else if (atomic_load_explicit(&t->stopping, memory_order_acquire)) {
 			break;

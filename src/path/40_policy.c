@@ -43,7 +43,7 @@ static uint64_t groups_of_sender(
 
 uint64_t policy_find_groups(const struct stage_ctx *ctx, struct device *d)
 {
-	d->groups = groups_of_sender(ctx, &d->mac, &d->addr);
+	d->groups = groups_of(ctx->config->groups, &d->mac, &d->addr);
 	d->known |= DEVICE_KNOWN_GROUPS;
 	return d->groups;
 }

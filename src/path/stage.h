@@ -409,7 +409,7 @@ enum drop_reason policy_ask_new(
 /* 40_policy.c: asks again about an established flow; false when it is denied now, and marked so. */
 bool policy_ask_again(struct stage_ctx *ctx, uint32_t flow_id);
 
-/* 40_policy.c: finds the groups that a device is in, by its MAC and its address. */
+/* 40_policy.c: finds the groups that a device is in, by its MAC and its address. There are groups. */
 uint64_t policy_find_groups(const struct stage_ctx *ctx, struct device *d);
 
 /* The groups that a device is in. */

@@ -49,7 +49,8 @@ struct device {
 	uint32_t dns_answered_s; /* path: when something came back */
 	uint64_t groups;         /* path: with DEVICE_KNOWN_GROUPS, policy/groups.h */
 };
-static_assert(sizeof(struct device) == 128, "two cache lines"); /* the table begins a page */
+/* The table begins a page, so that what packets write stays in a line. */
+static_assert(sizeof(struct device) == 128, "two cache lines");
 
 struct device_table {
 	struct device *devices;
